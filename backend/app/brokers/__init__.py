@@ -1,0 +1,1 @@
+"""The brokers behind one protocol in domain words. Only `brokers.ib` knows Interactive Brokers' library."""

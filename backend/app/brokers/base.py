@@ -1,0 +1,205 @@
+"""A broker and a data provider in domain words: the seam between our rules and somebody's protocol.
+
+    place_bracket:  wait for a turn to send -> reserve order ids above the floor -> `write_ahead(ids)` -> first byte
+
+`write_ahead` runs between the reservation and the first byte and must have stored the ids durably when it returns; when
+it raises, nothing is sent. Turns are granted one at a time, so ids grow in the order they are sent, as IB demands (103).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from typing import Protocol
+
+from app.domain.broker_events import AnyBrokerEvent, CommissionTold, FillTold, OrderTold
+from app.domain.contract import Contract, SymbolInfo
+from app.domain.terms import Action, OrderType, TimeInForce
+
+
+class ConnectionState(StrEnum):
+    """Where a connection stands. Only READY sends new entries."""
+
+    DISCONNECTED = "DISCONNECTED"
+    CONNECTING = "CONNECTING"
+    SYNCHRONISING = "SYNCHRONISING"  # connected; our rows are being reconciled
+    READY = "READY"
+    DEGRADED = "DEGRADED"  # the socket is up, the Gateway has lost IB (1100)
+
+
+class SendPriority(IntEnum):
+    """Which message goes first when several wait. Lower goes first."""
+
+    PROTECT = 0  # cancels and protective orders
+    ENTRY = 1
+    QUERY = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderTicket:
+    """One order as it is to be sent. `limit_price` and `stop_price` are set as `order_type` needs them."""
+
+    order_ref: str
+    action: Action
+    order_type: OrderType
+    quantity: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    outside_rth: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BracketTicket:
+    """A native bracket to be sent as one: the entry, then the target if there is one, then the stop."""
+
+    contract: Contract
+    entry: OrderTicket
+    stop_loss: OrderTicket
+    take_profit: OrderTicket | None = None
+
+    @property
+    def orders(self) -> tuple[OrderTicket, ...]:
+        """The legs in the order they are sent: only the last one transmits."""
+        middle = (self.take_profit,) if self.take_profit else ()
+        return (self.entry, *middle, self.stop_loss)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedBracket:
+    """What was put on the wire. `order_ids` by `order_ref`; `reference` is `IB-<entry>:<stop>`."""
+
+    order_ids: Mapping[str, int]
+    reference: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenOrder:
+    """An order the broker holds now, ours or not."""
+
+    told: OrderTold
+    contract: Contract
+    action: Action
+    order_type: str
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Shares held in an account; negative when short."""
+
+    account: str
+    contract: Contract
+    quantity: Decimal
+    average_cost: Decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountSummary:
+    """What the account is worth, in `currency`."""
+
+    account: str
+    currency: str
+    net_liquidation: Decimal
+    available_funds: Decimal
+    buying_power: Decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BrokerSession:
+    """Whom we are connected to."""
+
+    account: str
+    client_id: int
+    is_paper: bool
+    server_version: int
+    next_order_id: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """One bar: `start` aware in UTC; prices in the contract's currency; `volume` in shares."""
+
+    start: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+WriteAhead = Callable[[Mapping[str, int]], None]
+EventSink = Callable[[AnyBrokerEvent], None]
+StateSink = Callable[[ConnectionState, str], None]
+
+
+class Broker(Protocol):
+    """Places, changes and cancels orders, and answers what the broker holds.
+
+    Every question either returns a complete answer or raises (BrokerTimeout, NotConnected, IncompleteAnswer).
+    """
+
+    async def connect(self) -> BrokerSession:
+        """Connect and synchronise. Raises ConnectionRefused, ClientIdInUse, LiveAccountRefused, BrokerTimeout."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Close the connection; safe to call twice."""
+        ...
+
+    async def place_bracket(
+        self, bracket: BracketTicket, *, id_floor: int = 0, write_ahead: WriteAhead | None = None
+    ) -> PlacedBracket:
+        """Send all legs as one native bracket, with order ids above `id_floor`; return once they are on the wire.
+
+        What the broker answers arrives as events. Raises NotConnected or QueueFull before anything was sent, whatever
+        `write_ahead` raises, and BrokerTimeout when the connection broke while sending (the outcome is unknown).
+        """
+        ...
+
+    async def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
+        """Send the order again under its id, changed. Give `parent_id` only while the parent lives (else 135)."""
+        ...
+
+    async def cancel_order(self, order_id: int) -> None:
+        """Ask for a cancel. The outcome arrives as events; a fill may overtake it."""
+        ...
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return every order that is open in the account now, of any client."""
+        ...
+
+    async def completed_orders(self) -> Sequence[OrderTold]:
+        """Return the orders that finished today."""
+        ...
+
+    async def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
+        """Return today's deals and their known costs, oldest first, from `since` on where it is given."""
+        ...
+
+    async def positions(self) -> Sequence[Position]:
+        """Return what the account holds."""
+        ...
+
+    async def account_summary(self) -> AccountSummary:
+        """Return what the account is worth."""
+        ...
+
+
+class DataProvider(Protocol):
+    """Answers what a symbol is and what it trades at."""
+
+    async def get_symbol_info(self, symbol: str) -> SymbolInfo:
+        """Return the contract's description. Raises UnknownSymbol, BrokerTimeout, NotConnected."""
+        ...
+
+    async def last_price(self, symbol: str) -> Decimal:
+        """Return the last traded price. Raises UnknownSymbol, BrokerTimeout, NotConnected."""
+        ...
+
+    async def fetch_bars(self, symbol: str, bar_size: str, *, duration: str = "1 D") -> Sequence[Bar]:
+        """Return bars, oldest first. `bar_size` as IB spells it: "15 mins", "1 hour", "1 day"."""
+        ...

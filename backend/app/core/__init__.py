@@ -1,0 +1,1 @@
+"""Errors, clock and logging. Plain Python that imports nothing of ours."""

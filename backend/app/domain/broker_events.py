@@ -1,0 +1,191 @@
+"""What a broker tells us, in the past tense and in domain words, stored as told before it is interpreted.
+
+    OrderTold         an order's state, from an open-order or status message, or from a completed order
+    OrderMessageTold  a code and a text about an order (refusal, warning, information)
+    FillTold          one deal
+    CommissionTold    the cost of one deal
+    AbsenceProved     complete answers of the broker do not know an order of ours (told by reconcile)
+
+Each carries a `dedupe_key`: the same fact told twice has the same key, so storing it again changes nothing. Fills and
+commissions are named by the broker's own `exec_id`, in every session the same; states and messages by session and
+change number, because an order may truly return to a state it had before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from app.domain.terms import Action
+
+
+class ToldStatus(StrEnum):
+    """The broker's own words for an order's state, and what else an adapter may hear.
+
+    Interactive Brokers' words are kept as they are on the wire; another broker's adapter translates to them.
+    """
+
+    PENDING_SUBMIT = "PendingSubmit"
+    API_PENDING = "ApiPending"
+    PRE_SUBMITTED = "PreSubmitted"
+    SUBMITTED = "Submitted"
+    PENDING_CANCEL = "PendingCancel"
+    API_CANCELLED = "ApiCancelled"
+    CANCELLED = "Cancelled"
+    FILLED = "Filled"
+    INACTIVE = "Inactive"
+    UNKNOWN = "Unknown"
+
+
+class MessageMeaning(StrEnum):
+    """What a code means for the order it is about. UNKNOWN codes need a person; they never mean a refusal."""
+
+    INFORMATION = "INFORMATION"
+    WARNING = "WARNING"
+    REFUSAL = "REFUSAL"  # of the order itself
+    REQUEST_REFUSED = "REQUEST_REFUSED"  # of a modify or cancel: the order lives on as it was
+    CONNECTION = "CONNECTION"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BrokerEvent:
+    """What all events share. `account` may be "" where the broker doesn't say; times are aware, in UTC."""
+
+    kind: ClassVar[str] = ""
+
+    dedupe_key: str
+    account: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderTold(BrokerEvent):
+    """An order's state. `order_ref` is "" and `perm_id` 0 where the message does not carry them.
+
+    `filled` and `remaining` are what the message claims; filled quantities are taken from fills only.
+    """
+
+    kind: ClassVar[str] = "order_told"
+
+    order_id: int
+    client_id: int
+    perm_id: int
+    order_ref: str
+    status: ToldStatus
+    raw_status: str
+    filled: Decimal
+    remaining: Decimal
+    average_price: Decimal
+    why_held: str = ""
+    parent_id: int = 0
+    source: str = "status"  # status | open_order | completed_order
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderMessageTold(BrokerEvent):
+    """A code and text about one order."""
+
+    kind: ClassVar[str] = "order_message_told"
+
+    order_id: int
+    client_id: int
+    code: int
+    text: str
+    meaning: MessageMeaning
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FillTold(BrokerEvent):
+    """One deal. A correction has the `exec_id` of the deal it replaces but for the last segment (`.01` → `.02`)."""
+
+    kind: ClassVar[str] = "fill_told"
+
+    exec_id: str
+    order_id: int
+    client_id: int
+    perm_id: int
+    order_ref: str
+    symbol: str
+    action: Action
+    quantity: Decimal
+    price: Decimal
+    executed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommissionTold(BrokerEvent):
+    """The cost of one deal. `realized_pnl` is None where the deal opened a position."""
+
+    kind: ClassVar[str] = "commission_told"
+
+    exec_id: str
+    amount: Decimal
+    currency: str
+    realized_pnl: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AbsenceProved(BrokerEvent):
+    """Complete answers do not know `order_ref`. `evidence` says which questions were asked and when."""
+
+    kind: ClassVar[str] = "absence_proved"
+
+    order_ref: str
+    evidence: str
+
+
+AnyBrokerEvent = OrderTold | OrderMessageTold | FillTold | CommissionTold | AbsenceProved
+
+EVENT_TYPES: Mapping[str, type[AnyBrokerEvent]] = MappingProxyType(
+    {cls.kind: cls for cls in (OrderTold, OrderMessageTold, FillTold, CommissionTold, AbsenceProved)}
+)
+
+
+def event_to_payload(event: AnyBrokerEvent) -> dict[str, Any]:
+    """Return the event as JSON-able facts: decimals and times as strings."""
+    return {name: _to_json(value) for name, value in asdict(event).items()}
+
+
+def event_from_payload(kind: str, payload: Mapping[str, Any]) -> AnyBrokerEvent:
+    """Return the event that `event_to_payload` was given. Raises KeyError for an unknown kind."""
+    cls = EVENT_TYPES[kind]
+    values = {field.name: _from_json(payload[field.name], field.type) for field in fields(cls)}
+    return cls(**values)
+
+
+def correction_root(exec_id: str) -> str:
+    """Return what a deal and its corrections share: `exec_id` without its last segment.
+
+    Source: IBKR Campus, "Execution details": a correction differs in the digits after the last period.
+    """
+    return exec_id.rpartition(".")[0] or exec_id
+
+
+def correction_number(exec_id: str) -> int:
+    """Return the last segment's number; a higher one replaces a lower one. 0 where there is none."""
+    last = exec_id.rpartition(".")[2]
+    return int(last) if last.isdigit() else 0
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, StrEnum):
+        return value.value
+    return value
+
+
+_READERS: Mapping[Any, Any] = MappingProxyType(
+    {Decimal: Decimal, datetime: datetime.fromisoformat, ToldStatus: ToldStatus, Action: Action}
+    | {MessageMeaning: MessageMeaning, Decimal | None: lambda text: None if text is None else Decimal(text)}
+)
+
+
+def _from_json(value: Any, declared: Any) -> Any:
+    return _READERS.get(declared, lambda same: same)(value)

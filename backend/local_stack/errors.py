@@ -1,0 +1,68 @@
+"""Why the stack could not be started: every error says what a person can do about it and carries a stable code.
+
+StackError                     exit code 1
+├── UsageError                 exit code 2: another option or environment value is needed
+│   ├── PortInUseError         port_in_use
+│   └── AlreadyRunningError    already_running
+├── ServiceHomeError           service_home: no folder that the servers can use
+├── BinaryMissingError         binary_missing: no PostgreSQL or Valkey program for this machine
+├── DataVersionError           data_version: the data was written by another PostgreSQL
+├── NotReadyError              not_ready: a process died or stayed silent while it was started
+└── JobFailedError             job_failed: a one-off command (migrate, the demo) did not succeed
+"""
+
+
+class StackError(Exception):
+    """Base of all errors of this package; `str(error)` is the message for a person."""
+
+    code = "stack_error"
+    exit_code = 1
+
+
+class UsageError(StackError):
+    """The command can succeed with other options or another environment."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class PortInUseError(UsageError):
+    """A port that was asked for by number is taken."""
+
+    code = "port_in_use"
+
+
+class AlreadyRunningError(UsageError):
+    """Another `up` runs in this clone."""
+
+    code = "already_running"
+
+
+class ServiceHomeError(StackError):
+    """The folder for the servers' data cannot be used."""
+
+    code = "service_home"
+
+
+class BinaryMissingError(StackError):
+    """No server program was found for this machine."""
+
+    code = "binary_missing"
+
+
+class DataVersionError(StackError):
+    """The data folder belongs to a PostgreSQL version that is not here."""
+
+    code = "data_version"
+
+
+class NotReadyError(StackError):
+    """A process ended, or gave no sign of being ready in time."""
+
+    code = "not_ready"
+
+
+class JobFailedError(StackError):
+    """A one-off command ended with an error."""
+
+    code = "job_failed"

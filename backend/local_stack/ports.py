@@ -1,0 +1,53 @@
+"""Which TCP ports on loopback are free.
+
+A port asked for by number and taken is the user's to solve, so the message names its option.
+"""
+
+import socket
+
+from local_stack.errors import PortInUseError
+
+LOOPBACK = "127.0.0.1"
+
+
+def port_free() -> int:
+    """Return a TCP port on loopback that nobody listens on at this moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_free(port: int) -> bool:
+    """Say whether a server could listen on `port` now.
+
+    A port of connections that are only closing down counts as free.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def port_choose(wanted: int, *, option: str) -> int:
+    """Return `wanted`, or any free port where `wanted` is 0.
+
+    Raises:
+        PortInUseError: somebody else has `wanted`, or this user may not listen on it. The message names `option`.
+    """
+    if wanted == 0:
+        return port_free()
+    if not port_is_free(wanted):
+        raise PortInUseError(f"port {wanted} is in use: choose another with {option} (0 takes any free one)")
+    return wanted
+
+
+def port_accepts(port: int) -> bool:
+    """Say whether something accepts connections on `port`."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from app.core.errors import FixRequest
+from app.core.errors import FixRequest, RetryLater
 from app.domain.contract import PriceIncrement
-from app.domain.prices import is_on_tick, tick_at
+from app.domain.prices import is_on_tick, is_price, tick_at
+from app.domain.sizing import whole_shares
 from app.domain.terms import EntryType, Side
 
 
@@ -75,9 +76,15 @@ def bracket_problems(
 ) -> list[Problem]:
     """Return every reason to refuse the plan, in the order a reader would meet them; empty when there is none.
 
+    Where a price is missing or no price at all, only that is told: nothing can be compared with it.
+
     `last_price` is needed to judge the stop of a market entry; `increments` to judge ticks. Where one is None, the
     checks that depend on it are left out: the caller must know that it did not ask.
+
+    Raises RetryLater `price_unknown` for a `last_price` that is no price (NaN, -1: a feed without data).
     """
+    if last_price is not None and not is_price(last_price):
+        raise RetryLater(f"The last price is not known now: {last_price} is none.", code="price_unknown")
     problems = list(_entry_problems(side=side, entry=entry))
     problems += _positive_problems({"stop_price": stop_price})
     problems += [problem for target in targets for problem in _positive_problems({"take_profits": target.price})]
@@ -103,9 +110,13 @@ def split_into_tranches(*, quantity: Decimal, targets: Sequence[Target]) -> list
     """Return the brackets that carry `quantity` whole shares.
 
     Each target takes its fraction rounded down to whole shares; what is left over goes to the last target when the
-    fractions make up the whole position, and otherwise to a tranche without a target. A target too small for one share
-    raises FixRequest `target_below_one_share`.
+    fractions make up the whole position, and otherwise to a tranche without a target. The tranches make up `quantity`.
+
+    Raises FixRequest `size_not_positive`, `size_not_whole`, `target_fractions`, and `target_below_one_share` for a
+    target too small for one share.
     """
+    quantity = whole_shares(quantity)
+    require_valid(list(_fraction_problems(targets)))
     shares = [(quantity * target.fraction).quantize(Decimal(1), rounding=ROUND_DOWN) for target in targets]
     rest = quantity - sum(shares, Decimal(0))
     if targets and sum(target.fraction for target in targets) == 1:
@@ -141,7 +152,9 @@ def _entry_problems(*, side: Side, entry: EntryPlan) -> Iterable[Problem]:
         elif name not in needed and price is not None:
             yield Problem(code="price_not_used", field=name, message=f"A {entry.type} entry has no {name}.")
     yield from _positive_problems({name: price for name, price in prices.items() if price is not None})
-    if entry.price is not None and entry.limit_price is not None and (entry.limit_price - entry.price) * side.sign < 0:
+    if not (is_price(entry.price) and is_price(entry.limit_price)):
+        return
+    if (entry.limit_price - entry.price) * side.sign < 0:
         yield Problem(
             code="entry_limit_wrong_side",
             field="entry_limit_price",
@@ -151,7 +164,7 @@ def _entry_problems(*, side: Side, entry: EntryPlan) -> Iterable[Problem]:
 
 def _positive_problems(prices: dict[str, Decimal]) -> Iterable[Problem]:
     for name, price in prices.items():
-        if not price.is_finite() or price <= 0:
+        if not is_price(price):
             yield Problem(code="price_not_positive", field=name, message=f"A price must be positive, not {price}.")
 
 
@@ -175,13 +188,18 @@ def _side_problems(
 
 
 def _fraction_problems(targets: Sequence[Target]) -> Iterable[Problem]:
-    total = sum((target.fraction for target in targets), Decimal(0))
-    if any(not 0 < target.fraction <= 1 for target in targets) or total > 1:
+    if not _fractions_fit(targets):
+        given = ", ".join(str(target.fraction) for target in targets)
         yield Problem(
             code="target_fractions",
             field="take_profits",
-            message=f"Each target's fraction is above 0 and at most 1, all together at most 1; here they make {total}.",
+            message=f"Each target's fraction is above 0, and together they are at most 1: {given} are not.",
         )
+
+
+def _fractions_fit(targets: Sequence[Target]) -> bool:
+    fractions = [target.fraction for target in targets]
+    return all(fraction.is_finite() and fraction > 0 for fraction in fractions) and sum(fractions) <= 1
 
 
 def _tick_problems(

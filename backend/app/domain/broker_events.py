@@ -11,8 +11,9 @@ commissions are named by the broker's own `exec_id`, in every session the same; 
 change number, because an order may truly return to a state it had before.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -140,6 +141,8 @@ class AbsenceProved(BrokerEvent):
 
 AnyBrokerEvent = OrderTold | OrderMessageTold | FillTold | CommissionTold | AbsenceProved
 
+_CORRECTABLE = re.compile(r"([^.]+(?:\.[^.]+){2,})\.([0-9]{1,4})")
+
 EVENT_TYPES: Mapping[str, type[AnyBrokerEvent]] = MappingProxyType(
     {cls.kind: cls for cls in (OrderTold, OrderMessageTold, FillTold, CommissionTold, AbsenceProved)}
 )
@@ -151,24 +154,35 @@ def event_to_payload(event: AnyBrokerEvent) -> dict[str, Any]:
 
 
 def event_from_payload(kind: str, payload: Mapping[str, Any]) -> AnyBrokerEvent:
-    """Return the event that `event_to_payload` was given. Raises KeyError for an unknown kind."""
+    """Return the event that `event_to_payload` was given.
+
+    A payload stored before a field with a default existed still reads. Raises KeyError for an unknown kind or a
+    missing fact.
+    """
     cls = EVENT_TYPES[kind]
-    values = {field.name: _from_json(payload[field.name], field.type) for field in fields(cls)}
+    values = {
+        field.name: _from_json(payload[field.name], field.type)
+        for field in fields(cls)
+        if field.name in payload or field.default is MISSING
+    }
     return cls(**values)
 
 
 def correction_root(exec_id: str) -> str:
     """Return what a deal and its corrections share: `exec_id` without its last segment.
 
-    Source: IBKR Campus, "Execution details": a correction differs in the digits after the last period.
+    Source: IBKR Campus, "Execution details": a correction differs in the digits after the last period; ids have four
+    segments (five for combinations) that end in digits. An id of any other shape is its own root: two deals taken for
+    a deal and its correction would lose shares.
     """
-    return exec_id.rpartition(".")[0] or exec_id
+    match = _CORRECTABLE.fullmatch(exec_id)
+    return match[1] if match else exec_id
 
 
 def correction_number(exec_id: str) -> int:
-    """Return the last segment's number; a higher one replaces a lower one. 0 where there is none."""
-    last = exec_id.rpartition(".")[2]
-    return int(last) if last.isdigit() else 0
+    """Return the last segment's number; a higher one replaces a lower one. 0 where an id cannot be corrected."""
+    match = _CORRECTABLE.fullmatch(exec_id)
+    return int(match[2]) if match else 0
 
 
 def _to_json(value: Any) -> Any:

@@ -22,7 +22,7 @@ class ExecutionStatus(StrEnum):
     """Where an execution stands."""
 
     REQUESTED = "REQUESTED"  # rows written, no worker has taken it
-    SUBMITTING = "SUBMITTING"  # a worker has taken it
+    SUBMITTING = "SUBMITTING"  # a worker has taken it, the broker has answered to none of its orders
     WORKING = "WORKING"  # the broker has answered, no share filled
     OPEN = "OPEN"  # at least one share filled and not everything is exited
     CLOSED = "CLOSED"
@@ -84,6 +84,8 @@ def _unfilled_status(facts: list[OrderFacts], *, claimed: bool, all_finished: bo
         if statuses == {OrderStatus.NOT_PLACED}:
             return ExecutionStatus.NOT_PLACED
         return ExecutionStatus.CANCELLED
-    if statuses <= UNANSWERED:
-        return ExecutionStatus.SUBMITTING if claimed else ExecutionStatus.REQUESTED
+    if statuses <= UNANSWERED | {OrderStatus.NOT_PLACED}:
+        # An order that was sent is the better witness: REQUESTED would invite another worker to send it again.
+        taken = claimed or not statuses <= {OrderStatus.CREATED}
+        return ExecutionStatus.SUBMITTING if taken else ExecutionStatus.REQUESTED
     return ExecutionStatus.WORKING

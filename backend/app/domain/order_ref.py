@@ -15,7 +15,10 @@ from app.domain.terms import Leg
 
 EXECUTION_KEY_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 EXECUTION_KEY_LENGTH = 16
-_PATTERN = re.compile(rf"([{EXECUTION_KEY_ALPHABET}]{{{EXECUTION_KEY_LENGTH}}})-([1-9]\d*)-([A-Z_]+?)([2-9]|[1-9]\d+)?")
+# Numbers have at most four digits, ASCII ones, so that one name has one reading and a foreign text cannot raise.
+_PATTERN = re.compile(
+    rf"([{EXECUTION_KEY_ALPHABET}]{{{EXECUTION_KEY_LENGTH}}})-([1-9][0-9]{{0,3}})-([A-Z_]+?)([2-9]|[1-9][0-9]{{1,3}})?"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

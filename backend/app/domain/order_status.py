@@ -5,7 +5,13 @@ nothing; `late` is a message from the past (stored, ignored: the broker repeats 
 the execution for a person, and `!→X` also moves, where the broker's word is worth more than what we had concluded.
 
 A fill after CANCELLED is legal: the exchange may fill what a cancel was on its way to (a `202` is no proof of no fill).
-REJECTED and NOT_PLACED are conclusions of ours, so a live order under their name corrects them, loudly.
+REJECTED and NOT_PLACED are conclusions of ours, so an order at work under their name corrects them, loudly.
+
+Only fills make an order FILLED. The broker's word alone (`FILLED_TOLD`) proves that the order arrived, which matters
+where nothing was heard of it yet: it must neither be sent again nor be called NOT_PLACED. Where we had called it
+finished without its fills, the word flags: shares may be held that we know nothing of.
+
+SENT is our own doing, written before the first byte: after any news of the order it means that it is being sent twice.
 """
 
 from collections.abc import Mapping
@@ -32,7 +38,7 @@ class OrderStatus(StrEnum):
 class OrderEvent(StrEnum):
     """What is heard of an order, in the past tense."""
 
-    SENT = "SENT"  # written ahead of the first byte
+    SENT = "SENT"  # written ahead of the first byte, by us
     PENDING_SUBMIT_TOLD = "PENDING_SUBMIT_TOLD"
     HELD_TOLD = "HELD_TOLD"
     WORKING_TOLD = "WORKING_TOLD"
@@ -93,16 +99,16 @@ _MOVES = {
 # fmt: off
 _TABLE = {
     #                            SENT   PEND   HELD   WORK   PCAN   INAC   CANC   FILLED PARTLY FULLY  REFUSED ABSENT
-    OrderStatus.CREATED:        "sent   !pend  !held  !work  !pcan  !inac  !canc  !      !work  !fill  !rej    none",
-    OrderStatus.SENT:           "stay   pend   held   work   pcan   inac   canc   stay   work   fill   rej     none",
-    OrderStatus.PENDING_SUBMIT: "late   stay   held   work   pcan   inac   canc   stay   work   fill   rej     !",
-    OrderStatus.HELD:           "late   late   stay   work   pcan   inac   canc   stay   work   fill   rej     !",
-    OrderStatus.WORKING:        "late   late   held   stay   pcan   inac   canc   stay   stay   fill   rej     !",
-    OrderStatus.PENDING_CANCEL: "late   late   held   work   stay   inac   canc   stay   stay   fill   rej     !",
-    OrderStatus.INACTIVE:       "late   late   held   work   pcan   stay   canc   stay   work   fill   rej     !",
-    OrderStatus.FILLED:         "late   late   late   late   late   late   !      stay   !      stay   !       !",
-    OrderStatus.CANCELLED:      "late   late   late   late   late   late   stay   stay   stay   fill   late    stay",
-    OrderStatus.REJECTED:       "late   late   !held  !work  late   stay   stay   !      !work  !fill  stay    stay",
+    OrderStatus.CREATED:        "sent   !pend  !held  !work  !pcan  !inac  !canc  !work  !work  !fill  !rej    none",
+    OrderStatus.SENT:           "stay   pend   held   work   pcan   inac   canc   work   work   fill   rej     none",
+    OrderStatus.PENDING_SUBMIT: "!      stay   held   work   pcan   inac   canc   stay   work   fill   rej     !",
+    OrderStatus.HELD:           "!      late   stay   work   pcan   inac   canc   stay   work   fill   rej     !",
+    OrderStatus.WORKING:        "!      late   held   stay   pcan   inac   canc   stay   stay   fill   rej     !",
+    OrderStatus.PENDING_CANCEL: "!      late   held   work   stay   inac   canc   stay   stay   fill   rej     !",
+    OrderStatus.INACTIVE:       "!      late   held   work   pcan   stay   canc   stay   work   fill   rej     !",
+    OrderStatus.FILLED:         "!      late   late   late   late   late   !      stay   !      stay   !       !",
+    OrderStatus.CANCELLED:      "!      late   late   late   late   late   stay   !      stay   fill   late    stay",
+    OrderStatus.REJECTED:       "!      late   !held  !work  late   stay   stay   !      !work  !fill  stay    stay",
     OrderStatus.NOT_PLACED:     "!      !pend  !held  !work  !pcan  !inac  stay   !      !work  !fill  stay    stay",
 }
 # fmt: on

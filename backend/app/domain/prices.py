@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TypeGuard
 
 from app.domain.contract import PriceIncrement
 from app.domain.terms import Side
+
+
+def is_price(value: Decimal | None) -> TypeGuard[Decimal]:
+    """Say whether `value` is a price at all: a positive number. A feed without data says NaN, -1 or 0."""
+    return value is not None and value.is_finite() and value > 0
 
 
 def tick_at(price: Decimal, increments: Sequence[PriceIncrement]) -> Decimal:

@@ -84,7 +84,7 @@ def service_home(*, local: Path = LOCAL, outside: Path = OUTSIDE) -> ServiceHome
         local.mkdir(exist_ok=True)
         with _locked(local / "services.lock"):
             return _home_of_root(local, outside) if os.geteuid() == 0 else _home_of_user(local)
-    except PermissionError as error:
+    except (PermissionError, IsADirectoryError, FileExistsError) as error:
         raise ServiceHomeError(
             f"{error.filename}: {error.strerror}. "
             f"Was it made by another user, such as root? Run as that user, or remove {local}"
@@ -113,7 +113,7 @@ def _home_of_root(local: Path, outside: Path) -> ServiceHome:
                 f"{inside} holds data that user {user.uid} can no longer reach: a folder above it has become private. "
                 f"Let others walk through that folder again, or remove {inside} to begin with empty databases"
             )
-    directory = _outside_directory(local, outside, record)
+    directory = outside_home(local, outside=outside)
     return ServiceHome(directory, _owner_of_data(directory) or NOBODY)
 
 
@@ -126,11 +126,19 @@ def _owner_of_data(directory: Path) -> ServiceUser | None:
     return ServiceUser(found.st_uid, found.st_gid) if found.st_uid else None
 
 
-def _outside_directory(local: Path, outside: Path, record: Path) -> Path:
-    _sweep(outside)
-    if record.exists():
-        # The recorded name holds even after the clone has been moved.
-        directory = Path(record.read_text().strip())
+def outside_home(local: Path, *, outside: Path) -> Path:
+    """Return the folder outside the clone for the servers of the clone with this `.local`, made and recorded on
+    first use.
+
+    Raises:
+        ServiceHomeError: a folder of that name is not ours, or the servers' user cannot reach it.
+    """
+    record = local / RECORD
+    # The recorded name holds even after the clone has been moved.
+    recorded = Path(record.read_text().strip()) if record.exists() else None
+    _sweep(outside, keep=recorded)
+    if recorded is not None:
+        directory = recorded
     else:
         digest = hashlib.sha256(str(local).encode()).hexdigest()[:12]
         directory = outside / f"trading-analyst-{os.geteuid()}-{digest}"
@@ -157,11 +165,16 @@ def _require_ours(directory: Path) -> None:
         raise ServiceHomeError(f"{directory} exists but is not a folder that only we can write to: remove it")
 
 
-def _sweep(outside: Path) -> None:
+def _sweep(outside: Path, *, keep: Path | None) -> None:
     """Remove our folders whose clone is gone."""
     for directory in outside.glob(f"trading-analyst-{os.geteuid()}-*"):
         owner = directory / OWNER_FILE
-        if directory.is_symlink() or directory.lstat().st_uid != os.geteuid() or not owner.is_file():
+        if (
+            directory == keep
+            or directory.is_symlink()
+            or directory.lstat().st_uid != os.geteuid()
+            or not owner.is_file()
+        ):
             continue
         if not (Path(owner.read_text().strip()) / RECORD).exists():
             _remove_forgotten(directory)

@@ -109,7 +109,7 @@ def _data_version(data: Path) -> int | None:
 
 
 def _initialise(programs: PostgresPrograms, *, data: Path, password: str, user: ServiceUser | None, sync: bool) -> None:
-    """Run `initdb` beside the final place and move the result there: a killed one leaves nothing that looks complete."""
+    """Run `initdb` beside the final place and move the result there: a killed one leaves nothing that looks done."""
     fresh = data.with_name("data.new")
     password_file = data.with_name("password")
     for rest in (fresh, password_file):

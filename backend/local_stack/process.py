@@ -128,16 +128,26 @@ class RunningProcess:
         if self.exit_code is None:
             self.child.send_signal(self.spec.stop_signal)
 
-    def stop(self) -> None:
-        """Stop the program:
-
-        Its stop signal first, SIGKILL to its whole session when its time is over. Returns when it is gone.
-        """
-        self.ask_to_stop()
+    def stopped_within(self, seconds: float) -> bool:
+        """Wait for the end of a program that was asked to stop; kill it when the time is over and return False then."""
         try:
-            self.child.wait(self.spec.stop_timeout_seconds)
+            self.child.wait(max(seconds, 0))
         except subprocess.TimeoutExpired:
             self.kill()
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Stop the program, politely for its time and then firmly. Returns when it is gone."""
+        self.ask_to_stop()
+        self.stopped_within(self.spec.stop_timeout_seconds)
+
+    def output(self) -> str:
+        """Return what a program that has ended wrote to a pipe (see `process_start`); for short answers only."""
+        if self.child.stdout is None:
+            return ""
+        with self.child.stdout as stream:
+            return stream.read().decode(errors="replace")
 
     def kill(self) -> None:
         """End the program and the group it leads at once."""
@@ -147,8 +157,8 @@ class RunningProcess:
         self.child.wait()
 
 
-def process_start(spec: ProcessSpec, *, log: Path) -> RunningProcess:
-    """Start a program with its output appended to `log`.
+def process_start(spec: ProcessSpec, *, log: Path, output: int | None = None) -> RunningProcess:
+    """Start a program with its output appended to `log`, or its standard output sent to `output` (subprocess.PIPE).
 
     Call from a thread that lives as long as the program should.
     """
@@ -156,15 +166,15 @@ def process_start(spec: ProcessSpec, *, log: Path) -> RunningProcess:
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER]
     numbers = [os.getpid(), int(spec.death_signal), user.uid, user.gid]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        offset = output.tell()
+    with log.open("ab") as stream:
+        offset = stream.tell()
         child = subprocess.Popen(
             [*launcher, *(str(number) for number in numbers), *spec.argv],
             cwd=spec.directory,
             env=dict(spec.environment),
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=stream if output is None else output,
+            stderr=stream,
             start_new_session=True,
         )
     return RunningProcess(spec=spec, log=log, child=child, log_offset=offset)

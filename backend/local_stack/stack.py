@@ -1,0 +1,153 @@
+"""What `up` starts, besides the servers: the simulator, the web process, the workers; and the variables that all of
+them get.
+
+    name             program                        ready when
+    ib-simulator     python -m ib_simulator         it says that it listens
+    web              uvicorn                        /healthz answers 200
+    broker-worker    celery, queue broker           Celery says "ready"
+    data-worker      celery, queue data             Celery says "ready"
+    worker           celery, queue default          Celery says "ready"
+    beat             celery beat                    it says that it starts
+"""
+
+import http.client
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_stack.home import CLONE
+from local_stack.ports import LOOPBACK
+from local_stack.process import ProcessSpec
+from local_stack.services import Services
+
+SIMULATOR = "ib-simulator"
+ACCOUNT = "DU1234567"
+SEED = 7
+# Live pages keep a stream open, which uvicorn would wait for without end.
+WEB_GRACE_SECONDS = 3
+HEALTH_TIMEOUT_SECONDS = 1
+# Threads of a worker that holds the broker connection wait for answers; those of the others work.
+QUEUES = {"broker-worker": ("broker", 16), "data-worker": ("data", 4), "worker": ("default", 16)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """TCP ports on loopback. The simulator's are None when a real Gateway is used."""
+
+    web: int
+    simulator: int | None
+    simulator_control: int | None
+
+
+def stack_environment(
+    user_values: Mapping[str, str], *, services: Services, ports: Ports, secret_key: str
+) -> dict[str, str]:
+    """Return the variables of our processes: what the user has set, completed by what we have started."""
+    values = {
+        "SECRET_KEY": secret_key,
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
+        "IB_CLIENT_ID": "1",
+        "IB_DATA_CLIENT_ID": "2",
+        "IB_TRADING_MODE": "paper",
+        **user_values,
+        "DATABASE_URL": services.database_url,
+        "REDIS_URL": services.redis_url,
+        "DJANGO_SETTINGS_MODULE": "app.config.settings",
+        "PYTHONPATH": str(CLONE / "backend"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if ports.simulator is not None:
+        # They describe what was started here; a live account in `.env` is not the simulator's.
+        values |= {
+            "IB_HOST": LOOPBACK,
+            "IB_PORT": str(ports.simulator),
+            "IB_ACCOUNT": ACCOUNT,
+            "IB_TRADING_MODE": "paper",
+        }
+    return values
+
+
+def simulator_spec(*, ports: Ports, local: Path, environment: Mapping[str, str]) -> ProcessSpec:
+    """Return how to start the simulator. Its book is kept in `local`, as orders at a broker outlive our restarts."""
+    state = local / "simulator"
+    state.mkdir(exist_ok=True)
+    options = {
+        "--host": LOOPBACK,
+        "--port": ports.simulator,
+        "--control-port": ports.simulator_control,
+        "--seed": SEED,
+        "--account": ACCOUNT,
+        "--state-dir": state,
+    }
+    return _python(
+        SIMULATOR,
+        ["-m", "ib_simulator", *(str(word) for pair in options.items() for word in pair)],
+        environment=environment,
+        log_sign="ib_simulator listening",
+    )
+
+
+def web_spec(*, port: int, environment: Mapping[str, str]) -> ProcessSpec:
+    """Return how to start the web process."""
+    application = ["-m", "uvicorn", "app.config.asgi:application", "--host", LOOPBACK, "--port", str(port)]
+    return ProcessSpec(
+        name="web",
+        argv=[sys.executable, *application, "--timeout-graceful-shutdown", str(WEB_GRACE_SECONDS)],
+        environment=environment,
+        directory=CLONE,
+        ready=lambda _pid, _log: _healthy(port),
+        ready_timeout_seconds=60,
+    )
+
+
+def worker_specs(*, local: Path, environment: Mapping[str, str]) -> list[ProcessSpec]:
+    """Return how to start the Celery workers and beat."""
+    celery = ["-m", "celery", "-A", "app.config.celery"]
+    quiet = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    workers = [
+        _python(
+            name,
+            [*celery, "worker", "-Q", queue, "-P", "threads", "-c", str(threads), *quiet, "-n", f"{queue}@%h"],
+            environment=environment,
+            log_sign=" ready",
+        )
+        for name, (queue, threads) in QUEUES.items()
+    ]
+    schedule = local / "beat"
+    schedule.mkdir(exist_ok=True)
+    # A process of its own: `worker -B` makes a child that a kill -9 of the worker would leave behind.
+    beat = [*celery, "beat", "--schedule", str(schedule / "schedule"), "--loglevel", "INFO"]
+    return [*workers, _python("beat", beat, environment=environment, log_sign="beat: Starting")]
+
+
+def manage_spec(name: str, *arguments: str, environment: Mapping[str, str]) -> ProcessSpec:
+    """Return how to run a one-off `manage.py` command."""
+    return _python(name, [str(CLONE / "manage.py"), *arguments], environment=environment, log_sign="")
+
+
+def module_spec(name: str, module: str, *arguments: str, environment: Mapping[str, str]) -> ProcessSpec:
+    """Return how to run a one-off module of this package."""
+    return _python(name, ["-m", module, *arguments], environment=environment, log_sign="")
+
+
+def _python(name: str, arguments: list[str], *, environment: Mapping[str, str], log_sign: str) -> ProcessSpec:
+    return ProcessSpec(
+        name=name,
+        argv=[sys.executable, *arguments],
+        environment=environment,
+        directory=CLONE,
+        ready=lambda _pid, log: log_sign in log,
+        ready_timeout_seconds=60,
+    )
+
+
+def _healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=HEALTH_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,177 @@
+"""Several programs as one: started in batches, each batch only when the one before is ready; restarted when one
+dies; stopped in reverse.
+
+    start(batch) ── all ready? ──> start(next batch) ... run_job(...) ... run() ── stop signal ──> stop(): last batch
+    first
+                                        │ one dies: start it again after 0.5, 1, 2 ... 30 s; the pause is forgotten
+                                        after a quiet minute
+
+One thread only: a process is told to die with the thread that started it, and nothing here waits without looking
+after the others.
+"""
+
+import contextlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from local_stack.errors import JobFailedError, StackError
+from local_stack.process import POLL_SECONDS, ProcessSpec, RunningProcess, process_start
+
+BACK_OFF_FIRST_SECONDS = 0.5
+BACK_OFF_MAX_SECONDS = 30.0
+QUIET_SECONDS = 60.0
+IDLE_SECONDS = 0.2
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopRequestedError(StackError):
+    """A stop signal came; raised at the next moment that leaves nothing behind."""
+
+    code = "stop_requested"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        # What a shell reports for a program that a signal ended.
+        self.exit_code = 128 + number
+
+
+@dataclass
+class _Slot:
+    """One program's place: what runs there now, and when to start it again when nothing does."""
+
+    process: RunningProcess
+    back_off_seconds: float = BACK_OFF_FIRST_SECONDS
+    restart_at: float | None = None
+
+
+class Supervisor:
+    """Runs the programs.
+
+    `report` takes a line for a person, `changed` the process ids after each start, restart and death.
+    """
+
+    def __init__(
+        self, *, logs: Path, report: Callable[[str], None], changed: Callable[[dict[str, int]], None] = lambda _: None
+    ) -> None:
+        self._logs = logs
+        self._report = report
+        self._changed = changed
+        self._batches: list[dict[str, _Slot]] = []
+        self._stop_signal: int | None = None
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process ids of what runs, in the order of start."""
+        slots = [slot for batch in self._batches for slot in batch.values()]
+        return {slot.process.spec.name: slot.process.pid for slot in slots if slot.restart_at is None}
+
+    @contextlib.contextmanager
+    def stop_signals_heard(self) -> Iterator[None]:
+        """Turn Ctrl-C, SIGTERM and a closed terminal into StopRequestedError at the next safe moment."""
+        before = {number: signal.signal(number, self._on_stop_signal) for number in STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def start(self, specs: Sequence[ProcessSpec]) -> None:
+        """Start a batch side by side and return at once; `wait_ready` says when it is ready."""
+        batch: dict[str, _Slot] = {}
+        self._batches.append(batch)
+        for spec in specs:
+            batch[spec.name] = _Slot(process_start(spec, log=self._rotated(spec.name)))
+        self._changed(self.pids)
+
+    def wait_ready(self, *names: str) -> None:
+        """Return when the named processes (all, when none is named) are ready.
+
+        Raises:
+            NotReadyError: one of them died, or its time was over.
+            StopRequestedError: a stop signal came.
+        """
+        slots = [slot for batch in self._batches for name, slot in batch.items() if not names or name in names]
+        waiting = [slot.process for slot in slots]
+        while waiting := [process for process in waiting if not process.is_ready()]:
+            self._pause(POLL_SECONDS)
+
+    def run_job(self, spec: ProcessSpec, *, timeout_seconds: float) -> str:
+        """Run a program to its end and return what it wrote to its standard output; its errors go to its log.
+
+        Raises:
+            JobFailedError: it failed, or took too long. The message holds its output and the last lines of its log.
+            StopRequestedError: a stop signal came; the program is ended.
+        """
+        job = process_start(spec, log=self._rotated(spec.name), output=subprocess.PIPE)
+        try:
+            while job.exit_code is None:
+                if time.monotonic() - job.started_at > timeout_seconds:
+                    raise JobFailedError(f"{spec.name} took longer than {timeout_seconds:g} s\n{job.log_tail()}")
+                self.restart_dead()
+                self._pause(POLL_SECONDS)
+        finally:
+            job.kill()
+            output = job.output()
+        if job.exit_code != 0:
+            raise JobFailedError(f"{spec.name} failed with exit code {job.exit_code}\n{output}{job.log_tail()}")
+        return output
+
+    def run(self) -> None:
+        """Look after the programs until a stop signal comes, then raise StopRequestedError."""
+        while True:
+            self.restart_dead()
+            self._pause(IDLE_SECONDS)
+
+    def restart_dead(self) -> None:
+        """Notice processes that died, and start again those whose pause is over."""
+        now = time.monotonic()
+        for slot in [slot for batch in self._batches for slot in batch.values()]:
+            process = slot.process
+            if slot.restart_at is None and process.exit_code is not None:
+                if now - process.started_at > QUIET_SECONDS:
+                    slot.back_off_seconds = BACK_OFF_FIRST_SECONDS
+                slot.restart_at = now + slot.back_off_seconds
+                self._report(
+                    f"{process.spec.name} ended with exit code {process.exit_code}, "
+                    f"starts again in {slot.back_off_seconds:g} s; see {process.log}"
+                )
+                slot.back_off_seconds = min(slot.back_off_seconds * 2, BACK_OFF_MAX_SECONDS)
+                self._changed(self.pids)
+            elif slot.restart_at is not None and now >= slot.restart_at:
+                slot.process = process_start(process.spec, log=process.log)
+                slot.restart_at = None
+                self._changed(self.pids)
+
+    def stop(self) -> None:
+        """Stop everything, the last batch first; one that does not end in its time is killed."""
+        while self._batches:
+            processes = [slot.process for slot in reversed(self._batches[-1].values())]
+            for process in processes:
+                process.ask_to_stop()
+            started = time.monotonic()
+            for process in processes:
+                if not process.stopped_within(process.spec.stop_timeout_seconds - (time.monotonic() - started)):
+                    self._report(f"{process.spec.name} did not stop in time and was killed")
+            self._batches.pop()
+
+    def _on_stop_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._stop_signal = number
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop_signal is not None:
+            raise StopRequestedError(self._stop_signal)
+        # A signal does not cut this short (PEP 475), so it must be short itself.
+        time.sleep(seconds)
+
+    def _rotated(self, name: str) -> Path:
+        """Return the log's path; the former run's moves aside, so that a log never grows for ever."""
+        log = self._logs / f"{name}.log"
+        if log.exists():
+            log.replace(log.with_suffix(".log.old"))
+        return log

@@ -1,0 +1,234 @@
+"""`scripts/up`: start everything on this machine, execute a demo setup, stay up (or stop then, with --once).
+
+Exit codes: 0 the demo's reference was printed (and, without --once, a stop signal came later); 1 something could not be
+started or the demo failed, with the reason; 2 other options are needed: a port is taken, or another `up` runs here.
+
+Results go to standard output, progress to standard error; with --once the last line is the reference.
+"""
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_stack.environment import user_environment
+from local_stack.errors import StackError, UsageError
+from local_stack.home import LOCAL
+from local_stack.jobs import demo_job, demo_user_job, migrate_job
+from local_stack.ports import LOOPBACK, port_choose
+from local_stack.private_file import passwords_of, private_json_write
+from local_stack.process import ProcessSpec
+from local_stack.run_lock import leftovers_end, processes_record, run_lock
+from local_stack.services import SECRETS, services_prepare
+from local_stack.stack import Ports, simulator_spec, stack_environment, web_spec, worker_specs
+from local_stack.supervisor import StopRequestedError, Supervisor
+
+UP_FILE = "up.json"
+# With --once, which nobody connects to from outside, each is any free one.
+DEFAULT_PORTS = {"port": 8000, "simulator_port": 4002, "simulator_control_port": 4102}
+
+INSTRUCTIONS = """
+Trading Analyst is up.
+  pages    {url}/
+  API      {url}/api/docs/
+  user     {username}
+  password {password}
+  token    {token}
+
+Execute a setup from the pages, or with curl (`Authorization: Token {token}`) as README shows.
+What runs where is in {up_file}; each process writes to {logs}. Ctrl-C stops all of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The command line, with its ports chosen by number or 0 for any free one."""
+
+    once: bool
+    demo: bool
+    symbol: str
+    stop_price: str | None
+    port: int
+    simulator_port: int
+    simulator_control_port: int
+    postgres_port: int
+    redis_port: int
+
+
+class Up:
+    """One run of `up`. `up.json` appears when everything is ready, follows restarts, and is gone after a clean stop."""
+
+    def __init__(self, options: Options, user_values: Mapping[str, str], *, local: Path) -> None:
+        self._options = options
+        self._user_values = user_values
+        self._local = local
+        self._supervisor = Supervisor(logs=local / "log", report=progress, changed=self._write_down)
+        self._ports = Ports(web=0, simulator=None, simulator_control=None)
+        self._environment: dict[str, str] = {}
+        # What others may know, once all of it is true.
+        self._published: dict[str, object] = {}
+
+    def run(self) -> None:
+        """Start, execute the demo, stay up. Everything is stopped when this raises or returns.
+
+        Raises:
+            StopRequestedError: a stop signal came before everything had been done.
+            StackError: something could not be started, or the demo failed.
+        """
+        with self._supervisor.stop_signals_heard():
+            try:
+                self._start()
+                if self._options.demo:
+                    print(self._demo(), flush=True)
+                if not self._options.once:
+                    up_file, logs = self._local / UP_FILE, self._local / "log"
+                    print(INSTRUCTIONS.format(**self._published, up_file=up_file, logs=logs), flush=True)
+                    with contextlib.suppress(StopRequestedError):
+                        self._supervisor.run()
+            finally:
+                self._published = {}
+                (self._local / UP_FILE).unlink(missing_ok=True)
+                self._supervisor.stop()
+
+    def _start(self) -> None:
+        started = time.monotonic()
+        for name in leftovers_end(self._local):
+            progress(f"stopped {name}, which a killed `up` had left behind")
+        (self._local / UP_FILE).unlink(missing_ok=True)
+        self._ports = self._choose_ports()
+        services = services_prepare(
+            self._user_values,
+            local=self._local,
+            postgres_port=self._options.postgres_port,
+            redis_port=self._options.redis_port,
+        )
+        secrets = passwords_of(self._local / SECRETS, "secret_key", "demo_password")
+        self._environment = stack_environment(
+            self._user_values, services=services, ports=self._ports, secret_key=secrets["secret_key"]
+        )
+        first = list(services.specs)
+        if self._ports.simulator is not None:
+            first.append(simulator_spec(ports=self._ports, local=self._local, environment=self._environment))
+        self._start_batch(first)
+        migrate_job(self._supervisor, services=services, environment=self._environment)
+        web = web_spec(port=self._ports.web, environment=self._environment)
+        self._start_batch([web, *worker_specs(local=self._local, environment=self._environment)], wait=False)
+        # Made while the others start; it needs only the database.
+        user = demo_user_job(self._supervisor, password=secrets["demo_password"], environment=self._environment)
+        self._supervisor.wait_ready()
+        simulator = {
+            "host": LOOPBACK,
+            "port": self._ports.simulator,
+            "control_port": self._ports.simulator_control,
+        }
+        self._published = {
+            "url": f"http://{LOOPBACK}:{self._ports.web}",
+            **user,
+            "database_url": services.database_url,
+            "redis_url": services.redis_url,
+            "simulator": simulator if self._ports.simulator is not None else None,
+        }
+        self._write_down(self._supervisor.pids)
+        progress(f"everything is ready after {time.monotonic() - started:.1f} s")
+
+    def _choose_ports(self) -> Ports:
+        web = port_choose(self._options.port, option="--port")
+        if self._user_values.get("IB_HOST"):
+            return Ports(web=web, simulator=None, simulator_control=None)
+        return Ports(
+            web=web,
+            simulator=port_choose(self._options.simulator_port, option="--simulator-port"),
+            simulator_control=port_choose(self._options.simulator_control_port, option="--simulator-control-port"),
+        )
+
+    def _start_batch(self, specs: Sequence[ProcessSpec], *, wait: bool = True) -> None:
+        progress("starting " + ", ".join(spec.name for spec in specs))
+        self._supervisor.start(specs)
+        if wait:
+            self._supervisor.wait_ready()
+
+    def _demo(self) -> str:
+        price = ["--simulator-control-port", str(self._ports.simulator_control)]
+        if self._options.stop_price is not None:
+            price = ["--stop-price", self._options.stop_price]
+        arguments = ["--url", str(self._published["url"]), "--symbol", self._options.symbol, *price]
+        progress(f"executing a demo setup: {self._options.symbol} long at market")
+        token = str(self._published["token"])
+        return demo_job(self._supervisor, *arguments, token=token, environment=self._environment)
+
+    def _write_down(self, pids: dict[str, int]) -> None:
+        processes_record(self._local, pids)
+        if self._published:
+            private_json_write(self._local / UP_FILE, {**self._published, "pids": pids})
+
+
+def progress(line: str) -> None:
+    """Tell a person what happens."""
+    print(f"up: {line}", file=sys.stderr, flush=True)
+
+
+def options_parse(arguments: Sequence[str], user_values: Mapping[str, str]) -> Options:
+    """Read the command line.
+
+    Raises:
+        UsageError: the demo needs a stop price that only the user can know.
+    """
+    parser = argparse.ArgumentParser(
+        prog="scripts/up",
+        description="Start everything on this machine, execute a demo setup, print its IB-<entry>:<stop>, stay up.",
+    )
+    parser.add_argument("--once", action="store_true", help="stop everything after the demo")
+    parser.add_argument("--no-demo", dest="demo", action="store_false", help="start everything, execute nothing")
+    parser.add_argument("--symbol", default="AAPL", help="what the demo buys (default: %(default)s)")
+    parser.add_argument("--stop-price", help="the demo's stop (default: 3 %% under the simulator's price)")
+    names = {
+        "port": "pages and API",
+        "simulator_port": "the simulated Gateway",
+        "simulator_control_port": "the simulator's control commands",
+        "postgres_port": "the embedded PostgreSQL",
+        "redis_port": "the embedded Valkey",
+    }
+    for name, what in names.items():
+        default = DEFAULT_PORTS.get(name, 0)
+        text = f"TCP port of {what}; 0 takes any free one (default: {default}" + (
+            ", with --once: 0)" if default else ")"
+        )
+        parser.add_argument("--" + name.replace("_", "-"), type=_port, metavar="N", help=text)
+    found = parser.parse_args(arguments)
+    ports = {name: getattr(found, name) for name in names}
+    chosen = {
+        name: value if value is not None else 0 if found.once else DEFAULT_PORTS.get(name, 0)
+        for name, value in ports.items()
+    }
+    if found.demo and user_values.get("IB_HOST") and found.stop_price is None:
+        raise UsageError(
+            "IB_HOST is set, so the demo would place a real bracket at that Gateway: "
+            "give it --stop-price (and --symbol), or --no-demo"
+        )
+    return Options(once=found.once, demo=found.demo, symbol=found.symbol, stop_price=found.stop_price, **chosen)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port number")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None, *, local: Path = LOCAL) -> int:
+    """Run `up` and return its exit code."""
+    try:
+        user_values = user_environment()
+        options = options_parse(sys.argv[1:] if arguments is None else arguments, user_values)
+        local.mkdir(exist_ok=True)
+        with run_lock(local):
+            Up(options, user_values, local=local).run()
+    except StopRequestedError as request:
+        progress(f"stopped by {request}")
+        return request.exit_code
+    except StackError as error:
+        print(f"up: {error.code}: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0

@@ -1,0 +1,45 @@
+"""Ports: a taken one is named with the option that changes it."""
+
+import socket
+
+import pytest
+
+from local_stack.errors import PortInUseError
+from local_stack.ports import LOOPBACK, port_accepts, port_choose, port_free, port_is_free
+
+
+def test_zero_takes_a_port_that_can_be_listened_on() -> None:
+    port = port_choose(0, option="--port")
+
+    with socket.create_server((LOOPBACK, port)):
+        assert port_accepts(port)
+
+
+def test_a_free_port_asked_for_by_number_is_taken() -> None:
+    port = port_free()
+
+    assert port_choose(port, option="--port") == port
+
+
+def test_a_port_in_use_is_named_with_its_option() -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+
+        with pytest.raises(
+            PortInUseError, match=rf"port {port} is in use: choose another with --simulator-port"
+        ) as error:
+            port_choose(port, option="--simulator-port")
+
+    assert error.value.exit_code == 2
+    assert error.value.code == "port_in_use"
+
+
+def test_a_port_is_free_again_once_its_server_is_gone() -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection((LOOPBACK, port))
+        server.accept()[0].close()
+        client.close()
+
+    assert port_is_free(port)
+    assert not port_accepts(port)

@@ -3,7 +3,8 @@
     place_bracket:  wait for a turn to send -> reserve order ids above the floor -> `write_ahead(ids)` -> first byte
 
 `write_ahead` runs between the reservation and the first byte and must have stored the ids durably when it returns; when
-it raises, nothing is sent. Turns are granted one at a time, so ids grow in the order they are sent, as IB demands (103).
+it raises, nothing is sent. Turns are granted one at a time, so ids grow in the order
+they are sent, as IB demands (103).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -202,4 +203,42 @@ class DataProvider(Protocol):
 
     async def fetch_bars(self, symbol: str, bar_size: str, *, duration: str = "1 D") -> Sequence[Bar]:
         """Return bars, oldest first. `bar_size` as IB spells it: "15 mins", "1 hour", "1 day"."""
+        ...
+
+
+class BlockingBroker(Protocol):
+    """A connected broker as services use it from threads: the same questions, each with a time limit of its own.
+
+    Every method raises NotConnected where there is no synchronised connection, and BrokerTimeout where the answer did
+    not come in time.
+    """
+
+    @property
+    def connection_id(self) -> int:
+        """The row of the connection this broker holds (accounts.BrokerConnection)."""
+        ...
+
+    @property
+    def account_id(self) -> str:
+        """The broker's id of the account."""
+        ...
+
+    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, write_ahead: WriteAhead) -> PlacedBracket:
+        """See Broker.place_bracket."""
+        ...
+
+    def cancel_order(self, order_id: int) -> None:
+        """See Broker.cancel_order."""
+        ...
+
+    def open_orders(self) -> Sequence[OpenOrder]:
+        """See Broker.open_orders."""
+        ...
+
+    def completed_orders(self) -> Sequence[OrderTold]:
+        """See Broker.completed_orders."""
+        ...
+
+    def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
+        """See Broker.fills_since."""
         ...

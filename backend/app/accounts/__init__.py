@@ -1,0 +1,1 @@
+"""The broker accounts we may trade: their mode, worth and connection."""

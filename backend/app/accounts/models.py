@@ -1,0 +1,70 @@
+"""Broker accounts and the connections to them."""
+
+from django.db import models
+from django.db.models import Q
+
+from app.brokers.base import ConnectionState
+
+PAPER_PREFIX = "D"
+
+
+class Account(models.Model):
+    """A broker account we may trade, by the broker's id. Whether it is paper follows from the id alone."""
+
+    account_id = models.CharField(max_length=32, unique=True)
+    currency = models.CharField(max_length=8, blank=True)
+    net_liquidation = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    available_funds = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    buying_power = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    worth_updated_at = models.DateTimeField(null=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["account_id"]
+        permissions = [("trade_live", "May execute setups on live accounts")]
+        constraints = [models.CheckConstraint(condition=~Q(account_id=""), name="account_id_not_empty")]
+
+    def __str__(self) -> str:
+        return self.account_id
+
+    @property
+    def is_paper(self) -> bool:
+        """Whether orders on this account move no real money (DU…, DUH…, DF…)."""
+        return self.account_id.startswith(PAPER_PREFIX)
+
+    @property
+    def mode(self) -> str:
+        """`paper` or `live`."""
+        return "paper" if self.is_paper else "live"
+
+
+class BrokerConnection(models.Model):
+    """One client id on one account: where the connection stands, and the order id nothing may go below again.
+
+    Order ids roll back when a Gateway restarts (IB_FACTS B4), so `order_id_floor` is raised, durably, before an id is
+    used.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="connections")
+    client_id = models.PositiveIntegerField()
+    state = models.CharField(
+        max_length=16,
+        choices=[(state.value, state.value) for state in ConnectionState],
+        default=ConnectionState.DISCONNECTED.value,
+    )
+    reason = models.TextField(blank=True)
+    server_version = models.PositiveIntegerField(default=0)
+    order_id_floor = models.BigIntegerField(default=0)
+    state_changed_at = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(null=True)
+    reconciled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "client_id"], name="one_row_per_account_and_client_id"),
+            models.CheckConstraint(condition=Q(order_id_floor__gte=0), name="order_id_floor_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}/{self.client_id} {self.state}"

@@ -1,0 +1,87 @@
+"""What is written about accounts and their connections."""
+
+from datetime import datetime
+
+from django.contrib.auth.models import Group, Permission
+
+from app.accounts.models import Account, BrokerConnection
+from app.brokers.base import AccountSummary, ConnectionState
+
+ROLES: dict[str, tuple[str, ...]] = {
+    "analyst": (),
+    "trader": ("trade_live",),
+    "reviewer": (
+        "view_all_setups",
+        "view_setup",
+        "view_execution",
+        "view_bracket",
+        "view_order",
+        "view_fill",
+        "view_commission",
+        "view_brokerevent",
+        "view_account",
+        "view_brokerconnection",
+    ),
+}
+
+
+def roles_ensure() -> None:
+    """Create the groups of the roles and give them their permissions; safe to repeat."""
+    for name, codenames in ROLES.items():
+        group, _ = Group.objects.get_or_create(name=name)
+        group.permissions.set(Permission.objects.filter(codename__in=codenames))
+
+
+def account_ensure(account_id: str) -> Account:
+    """Return the account's row, made where there is none."""
+    account, _ = Account.objects.get_or_create(account_id=account_id)
+    return account
+
+
+def account_worth_record(*, summary: AccountSummary, now: datetime) -> None:
+    """Store what the broker says the account is worth."""
+    Account.objects.filter(account_id=summary.account).update(
+        currency=summary.currency,
+        net_liquidation=summary.net_liquidation,
+        available_funds=summary.available_funds,
+        buying_power=summary.buying_power,
+        worth_updated_at=now,
+    )
+
+
+def connection_ensure(*, account_id: str, client_id: int) -> BrokerConnection:
+    """Return the row of this client id on this account, made where there is none."""
+    connection, _ = BrokerConnection.objects.get_or_create(account=account_ensure(account_id), client_id=client_id)
+    return connection
+
+
+def connection_state_record(
+    *, connection_id: int, state: ConnectionState, reason: str, now: datetime, server_version: int | None = None
+) -> None:
+    """Store where the connection stands and why."""
+    changed: dict[str, object] = {"state": state.value, "reason": reason, "state_changed_at": now, "heartbeat_at": now}
+    if server_version is not None:
+        changed["server_version"] = server_version
+    BrokerConnection.objects.filter(pk=connection_id).update(**changed)
+
+
+def connection_heartbeat(*, connection_id: int, now: datetime) -> None:
+    """Store that the worker lives."""
+    BrokerConnection.objects.filter(pk=connection_id).update(heartbeat_at=now)
+
+
+def connection_reconciled(*, connection_id: int, now: datetime) -> None:
+    """Store that our rows agreed with the broker's complete answer at `now`."""
+    BrokerConnection.objects.filter(pk=connection_id).update(reconciled_at=now)
+
+
+def order_id_floor_raise(*, connection_id: int, order_id: int) -> None:
+    """Raise the floor to `order_id`, inside the caller's transaction; the row stays locked until it ends.
+
+    Raises ValueError when the id is not above the floor: using it would change an older order instead of placing one.
+    """
+    connection = BrokerConnection.objects.select_for_update(no_key=True).get(pk=connection_id)
+    if order_id <= connection.order_id_floor:
+        raise ValueError(f"order id {order_id} is not above the floor {connection.order_id_floor}")
+    connection.order_id_floor = order_id
+    connection.save(update_fields=["order_id_floor"])

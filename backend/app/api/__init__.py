@@ -1,0 +1,1 @@
+"""The REST edge: translates requests to services and errors to answers."""

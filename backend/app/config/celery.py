@@ -1,0 +1,10 @@
+"""The Celery application: `celery -A app.config.celery worker -Q broker -P threads`."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.config.settings")
+
+app = Celery("trading_analyst", include=["app.worker.tasks", "app.worker.life"])
+app.config_from_object("django.conf:settings", namespace="CELERY")

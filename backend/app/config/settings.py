@@ -1,0 +1,177 @@
+"""Settings, read from the environment and `.env`. `.env.example` at the root lists every variable.
+
+Without DATABASE_URL and REDIS_URL, commands use the servers of a running `scripts/up` (its `.local/up.json`).
+"""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from app.core.logging import configure, logging_config
+
+ROOT = Path(__file__).resolve().parents[3]
+env = environ.Env()
+environ.Env.read_env(ROOT / ".env")
+
+
+def _running_stack() -> dict[str, Any]:
+    try:
+        stack: dict[str, Any] = json.loads((ROOT / ".local" / "up.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return stack
+
+
+_stack = _running_stack()
+
+DEBUG = env.bool("DEBUG", default=False)
+# A key of its own for each start where none is set: sessions end with the process, nothing is shared by accident.
+SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.token_urlsafe(50)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+    "app.accounts",
+    "app.market",
+    "app.setups",
+    "app.executions",
+    "app.api",
+    "app.web",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "app.config.urls"
+ASGI_APPLICATION = "app.config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "app.web.context.trading_mode",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        **env.db_url(
+            "DATABASE_URL",
+            default=_stack.get("database_url", "postgres://trading_analyst@127.0.0.1:5432/trading_analyst"),
+        ),
+        # The pool is shared by all threads of a process; threads come and go under ASGI and in the workers.
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=24), "timeout": 10}},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", default=_stack.get("redis_url", "redis://127.0.0.1:6379/0"))
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_RESULT_BACKEND = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = 3600
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Redis is transport only: a message lost with it is sent again by the sweep, so publishing never waits for long.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2}
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_connect_timeout": 2, "socket_keepalive": True}
+CELERY_BEAT_SCHEDULE = {"executions.sweep": {"task": "executions.sweep", "schedule": 5.0, "options": {"expires": 5}}}
+
+BROKER_TYPE = env.str("BROKER_TYPE", default="ib")
+IB_HOST = env.str("IB_HOST", default="127.0.0.1")
+IB_PORT = env.int("IB_PORT", default=4002)
+IB_CLIENT_ID = env.int("IB_CLIENT_ID", default=1)
+IB_DATA_CLIENT_ID = env.int("IB_DATA_CLIENT_ID", default=2)
+IB_ACCOUNT = env.str("IB_ACCOUNT", default="")
+IB_TRADING_MODE = env.str("IB_TRADING_MODE", default="paper")
+IB_MESSAGES_PER_SECOND = env.int("IB_MESSAGES_PER_SECOND", default=45)
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "web:login"
+LOGIN_REDIRECT_URL = "web:setup-list"
+LOGOUT_REDIRECT_URL = "web:login"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = ROOT / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# Behind a TLS-terminating proxy set SECURE=true: cookies travel over HTTPS only and plain HTTP is redirected.
+SECURE = env.bool("SECURE", default=False)
+SESSION_COOKIE_SECURE = SECURE
+CSRF_COOKIE_SECURE = SECURE
+SECURE_SSL_REDIRECT = SECURE
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600) if SECURE else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "app.api.pagination.NewestFirstCursor",
+    "EXCEPTION_HANDLER": "app.api.exception_handler.handle",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "COERCE_DECIMAL_TO_STRING": True,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Trading Analyst",
+    "DESCRIPTION": "Executes a trade setup at Interactive Brokers as a native bracket.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+LOGGING = logging_config(level=env.str("LOG_LEVEL", default="INFO"))
+configure()

@@ -1,0 +1,48 @@
+"""The only place that sends execution tasks.
+
+The row is the outbox: a task that cannot be sent, or is lost with Redis, is sent again by the sweep.
+"""
+
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from app.core.logging import get_logger
+
+logger = get_logger(__name__)
+
+BROKER_QUEUE = "broker"
+DEFAULT_QUEUE = "default"
+
+
+def submit_on_commit(execution_id: int) -> None:
+    """Ask the broker worker to submit the execution, once the current transaction is committed."""
+    transaction.on_commit(lambda: submit(execution_id))
+
+
+def submit(execution_id: int) -> None:
+    """Ask the broker worker to submit the execution."""
+    _send("executions.submit", execution_id, queue=BROKER_QUEUE)
+
+
+def cancel_on_commit(execution_id: int) -> None:
+    """Ask the broker worker to send the execution's cancel, once the current transaction is committed."""
+    transaction.on_commit(lambda: cancel(execution_id))
+
+
+def cancel(execution_id: int) -> None:
+    """Ask the broker worker to send the cancels that are due on the execution."""
+    _send("executions.cancel", execution_id, queue=BROKER_QUEUE)
+
+
+def wait_for_fill(execution_id: int) -> None:
+    """Have a worker watch the execution until its entry is filled, refused or past its deadline."""
+    _send("executions.wait_for_fill", execution_id, queue=DEFAULT_QUEUE)
+
+
+def _send(task: str, execution_id: int, *, queue: str) -> None:
+    try:
+        current_app.send_task(task, args=[execution_id], queue=queue)
+    except (OperationalError, RedisError) as error:
+        logger.warning("task_not_sent", task=task, execution=execution_id, error=str(error))

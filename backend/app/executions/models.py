@@ -1,0 +1,239 @@
+"""What was done about a setup, and what the broker told about it.
+
+    Execution ─┬─ Bracket (tranche 1) ─┬─ Order ENTRY ────── Fill ── Commission
+               │                       ├─ Order TAKE_PROFIT
+               │                       └─ Order STOP_LOSS
+               └─ Bracket (tranche 2) ...          BrokerEvent: everything heard, as heard
+
+Rows are written by the services only; a status changes only through `domain.order_status`.
+"""
+
+import secrets
+from enum import StrEnum
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from app.accounts.models import Account
+from app.domain.execution_status import FINISHED, ExecutionStatus
+from app.domain.order_ref import EXECUTION_KEY_ALPHABET, EXECUTION_KEY_LENGTH
+from app.domain.order_status import TERMINAL, OrderStatus, display_status
+from app.domain.terms import Action, Leg, OnTimeout, OrderType, Side, TimeInForce
+from app.setups.models import Setup
+
+_FINISHED_WORDS = sorted(status.value for status in FINISHED)
+_TERMINAL_WORDS = sorted(status.value for status in TERMINAL)
+
+
+def _choices(vocabulary: type[StrEnum]) -> list[tuple[str, str]]:
+    return [(word.value, word.value) for word in vocabulary]
+
+
+def new_execution_key() -> str:
+    """Return a random name for an execution: the first part of its orders' `order_ref`."""
+    return "".join(secrets.choice(EXECUTION_KEY_ALPHABET) for _ in range(EXECUTION_KEY_LENGTH))
+
+
+class Execution(models.Model):
+    """One attempt to carry out a setup."""
+
+    setup = models.ForeignKey(Setup, on_delete=models.PROTECT, related_name="executions")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="executions")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="executions")
+    key = models.CharField(max_length=EXECUTION_KEY_LENGTH, unique=True, default=new_execution_key)
+    idempotency_key = models.CharField(max_length=200)
+    request_digest = models.CharField(max_length=64)
+    symbol = models.CharField(max_length=32)
+    security_type = models.CharField(max_length=8)
+    exchange = models.CharField(max_length=16)
+    currency = models.CharField(max_length=8)
+    side = models.CharField(max_length=8, choices=_choices(Side))
+    quantity = models.DecimalField(max_digits=20, decimal_places=4)
+    status = models.CharField(max_length=16, choices=_choices(ExecutionStatus), default=ExecutionStatus.REQUESTED.value)
+    open_quantity = models.DecimalField(max_digits=20, decimal_places=4, default=0)
+    attention = models.TextField(blank=True)
+    reason_code = models.CharField(max_length=64, blank=True)
+    reason = models.TextField(blank=True)
+    exit_reason = models.CharField(max_length=64, blank=True)
+    preflight = models.JSONField(default=list)
+    on_timeout = models.CharField(max_length=8, choices=_choices(OnTimeout))
+    requested_at = models.DateTimeField()
+    claimed_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_sent_at = models.DateTimeField(null=True)
+    cancel_reason = models.CharField(max_length=64, blank=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["requested_by", "idempotency_key"], name="one_execution_per_idempotency_key"
+            ),
+            models.UniqueConstraint(
+                fields=["setup"], condition=~Q(status__in=_FINISHED_WORDS), name="one_unfinished_execution_per_setup"
+            ),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="execution_quantity_positive"),
+            models.CheckConstraint(condition=~Q(idempotency_key=""), name="idempotency_key_not_empty"),
+        ]
+        indexes = [
+            models.Index(fields=["symbol", "-id"], name="execution_by_symbol"),
+            models.Index(fields=["requested_by", "-id"], name="execution_by_user"),
+            models.Index(fields=["status"], condition=~Q(status__in=_FINISHED_WORDS), name="execution_unfinished"),
+            models.Index(fields=["-requested_at"], name="execution_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.symbol} {self.status} #{self.pk}"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the status is a final one."""
+        return ExecutionStatus(self.status) in FINISHED
+
+    @property
+    def reference(self) -> str:
+        """`IB-<entry>:<stop>` of the first tranche; "" until both ids are reserved."""
+        brackets = sorted(self.brackets.all(), key=lambda bracket: bracket.tranche)
+        return brackets[0].reference if brackets else ""
+
+
+class Bracket(models.Model):
+    """One native bracket: a tranche of an execution."""
+
+    execution = models.ForeignKey(Execution, on_delete=models.PROTECT, related_name="brackets")
+    tranche = models.PositiveSmallIntegerField()
+    quantity = models.DecimalField(max_digits=20, decimal_places=4)
+
+    class Meta:
+        ordering = ["execution_id", "tranche"]
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "tranche"], name="one_bracket_per_tranche"),
+            models.CheckConstraint(condition=Q(quantity__gt=0, tranche__gte=1), name="bracket_quantity_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.execution_id}/{self.tranche}"
+
+    @property
+    def reference(self) -> str:
+        """`IB-<entry>:<stop>`, or "" until both ids are reserved."""
+        ids = {order.leg: order.order_id for order in self.orders.all() if order.leg in (Leg.ENTRY, Leg.STOP_LOSS)}
+        entry, stop = ids.get(Leg.ENTRY), ids.get(Leg.STOP_LOSS)
+        return f"IB-{entry}:{stop}" if entry and stop else ""
+
+
+class Order(models.Model):
+    """One leg as sent. `order_ref` and `perm_id` name it for good; `order_id` only with its client id and session."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
+    bracket = models.ForeignKey(Bracket, on_delete=models.PROTECT, related_name="orders")
+    leg = models.CharField(max_length=16, choices=_choices(Leg))
+    order_ref = models.CharField(max_length=64, unique=True)
+    client_id = models.PositiveIntegerField(null=True)
+    order_id = models.BigIntegerField(null=True)
+    perm_id = models.BigIntegerField(default=0)
+    action = models.CharField(max_length=8, choices=_choices(Action))
+    order_type = models.CharField(max_length=16, choices=_choices(OrderType))
+    quantity = models.DecimalField(max_digits=20, decimal_places=4)
+    limit_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    stop_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    time_in_force = models.CharField(max_length=8, choices=_choices(TimeInForce))
+    outside_rth = models.BooleanField(default=False)
+    status = models.CharField(max_length=16, choices=_choices(OrderStatus), default=OrderStatus.CREATED.value)
+    filled_quantity = models.DecimalField(max_digits=20, decimal_places=4, default=0)
+    average_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    why_held = models.CharField(max_length=64, blank=True)
+    last_error_code = models.IntegerField(null=True)
+    last_error = models.TextField(blank=True)
+    sent_at = models.DateTimeField(null=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["bracket_id", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "client_id", "order_id"],
+                condition=Q(order_id__isnull=False),
+                name="order_id_used_once_per_client",
+            ),
+            models.UniqueConstraint(
+                fields=["account", "perm_id"], condition=Q(perm_id__gt=0), name="perm_id_unique_per_account"
+            ),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
+            models.CheckConstraint(condition=Q(filled_quantity__gte=0), name="order_filled_not_negative"),
+            models.CheckConstraint(
+                condition=Q(status="CREATED")
+                | Q(status="NOT_PLACED")
+                | Q(order_id__isnull=False, sent_at__isnull=False),
+                name="order_written_ahead",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="FILLED") | Q(filled_quantity__gt=0), name="order_filled_by_fills"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["status"], condition=~Q(status__in=_TERMINAL_WORDS), name="order_unfinished"),
+        ]
+
+    def __str__(self) -> str:
+        return self.order_ref
+
+    @property
+    def display_status(self) -> str:
+        """The status in the words the API and the pages show."""
+        return display_status(OrderStatus(self.status), filled_any=self.filled_quantity > 0)
+
+
+class Fill(models.Model):
+    """One deal on an order. A correction supersedes the deal it replaces; superseded deals count for nothing."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")
+    exec_id = models.CharField(max_length=64, unique=True)
+    quantity = models.DecimalField(max_digits=20, decimal_places=4)
+    price = models.DecimalField(max_digits=20, decimal_places=8)
+    executed_at = models.DateTimeField()
+    superseded = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["executed_at", "id"]
+        constraints = [models.CheckConstraint(condition=Q(quantity__gt=0), name="fill_quantity_positive")]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} at {self.price}"
+
+
+class Commission(models.Model):
+    """Cost and realised P&L of one deal, by `exec_id`; `fill` is null while the deal itself has not arrived."""
+
+    exec_id = models.CharField(max_length=64, unique=True)
+    fill = models.OneToOneField(Fill, on_delete=models.PROTECT, null=True, related_name="commission")
+    amount = models.DecimalField(max_digits=20, decimal_places=8)
+    currency = models.CharField(max_length=8)
+    realized_pnl = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
+
+
+class BrokerEvent(models.Model):
+    """One thing the broker told us, stored as told before it was interpreted. Rows are only ever added."""
+
+    dedupe_key = models.CharField(max_length=200, unique=True)
+    kind = models.CharField(max_length=32)
+    account = models.CharField(max_length=32, blank=True)
+    payload = models.JSONField()
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, related_name="events")
+    execution = models.ForeignKey(Execution, on_delete=models.PROTECT, null=True, related_name="events")
+    received_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["execution", "id"], name="event_by_execution")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.dedupe_key}"

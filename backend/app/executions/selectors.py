@@ -1,0 +1,78 @@
+"""What is read about executions, and who may read it."""
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db.models import Prefetch, QuerySet
+
+from app.core.errors import NotFound
+from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.terms import Leg
+from app.executions.models import Bracket, Execution, Fill, Order
+
+STOP_IS_LIVE = (OrderStatus.HELD.value, OrderStatus.WORKING.value)
+
+
+def executions_visible_to(user: User | AnonymousUser | AbstractBaseUser) -> QuerySet[Execution]:
+    """Return the executions this user may read: those of their own setups, or all with the permission for it."""
+    executions = Execution.objects.all()
+    if not isinstance(user, User):
+        return executions.none()
+    return executions if user.has_perm("setups.view_all_setups") else executions.filter(setup__owner=user)
+
+
+def with_orders(executions: QuerySet[Execution]) -> QuerySet[Execution]:
+    """Add account, brackets and orders, in a fixed number of queries."""
+    orders = Order.objects.order_by("id")
+    brackets = Bracket.objects.order_by("tranche").prefetch_related(Prefetch("orders", queryset=orders))
+    return executions.select_related("account", "setup", "requested_by").prefetch_related(
+        Prefetch("brackets", queryset=brackets)
+    )
+
+
+def execution_read(execution_id: int) -> Execution:
+    """Return an execution with its brackets and orders as they stand now. Raises NotFound."""
+    execution = with_orders(Execution.objects.filter(pk=execution_id)).first()
+    if execution is None:
+        raise NotFound(f"There is no execution {execution_id}.", code="execution_not_found")
+    return execution
+
+
+def fills_of(execution: Execution) -> QuerySet[Fill]:
+    """Return the execution's deals, oldest first, with order and commission; superseded ones left out."""
+    return (
+        Fill.objects.filter(order__bracket__execution=execution, superseded=False)
+        .select_related("order", "commission")
+        .order_by("executed_at", "id")
+    )
+
+
+def orders_of(execution: Execution) -> list[Order]:
+    """Return all orders of an execution that was read `with_orders`."""
+    return [order for bracket in execution.brackets.all() for order in bracket.orders.all()]
+
+
+def entry_is_filled(execution: Execution) -> bool:
+    """Say whether every entry is filled and its stop is live at the broker, or the position is already closed."""
+    if execution.status == "CLOSED":
+        return True
+    for bracket in execution.brackets.all():
+        legs = {order.leg: order for order in bracket.orders.all()}
+        entry, stop = legs[Leg.ENTRY.value], legs[Leg.STOP_LOSS.value]
+        done = stop.status == OrderStatus.FILLED.value
+        if entry.status != OrderStatus.FILLED.value or not (done or stop.status in STOP_IS_LIVE):
+            return False
+    return True
+
+
+def is_acknowledged(execution: Execution) -> bool:
+    """Say whether the broker has answered every leg."""
+    unanswered = (OrderStatus.CREATED.value, OrderStatus.SENT.value, OrderStatus.PENDING_SUBMIT.value)
+    return all(order.status not in unanswered for order in orders_of(execution))
+
+
+def entries_to_cancel(execution: Execution) -> list[Order]:
+    """Return the entry orders that may still fill."""
+    return [
+        order
+        for order in orders_of(execution)
+        if order.leg == Leg.ENTRY.value and OrderStatus(order.status) not in TERMINAL
+    ]

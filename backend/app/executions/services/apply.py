@@ -1,0 +1,288 @@
+"""The up road: store what the broker told, then let the table say what it means.
+
+    event ──> BrokerEvent row (a duplicate stops here) ──> lock the execution ──> transition ──> Fill | Commission
+          ──> recompute order and execution ──> commit ──> news
+
+All in one transaction: an event is either stored and applied, or neither, and telling it again changes nothing.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from app.core.logging import bind_order, get_logger
+from app.domain.broker_events import (
+    AbsenceProved,
+    AnyBrokerEvent,
+    CommissionTold,
+    FillTold,
+    MessageMeaning,
+    OrderMessageTold,
+    OrderTold,
+    ToldStatus,
+    correction_number,
+    correction_root,
+    event_to_payload,
+)
+from app.domain.execution_status import FINISHED, ExecutionStatus, OrderFacts, execution_outcome
+from app.domain.order_status import TERMINAL, UNANSWERED, OrderEvent, OrderStatus, transition
+from app.domain.terms import Leg
+from app.executions import news
+from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order
+
+logger = get_logger(__name__)
+
+_EVENT_OF_TOLD = {
+    ToldStatus.PENDING_SUBMIT: OrderEvent.PENDING_SUBMIT_TOLD,
+    ToldStatus.API_PENDING: OrderEvent.HELD_TOLD,
+    ToldStatus.PRE_SUBMITTED: OrderEvent.HELD_TOLD,
+    ToldStatus.SUBMITTED: OrderEvent.WORKING_TOLD,
+    ToldStatus.PENDING_CANCEL: OrderEvent.PENDING_CANCEL_TOLD,
+    ToldStatus.API_CANCELLED: OrderEvent.CANCELLED_TOLD,
+    ToldStatus.CANCELLED: OrderEvent.CANCELLED_TOLD,
+    ToldStatus.FILLED: OrderEvent.FILLED_TOLD,
+    ToldStatus.INACTIVE: OrderEvent.INACTIVE_TOLD,
+}
+
+
+@transaction.atomic
+def broker_event_record(event: AnyBrokerEvent, *, now: datetime) -> int | None:
+    """Store and apply one event; return the id of the execution it changed, or None.
+
+    A duplicate, and an event about an order that is not ours, change no execution; the latter is stored all the same.
+    """
+    if BrokerEvent.objects.filter(dedupe_key=event.dedupe_key).exists():
+        return None
+    order = order_match(event)
+    # A second recorder that stored the same event meanwhile makes this insert fail, and the caller's retry stop above.
+    BrokerEvent.objects.create(dedupe_key=event.dedupe_key, **_as_told(event, order=order, now=now))
+    if isinstance(event, CommissionTold):
+        _commission_store(event)
+    if order is None:
+        return None
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
+    order.refresh_from_db()
+    with bind_order(execution=execution.pk, order_ref=order.order_ref, perm_id=order.perm_id):
+        _apply(event, order=order, execution=execution)
+        order.save()
+        execution_recompute(execution, now=now)
+    news.publish_on_commit(execution.pk)
+    return execution.pk
+
+
+@transaction.atomic
+def broker_event_keep(event: AnyBrokerEvent, *, because: str, now: datetime) -> None:
+    """Store an event that could not be applied, and flag its execution: nothing told is lost over a fault of ours."""
+    order = order_match(event)
+    BrokerEvent.objects.get_or_create(dedupe_key=event.dedupe_key, defaults=_as_told(event, order=order, now=now))
+    if order is not None:
+        execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
+        attention_add(execution, f"{order.leg}: an event could not be applied: {because}")
+        execution.save(update_fields=["attention"])
+        news.publish_on_commit(execution.pk)
+
+
+def order_match(event: AnyBrokerEvent) -> Order | None:
+    """Return the order of ours that an event is about.
+
+    By `order_ref`, then `perm_id`, and by order id only where the message carries neither: order ids are issued again
+    after a Gateway restart, the other two never. An `order_ref` that is not ours means the order is not ours.
+    """
+    orders = Order.objects.select_related("bracket")
+    if isinstance(event, CommissionTold):
+        return orders.filter(fills__exec_id=event.exec_id).first()
+    if isinstance(event, AbsenceProved) or (isinstance(event, OrderTold | FillTold) and event.order_ref):
+        return orders.filter(order_ref=event.order_ref).first()
+    of_account = orders.filter(account__account_id=event.account) if event.account else orders
+    if isinstance(event, OrderTold | FillTold) and event.perm_id:
+        known = of_account.filter(perm_id=event.perm_id).first()
+        if known is not None:
+            return known
+    if not event.order_id:
+        return None
+    by_id = of_account.filter(client_id=event.client_id, order_id=event.order_id).first()
+    told_perm_id = getattr(event, "perm_id", 0)
+    # The same order id under another perm_id is another order: ids were rolled back and issued to somebody else.
+    return by_id if by_id is None or not (told_perm_id and by_id.perm_id) else None
+
+
+def _as_told(event: AnyBrokerEvent, *, order: Order | None, now: datetime) -> dict[str, Any]:
+    return {
+        "kind": event.kind,
+        "account": event.account,
+        "payload": event_to_payload(event),
+        "order": order,
+        "execution_id": order.bracket.execution_id if order else None,
+        "received_at": event.received_at,
+        "recorded_at": now,
+    }
+
+
+def attention_add(execution: Execution, text: str) -> None:
+    """Note why a person must look at the execution; each reason once. The caller saves."""
+    if text not in execution.attention.splitlines():
+        execution.attention = f"{execution.attention}\n{text}".strip()
+        logger.warning("attention", reason=text)
+
+
+def execution_recompute(execution: Execution, *, now: datetime) -> None:
+    """Set and save the execution's status from its orders. Call it with the row locked."""
+    orders = list(Order.objects.filter(bracket__execution=execution).order_by("id"))
+    facts = [
+        OrderFacts(leg=Leg(order.leg), status=OrderStatus(order.status), filled_quantity=order.filled_quantity)
+        for order in orders
+    ]
+    outcome = execution_outcome(facts, claimed=execution.claimed_at is not None)
+    if outcome.open_quantity < 0:
+        attention_add(execution, f"more was exited than entered: {-outcome.open_quantity.normalize():f} shares")
+    execution.status = outcome.status.value
+    execution.open_quantity = outcome.open_quantity
+    execution.exit_reason = outcome.exit_reason
+    if outcome.status in FINISHED:
+        execution.finished_at = execution.finished_at or now
+        _reason_set(execution, orders=orders, status=outcome.status)
+    else:
+        execution.finished_at = None
+    execution.save()
+
+
+def _reason_set(execution: Execution, *, orders: list[Order], status: ExecutionStatus) -> None:
+    if execution.reason_code:
+        return
+    if status is ExecutionStatus.REJECTED:
+        refused = next(order for order in orders if order.status == OrderStatus.REJECTED.value)
+        execution.reason_code = "order_refused"
+        execution.reason = f"{refused.leg} was refused ({refused.last_error_code}): {refused.last_error}"
+    elif status is ExecutionStatus.CANCELLED:
+        execution.reason_code = execution.cancel_reason or "cancelled_at_broker"
+        execution.reason = {
+            "entry_timeout": "The entry was not filled within its time limit; it was cancelled with its stop.",
+            "requested": "It was cancelled on request.",
+            "leg_refused": "A leg was refused, so the rest was cancelled.",
+        }.get(execution.cancel_reason, "It was cancelled at the broker, not by us.")
+
+
+def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None:
+    if isinstance(event, OrderTold):
+        _order_told(event, order=order, execution=execution)
+    elif isinstance(event, OrderMessageTold):
+        _message_told(event, order=order, execution=execution)
+    elif isinstance(event, FillTold):
+        _fill_told(event, order=order, execution=execution)
+    elif isinstance(event, AbsenceProved):
+        if not execution.reason_code:
+            execution.reason_code, execution.reason = "not_placed", event.evidence
+        _move(order, OrderEvent.PROVED_ABSENT, execution=execution, at=event.received_at)
+
+
+def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None:
+    _perm_id_set(order, perm_id=event.perm_id, execution=execution)
+    if order.order_id is None:
+        # The broker knows an order that we never noted as sent: the flag comes from the table, the ids from here.
+        order.order_id, order.client_id, order.sent_at = event.order_id, event.client_id, event.received_at
+    if event.source == "status":
+        order.why_held = event.why_held
+    if event.status is ToldStatus.UNKNOWN:
+        attention_add(execution, f"{order.leg}: the broker told an unknown status {event.raw_status!r}")
+        return
+    _quantity_follow(event, order=order, execution=execution)
+    _move(order, _EVENT_OF_TOLD[event.status], execution=execution, at=event.received_at)
+    _complete_if_filled(order, at=event.received_at, execution=execution)
+
+
+def _perm_id_set(order: Order, *, perm_id: int, execution: Execution) -> None:
+    if not perm_id or order.perm_id == perm_id:
+        return
+    if order.perm_id:
+        attention_add(execution, f"{order.leg}: one order has two permanent ids, {order.perm_id} and {perm_id}")
+        return
+    order.perm_id = perm_id
+
+
+def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) -> None:
+    """Take over the quantity the broker works with: it shrinks a child to what its parent filled."""
+    told = event.filled + event.remaining
+    live = event.status not in (ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.INACTIVE)
+    if not live or event.source == "completed_order" or told <= 0 or told == order.quantity:
+        return
+    if told < order.filled_quantity or not Leg(order.leg).is_exit:
+        attention_add(
+            execution, f"{order.leg}: the broker works {told.normalize():f} shares, not {order.quantity.normalize():f}"
+        )
+        return
+    order.quantity = told
+
+
+def _message_told(event: OrderMessageTold, *, order: Order, execution: Execution) -> None:
+    if event.meaning in (MessageMeaning.INFORMATION, MessageMeaning.CONNECTION):
+        return
+    order.last_error_code, order.last_error = event.code, event.text
+    if event.meaning is MessageMeaning.REFUSAL:
+        _move(order, OrderEvent.REFUSED, execution=execution, at=event.received_at)
+    elif event.meaning is MessageMeaning.UNKNOWN:
+        attention_add(execution, f"{order.leg}: unknown code {event.code}: {event.text}")
+
+
+def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
+    _perm_id_set(order, perm_id=event.perm_id, execution=execution)
+    root = correction_root(event.exec_id)
+    relatives = [fill for fill in order.fills.filter(exec_id__startswith=root) if correction_root(fill.exec_id) == root]
+    newest = max([correction_number(fill.exec_id) for fill in relatives], default=-1)
+    number = correction_number(event.exec_id)
+    fill = Fill.objects.create(
+        order=order,
+        exec_id=event.exec_id,
+        quantity=event.quantity,
+        price=event.price,
+        executed_at=event.executed_at,
+        superseded=number < newest,
+    )
+    order.fills.filter(pk__in=[relative.pk for relative in relatives if number > newest]).update(superseded=True)
+    Commission.objects.filter(exec_id=event.exec_id, fill__isnull=True).update(fill=fill)
+    _fills_sum(order)
+    if order.filled_quantity > order.quantity:
+        attention_add(execution, f"{order.leg}: filled {order.filled_quantity} of {order.quantity}")
+    full = order.filled_quantity >= order.quantity
+    moved = OrderEvent.FULLY_FILLED if full else OrderEvent.PARTLY_FILLED
+    _move(order, moved, execution=execution, at=event.received_at)
+
+
+def _fills_sum(order: Order) -> None:
+    deals = list(order.fills.filter(superseded=False))
+    order.filled_quantity = sum((deal.quantity for deal in deals), Decimal(0))
+    worth = sum((deal.quantity * deal.price for deal in deals), Decimal(0))
+    order.average_price = worth / order.filled_quantity if order.filled_quantity else None
+
+
+def _complete_if_filled(order: Order, *, at: datetime, execution: Execution) -> None:
+    """Finish an order whose quantity shrank to what is filled already."""
+    if order.filled_quantity and order.filled_quantity >= order.quantity and OrderStatus(order.status) not in TERMINAL:
+        _move(order, OrderEvent.FULLY_FILLED, execution=execution, at=at)
+
+
+def _commission_store(event: CommissionTold) -> None:
+    Commission.objects.update_or_create(
+        exec_id=event.exec_id,
+        defaults={
+            "fill": Fill.objects.filter(exec_id=event.exec_id).first(),
+            "amount": event.amount,
+            "currency": event.currency,
+            "realized_pnl": event.realized_pnl,
+        },
+    )
+
+
+def _move(order: Order, event: OrderEvent, *, execution: Execution, at: datetime) -> None:
+    before = OrderStatus(order.status)
+    result = transition(before, event)
+    if result.flag:
+        attention_add(execution, f"{order.leg}: {event.value} while {before.value}")
+    if result.status is before:
+        return
+    order.status = result.status.value
+    if before in UNANSWERED and result.status is not OrderStatus.NOT_PLACED:
+        order.acknowledged_at = order.acknowledged_at or at
+    order.finished_at = at if result.status in TERMINAL else None
+    logger.info("order_moved", leg=order.leg, before=before.value, after=result.status.value, because=event.value)

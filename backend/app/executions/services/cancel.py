@@ -1,0 +1,103 @@
+"""Cancel what is not filled yet. The wish is a row first; sending it is a task that may be repeated.
+
+Filled shares keep their stop: cancelling an entry never closes a position.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from app.brokers.base import BlockingBroker
+from app.core.errors import Conflict, NotFound
+from app.core.logging import bind_order, get_logger
+from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.terms import Leg, OnTimeout
+from app.executions import dispatch, news, selectors
+from app.executions.models import Execution, Order
+from app.executions.services.submit import execution_give_up
+
+logger = get_logger(__name__)
+
+
+@transaction.atomic
+def execution_cancel_request(*, execution_id: int, reason: str, now: datetime) -> Execution:
+    """Note that the unfilled part of the entry is to be cancelled, and have it sent. Safe to repeat.
+
+    Raises NotFound, or Conflict `execution_finished`, `nothing_to_cancel` (every entry is filled; its stop stays).
+    """
+    execution = Execution.objects.select_for_update(no_key=True).filter(pk=execution_id).first()
+    if execution is None:
+        raise NotFound(f"There is no execution {execution_id}.", code="execution_not_found")
+    if execution.is_finished:
+        raise Conflict(f"The execution is finished: {execution.status}.", code="execution_finished")
+    if execution.cancel_requested_at is not None:
+        dispatch.cancel_on_commit(execution.pk)
+        return execution
+    if not selectors.entries_to_cancel(selectors.execution_read(execution_id)):
+        raise Conflict(
+            "The entry is filled, so there is nothing to cancel; the position keeps its stop.", code="nothing_to_cancel"
+        )
+    execution.cancel_requested_at, execution.cancel_reason = now, reason
+    execution.save(update_fields=["cancel_requested_at", "cancel_reason"])
+    if execution.claimed_at is None:
+        execution_give_up(execution=execution, reason_code="cancelled_before_sending", now=now)
+        execution.refresh_from_db()
+    else:
+        dispatch.cancel_on_commit(execution.pk)
+    news.publish_on_commit(execution.pk)
+    return execution
+
+
+@transaction.atomic
+def execution_expire(*, execution_id: int, now: datetime) -> bool:
+    """Apply what the setup asked for to an entry that is past its deadline; say whether anything changed.
+
+    What no worker has taken by then is given up; what is working is cancelled or kept, as `on_timeout` says.
+    """
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    if execution.deadline_at is None or execution.deadline_at > now or execution.is_finished:
+        return False
+    if execution.claimed_at is None:
+        execution_give_up(execution=execution, reason_code="deadline_passed", now=now)
+        return True
+    if execution.on_timeout != OnTimeout.CANCEL.value or execution.cancel_requested_at is not None:
+        return False
+    try:
+        execution_cancel_request(execution_id=execution_id, reason="entry_timeout", now=now)
+    except Conflict:  # Every entry is filled: the deadline was met.
+        return False
+    return True
+
+
+def execution_cancel_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> int:
+    """Send the cancels that were asked for; return how many. Raises NotConnected, BrokerTimeout.
+
+    Cancelling an entry cancels its children at the broker. Where the entry is finished without a fill (refused), what
+    is left of its bracket is cancelled leg by leg.
+    """
+    execution = selectors.execution_read(execution_id)
+    orders = orders_to_cancel(execution)
+    with bind_order(execution=execution.pk):
+        for order in orders:
+            broker.cancel_order(order.order_id or 0)
+            logger.info("cancel_sent", order_ref=order.order_ref, order_id=order.order_id)
+    Execution.objects.filter(pk=execution_id).update(cancel_sent_at=now)
+    return len(orders)
+
+
+def orders_to_cancel(execution: Execution) -> list[Order]:
+    """Return the orders on which a cancel is due now."""
+    due: list[Order] = []
+    for bracket in execution.brackets.all():
+        open_legs = [order for order in bracket.orders.all() if _can_cancel(order)]
+        entry = next(order for order in bracket.orders.all() if order.leg == Leg.ENTRY.value)
+        if entry in open_legs:
+            refused = any(order.status == OrderStatus.REJECTED.value for order in bracket.orders.all())
+            due += [entry] if execution.cancel_requested_at or refused else []
+        elif not entry.filled_quantity and OrderStatus(entry.status) in TERMINAL:
+            due += open_legs
+    return due
+
+
+def _can_cancel(order: Order) -> bool:
+    return order.order_id is not None and OrderStatus(order.status) not in TERMINAL | {OrderStatus.PENDING_CANCEL}

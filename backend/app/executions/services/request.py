@@ -1,0 +1,229 @@
+"""Take a request to execute a setup: check it, write it down, hand it to the broker worker."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from app.accounts.models import Account
+from app.core.errors import Conflict, FixRequest, Forbidden, RetryLater
+from app.domain.bracket import Tranche, split_into_tranches
+from app.domain.execution_status import FINISHED
+from app.domain.order_ref import OrderRef
+from app.domain.sizing import size_position
+from app.domain.terms import EntryType, Leg, OrderType, Side, TimeInForce
+from app.executions import dispatch, news
+from app.executions.models import Bracket, Execution, Order
+from app.market.services import increments_of, instrument_resolve, price_now
+from app.setups.models import Setup
+from app.setups.services import entry_plan, setup_mark_executed, setup_require_valid, targets_of
+
+MARKET_ENTRY_TIMEOUT_SECONDS = 60
+IDEMPOTENCY_KEY_LENGTH_MAX = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preflight:
+    """What the checks before the first row found: the size, and each check with its outcome."""
+
+    quantity: Decimal
+    tranches: list[Tranche]
+    checks: list[dict[str, str]]
+
+
+def execution_request(
+    *, setup: Setup, user: User, idempotency_key: str, body: Mapping[str, Any], now: datetime
+) -> tuple[Execution, bool]:
+    """Write an execution of `setup` and have it submitted; return it, and whether it is new.
+
+    The same key with the same body answers the first execution again. Raises FixRequest `idempotency_key_missing`,
+    `idempotency_key_reused` (same key, other request), or what the preflight refuses; Conflict `setup_archived`,
+    `execution_in_progress`; Forbidden `live_not_allowed`; RetryLater where something needed cannot be known now.
+    """
+    digest = _digest(setup=setup, body=body)
+    _require_usable(idempotency_key)
+    known = Execution.objects.filter(requested_by=user, idempotency_key=idempotency_key).first()
+    if known is not None:
+        return _same_request(known, digest=digest), False
+    preflight = _preflight(setup=setup, user=user, now=now)
+    try:
+        with transaction.atomic():
+            execution = _write(
+                setup_id=setup.pk, user=user, key=idempotency_key, digest=digest, preflight=preflight, now=now
+            )
+            dispatch.submit_on_commit(execution.pk)
+            news.publish_on_commit(execution.pk)
+    except IntegrityError:
+        # Two requests at once: the database let one through. The same key is the same request, else it is a second one.
+        known = Execution.objects.filter(requested_by=user, idempotency_key=idempotency_key).first()
+        if known is None:
+            raise _in_progress(setup.pk) from None
+        return _same_request(known, digest=digest), False
+    return execution, True
+
+
+def _require_usable(idempotency_key: str) -> None:
+    if not idempotency_key:
+        raise FixRequest(
+            "Send an Idempotency-Key header: a text of your own that names this request, so that sending it again "
+            "cannot trade twice.",
+            code="idempotency_key_missing",
+        )
+    if len(idempotency_key) > IDEMPOTENCY_KEY_LENGTH_MAX or not idempotency_key.isprintable():
+        raise FixRequest(
+            f"An Idempotency-Key has at most {IDEMPOTENCY_KEY_LENGTH_MAX} printable characters.",
+            code="idempotency_key_invalid",
+        )
+
+
+def _digest(*, setup: Setup, body: Mapping[str, Any]) -> str:
+    canonical = json.dumps({"setup": setup.pk, "body": body}, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _same_request(known: Execution, *, digest: str) -> Execution:
+    if known.request_digest != digest:
+        raise FixRequest(
+            "This Idempotency-Key was used for another request.",
+            code="idempotency_key_reused",
+            details={"execution": known.pk},
+        )
+    return known
+
+
+def _in_progress(setup_id: int) -> Conflict:
+    running = Execution.objects.filter(setup_id=setup_id).exclude(status__in=FINISHED).first()
+    return Conflict(
+        "This setup is being executed already.",
+        code="execution_in_progress",
+        details={"execution": running.pk if running else None},
+    )
+
+
+def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
+    checks: list[dict[str, str]] = []
+
+    def passed(check: str, detail: str) -> None:
+        checks.append({"check": check, "outcome": "passed", "detail": detail})
+
+    if setup.archived_at:
+        raise Conflict("An archived setup is not executed.", code="setup_archived")
+    require_account_allowed(account=setup.account, user=user)
+    passed("account", f"{setup.account} is {setup.account.mode}")
+    is_market = setup.entry_type == EntryType.MARKET.value
+    instrument = instrument_resolve(setup.symbol, price_needed=is_market)
+    passed("symbol", f"contract {instrument.con_id} on {instrument.primary_exchange or setup.exchange}")
+    last_price = price_now(instrument, now=now) if is_market else None
+    targets = targets_of(setup)
+    setup_require_valid(setup, targets=targets, increments=increments_of(instrument), last_price=last_price)
+    if is_market and last_price is None:
+        checks.append({"check": "stop_side", "outcome": "not_checked", "detail": "no price younger than 30 s"})
+    passed("prices", f"judged at {last_price or setup.entry_price or 'no price'}")
+    reference = last_price if is_market else setup.entry_price
+    quantity = size_position(
+        side=Side(setup.side),
+        stop_price=setup.stop_price,
+        reference_price=reference,
+        quantity=setup.quantity,
+        risk_amount=setup.risk_amount,
+        risk_percent=setup.risk_percent,
+        equity=setup.account.net_liquidation,
+    )
+    passed("size", f"{quantity.normalize():f} shares")
+    return Preflight(quantity=quantity, tranches=split_into_tranches(quantity=quantity, targets=targets), checks=checks)
+
+
+def require_account_allowed(*, account: Account, user: User) -> None:
+    """Raise Forbidden or FixRequest unless this user may trade this account with the settings as they are."""
+    if not account.is_active:
+        raise FixRequest(f"The account {account} is switched off.", code="account_inactive")
+    if settings.IB_ACCOUNT and account.account_id != settings.IB_ACCOUNT:
+        raise RetryLater(
+            f"No broker worker serves {account} here; it serves {settings.IB_ACCOUNT}.", code="account_not_served"
+        )
+    if account.is_paper:
+        return
+    if settings.IB_TRADING_MODE != "live" or account.account_id != settings.IB_ACCOUNT:
+        raise Forbidden(
+            f"{account} is a live account: set IB_TRADING_MODE=live and IB_ACCOUNT={account} to trade it.",
+            code="live_not_allowed",
+        )
+    if not user.has_perm("accounts.trade_live"):
+        raise Forbidden(f"You may not trade the live account {account}.", code="live_not_allowed")
+
+
+def _write(*, setup_id: int, user: User, key: str, digest: str, preflight: Preflight, now: datetime) -> Execution:
+    setup = Setup.objects.select_for_update(no_key=True).select_related("account").get(pk=setup_id)
+    if setup.archived_at:
+        raise Conflict("An archived setup is not executed.", code="setup_archived")
+    execution = Execution.objects.create(
+        setup=setup,
+        account=setup.account,
+        requested_by=user,
+        idempotency_key=key,
+        request_digest=digest,
+        symbol=setup.symbol,
+        security_type=setup.security_type,
+        exchange=setup.exchange,
+        currency=setup.currency,
+        side=setup.side,
+        quantity=preflight.quantity,
+        preflight=preflight.checks,
+        on_timeout=setup.on_timeout,
+        requested_at=now,
+        deadline_at=_deadline(setup, now=now),
+    )
+    for tranche in preflight.tranches:
+        bracket = Bracket.objects.create(execution=execution, tranche=tranche.number, quantity=tranche.quantity)
+        Order.objects.bulk_create(_orders(setup=setup, execution=execution, bracket=bracket, tranche=tranche))
+    setup_mark_executed(setup, now=now)
+    return execution
+
+
+def _deadline(setup: Setup, *, now: datetime) -> datetime | None:
+    seconds = setup.entry_timeout_seconds
+    if seconds is None and setup.entry_type == EntryType.MARKET.value:
+        seconds = MARKET_ENTRY_TIMEOUT_SECONDS
+    return now + timedelta(seconds=seconds) if seconds is not None else None
+
+
+def _orders(*, setup: Setup, execution: Execution, bracket: Bracket, tranche: Tranche) -> list[Order]:
+    side, plan = Side(setup.side), entry_plan(setup)
+    entry_has_trigger = plan.type in (EntryType.STOP, EntryType.STOP_LIMIT)
+
+    def order(leg: Leg, order_type: OrderType, **prices: Decimal | None) -> Order:
+        is_entry = leg is Leg.ENTRY
+        return Order(
+            account=execution.account,
+            bracket=bracket,
+            leg=leg.value,
+            order_ref=str(OrderRef(execution_key=execution.key, tranche=tranche.number, leg=leg)),
+            action=(side.entry_action if is_entry else side.exit_action).value,
+            order_type=order_type.value,
+            quantity=tranche.quantity,
+            # A stop that expires at the close would leave the position naked overnight.
+            time_in_force=setup.time_in_force if is_entry else TimeInForce.GTC.value,
+            outside_rth=setup.outside_rth,
+            **prices,
+        )
+
+    limit_price = {EntryType.LIMIT: plan.price, EntryType.STOP_LIMIT: plan.limit_price}.get(plan.type)
+    orders = [
+        order(
+            Leg.ENTRY,
+            plan.type.order_type,
+            limit_price=limit_price,
+            stop_price=plan.price if entry_has_trigger else None,
+        )
+    ]
+    if tranche.take_profit_price is not None:
+        orders.append(order(Leg.TAKE_PROFIT, OrderType.LIMIT, limit_price=tranche.take_profit_price))
+    orders.append(order(Leg.STOP_LOSS, OrderType.STOP, stop_price=setup.stop_price))
+    return orders

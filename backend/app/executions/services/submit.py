@@ -1,0 +1,168 @@
+"""Put a requested execution on the wire: claim, write ahead, send.
+
+Numbered points at which the process may die, and what the rows say then:
+
+    1 before the claim        REQUESTED, orders CREATED     taken again by the sweep
+    2 after the claim         SUBMITTING, orders CREATED    nothing was sent: reconcile proves it
+    3 after the write-ahead   SUBMITTING, orders SENT       may have been sent: reconcile asks the broker
+    4 between the legs        SUBMITTING, orders SENT       the entry alone is not transmitted: it rests in the Gateway
+    5 after the last leg      SUBMITTING, orders SENT       the broker's answers, or reconcile, move them on
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import transaction
+
+from app.accounts.models import BrokerConnection
+from app.accounts.services import order_id_floor_raise
+from app.brokers.base import BlockingBroker, BracketTicket, OrderTicket, WriteAhead
+from app.brokers.errors import NotConnected, QueueFull
+from app.core import clock
+from app.core.errors import Conflict
+from app.core.logging import bind_order, get_logger
+from app.domain.broker_events import AbsenceProved
+from app.domain.contract import Contract
+from app.domain.execution_status import ExecutionStatus
+from app.domain.order_status import OrderEvent, OrderStatus, transition
+from app.domain.terms import Action, Leg, OrderType, TimeInForce
+from app.executions import news, selectors
+from app.executions.models import Bracket, Execution, Order
+from app.executions.services.apply import broker_event_record
+
+logger = get_logger(__name__)
+
+
+def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime) -> str:
+    """Send the execution's brackets, each at most once whoever calls this and how often.
+
+    Returns the reference of the first bracket, or "" where there was nothing to do. Raises NotConnected or QueueFull
+    when nothing was sent and the row is free to be taken again.
+    """
+    if not _claim(execution_id=execution_id, now=now):
+        return ""
+    execution = selectors.execution_read(execution_id)
+    sent: list[str] = []
+    with bind_order(execution=execution.pk):
+        for bracket in execution.brackets.all():
+            try:
+                placed = broker.place_bracket(
+                    bracket_ticket(execution, bracket),
+                    id_floor=BrokerConnection.objects.get(pk=broker.connection_id).order_id_floor,
+                    write_ahead=_write_ahead(bracket_id=bracket.pk, connection_id=broker.connection_id),
+                )
+            except (NotConnected, QueueFull):
+                if not sent and _release(execution_id=execution_id):
+                    raise
+                # Part of it is on its way: what is not is settled by the reconcile that follows every connect.
+                logger.warning("bracket_not_sent", tranche=bracket.tranche)
+                break
+            except Conflict as error:
+                logger.warning("bracket_not_sent", tranche=bracket.tranche, reason=error.code)
+                break
+            sent.append(placed.reference)
+            logger.info("bracket_sent", tranche=bracket.tranche, reference=placed.reference)
+    return sent[0] if sent else ""
+
+
+@transaction.atomic
+def _claim(*, execution_id: int, now: datetime) -> bool:
+    execution = Execution.objects.select_for_update(no_key=True).filter(pk=execution_id).first()
+    if execution is None or execution.status != ExecutionStatus.REQUESTED.value:
+        return False
+    if execution.deadline_at is not None and execution.deadline_at <= now:
+        execution_give_up(execution=execution, reason_code="deadline_passed", now=now)
+        return False
+    execution.claimed_at = now
+    execution.status = ExecutionStatus.SUBMITTING.value
+    execution.save(update_fields=["claimed_at", "status"])
+    news.publish_on_commit(execution.pk)
+    return True
+
+
+@transaction.atomic
+def _release(*, execution_id: int) -> bool:
+    """Undo the claim where no order id was written ahead; say whether it was undone."""
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    orders = Order.objects.filter(bracket__execution=execution)
+    if orders.exclude(status=OrderStatus.CREATED.value).exists():
+        return False
+    execution.claimed_at = None
+    execution.status = ExecutionStatus.REQUESTED.value
+    execution.save(update_fields=["claimed_at", "status"])
+    news.publish_on_commit(execution.pk)
+    return True
+
+
+def execution_give_up(*, execution: Execution, reason_code: str, now: datetime) -> None:
+    """End an execution of which nothing was ever sent. Call it inside a transaction, with the row locked."""
+    reasons = {
+        "deadline_passed": "No broker worker took it before the entry's deadline; nothing was sent.",
+        "cancelled_before_sending": "It was cancelled before anything was sent.",
+    }
+    execution.reason_code, execution.reason = reason_code, reasons[reason_code]
+    execution.save(update_fields=["reason_code", "reason"])
+    for order in Order.objects.filter(bracket__execution=execution):
+        broker_event_record(
+            AbsenceProved(
+                dedupe_key=f"absence:{order.order_ref}:{reason_code}",
+                account=execution.account.account_id,
+                received_at=now,
+                order_ref=order.order_ref,
+                evidence=reasons[reason_code],
+            ),
+            now=now,
+        )
+
+
+def bracket_ticket(execution: Execution, bracket: Bracket) -> BracketTicket:
+    """Return what is to be sent for a bracket."""
+    tickets = {order.leg: _ticket(order) for order in bracket.orders.all()}
+    contract = Contract(
+        symbol=execution.symbol,
+        security_type=execution.security_type,
+        exchange=execution.exchange,
+        currency=execution.currency,
+    )
+    return BracketTicket(
+        contract=contract,
+        entry=tickets[Leg.ENTRY.value],
+        stop_loss=tickets[Leg.STOP_LOSS.value],
+        take_profit=tickets.get(Leg.TAKE_PROFIT.value),
+    )
+
+
+def _ticket(order: Order) -> OrderTicket:
+    return OrderTicket(
+        order_ref=order.order_ref,
+        action=Action(order.action),
+        order_type=OrderType(order.order_type),
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        time_in_force=TimeInForce(order.time_in_force),
+        outside_rth=order.outside_rth,
+    )
+
+
+def _write_ahead(*, bracket_id: int, connection_id: int) -> WriteAhead:
+    """Return what the broker calls before the first byte: it stores the reserved order ids durably."""
+
+    @transaction.atomic
+    def write_ahead(order_ids: Mapping[str, int]) -> None:
+        order_id_floor_raise(connection_id=connection_id, order_id=max(order_ids.values()))
+        client_id = BrokerConnection.objects.values_list("client_id", flat=True).get(pk=connection_id)
+        bracket = Bracket.objects.get(pk=bracket_id)
+        execution = Execution.objects.select_for_update(no_key=True).get(pk=bracket.execution_id)
+        orders = list(bracket.orders.all())
+        settled = execution.claimed_at is None or execution.cancel_requested_at is not None or execution.is_finished
+        if settled or any(order.status != OrderStatus.CREATED.value for order in orders):
+            raise Conflict("The execution was settled while it waited for its turn.", code="execution_settled")
+        now = clock.now()
+        for order in orders:
+            order.order_id, order.client_id, order.sent_at = order_ids[order.order_ref], client_id, now
+            order.status = transition(OrderStatus(order.status), OrderEvent.SENT).status.value
+            order.save(update_fields=["order_id", "client_id", "sent_at", "status"])
+        news.publish_on_commit(execution.pk)
+
+    return write_ahead

@@ -1,0 +1,95 @@
+"""What must happen even when a message was lost or a process died: run every few seconds, from rows alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from app.domain.execution_status import FINISHED, ExecutionStatus
+from app.domain.order_status import OrderStatus
+from app.domain.terms import Leg, OnTimeout
+from app.executions import dispatch, selectors
+from app.executions.models import Execution, Order
+from app.executions.services.cancel import execution_expire, orders_to_cancel
+
+RESEND_AFTER_SECONDS = 5
+BATCH_MAX = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepReport:
+    """The executions that were sent again, expired, or had a cancel sent again."""
+
+    resent: list[int]
+    expired: list[int]
+    cancels: list[int]
+
+
+def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER_SECONDS) -> SweepReport:
+    """Apply deadlines, send again what nobody took, and send cancels that are still due."""
+    before = now - timedelta(seconds=resend_after_seconds)
+    expired = [pk for pk in _ids(_past_deadline(now)) if execution_expire(execution_id=pk, now=now)]
+    resent = _ids(_not_taken(before=before))
+    for execution_id in resent:
+        dispatch.submit(execution_id)
+    cancels = [execution.pk for execution in _cancels_due(before=before)]
+    for execution_id in cancels:
+        dispatch.cancel(execution_id)
+    return SweepReport(resent=resent, expired=expired, cancels=cancels)
+
+
+def requested_resend() -> list[int]:
+    """Send every execution that no worker has taken, at once: after a connection became ready."""
+    waiting = _ids(_unfinished().filter(status=ExecutionStatus.REQUESTED.value, claimed_at__isnull=True))
+    for execution_id in waiting:
+        dispatch.submit(execution_id)
+    return waiting
+
+
+def _unfinished() -> QuerySet[Execution]:
+    return Execution.objects.exclude(status__in=[status.value for status in FINISHED]).order_by("id")
+
+
+def _ids(executions: QuerySet[Execution]) -> list[int]:
+    return list(executions.values_list("pk", flat=True)[:BATCH_MAX])
+
+
+def _past_deadline(now: datetime) -> QuerySet[Execution]:
+    to_give_up = Q(claimed_at__isnull=True)
+    to_cancel = Q(on_timeout=OnTimeout.CANCEL.value, cancel_requested_at__isnull=True)
+    entry_open = Exists(_entries().filter(bracket__execution=OuterRef("pk")).exclude(status__in=_ENTRY_DONE))
+    return _unfinished().filter(entry_open, to_give_up | to_cancel, deadline_at__lte=now)
+
+
+def _not_taken(*, before: datetime) -> QuerySet[Execution]:
+    return _unfinished().filter(
+        status=ExecutionStatus.REQUESTED.value, claimed_at__isnull=True, requested_at__lte=before
+    )
+
+
+def _cancels_due(*, before: datetime) -> Iterable[Execution]:
+    """Return executions with a cancel that was asked for, or became due with a refused leg, and shows no effect."""
+    not_just_sent = Q(cancel_sent_at__isnull=True) | Q(cancel_sent_at__lte=before)
+    asked = Q(cancel_requested_at__lte=before)
+    refused = Exists(
+        Order.objects.filter(bracket__execution=OuterRef("pk"), finished_at__lte=before).filter(
+            Q(status=OrderStatus.REJECTED.value) | Q(leg=Leg.ENTRY.value, filled_quantity=0)
+        )
+    )
+    due = _unfinished().filter(not_just_sent, asked | refused)
+    for execution in selectors.with_orders(due)[:BATCH_MAX]:
+        if orders_to_cancel(execution):
+            yield execution
+
+
+def _entries() -> QuerySet[Order]:
+    return Order.objects.filter(leg=Leg.ENTRY.value)
+
+
+_ENTRY_DONE = [
+    OrderStatus.FILLED.value,
+    OrderStatus.CANCELLED.value,
+    OrderStatus.REJECTED.value,
+    OrderStatus.NOT_PLACED.value,
+]

@@ -1,0 +1,75 @@
+"""What is remembered about symbols."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from app.brokers.errors import UnknownSymbol
+from app.core import clock
+from app.core.errors import RetryLater
+from app.domain.contract import PriceIncrement, SymbolInfo
+from app.market import dispatch
+from app.market.models import Instrument
+
+DESCRIPTION_AGE_MAX = timedelta(days=1)
+PRICE_AGE_MAX = timedelta(seconds=30)
+
+
+def instrument_resolve(symbol: str, *, price_needed: bool) -> Instrument:
+    """Return the symbol's row, asking the data worker when it is not known or too old to rely on.
+
+    Raises UnknownSymbol when the broker knows no such symbol, RetryLater when it could not be asked. Where only the
+    price is old and cannot be had, the description is returned; the price's age is for the caller to judge.
+    """
+    now = clock.now()
+    known = Instrument.objects.filter(symbol=symbol).first()
+    described = known is not None and now - known.looked_up_at <= DESCRIPTION_AGE_MAX
+    if known is not None and described and not (price_needed and price_now(known, now=now) is None):
+        return known
+    try:
+        answer = dispatch.look_up(symbol)
+    except RetryLater:
+        if known is not None and described:
+            return known
+        raise
+    if "error" in answer:
+        error = answer["error"]
+        if error["code"] == UnknownSymbol.code:
+            raise UnknownSymbol(error["message"], details={"symbol": symbol})
+        if known is not None and described:
+            return known
+        raise RetryLater(error["message"], code=error["code"])
+    return Instrument.objects.get(symbol=symbol)
+
+
+def instrument_record(*, info: SymbolInfo, last_price: Decimal | None, now: datetime) -> Instrument:
+    """Store the broker's description, and the price where one came."""
+    values = {
+        "con_id": info.con_id,
+        "long_name": info.long_name,
+        "primary_exchange": info.primary_exchange,
+        "currency": info.contract.currency,
+        "price_increments": [
+            {name: str(value) for name, value in asdict(increment).items()} for increment in info.price_increments
+        ],
+        "looked_up_at": now,
+    }
+    if last_price is not None:
+        values |= {"last_price": last_price, "last_price_at": now}
+    instrument, _ = Instrument.objects.update_or_create(symbol=info.contract.symbol, defaults=values)
+    return instrument
+
+
+def increments_of(instrument: Instrument) -> tuple[PriceIncrement, ...]:
+    """Return the price steps in domain words."""
+    return tuple(
+        PriceIncrement(low_edge=Decimal(step["low_edge"]), increment=Decimal(step["increment"]))
+        for step in instrument.price_increments
+    )
+
+
+def price_now(instrument: Instrument, *, now: datetime) -> Decimal | None:
+    """Return the last price while it is young enough to judge an order by, else None."""
+    if instrument.last_price is None or instrument.last_price_at is None:
+        return None
+    return instrument.last_price if now - instrument.last_price_at <= PRICE_AGE_MAX else None

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+ORDER_KEYS = ("execution", "order_ref", "perm_id")
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -30,7 +31,7 @@ def logging_config(*, level: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.LogfmtRenderer(
-                        key_order=["time", "level", "event"], drop_missing=True, bool_as_flag=False
+                        key_order=["time", "level", "event", *ORDER_KEYS], drop_missing=True, bool_as_flag=False
                     ),
                 ],
                 "foreign_pre_chain": SHARED_PROCESSORS,
@@ -47,11 +48,15 @@ def logging_config(*, level: str) -> dict[str, Any]:
 
 
 def configure() -> None:
-    """Route structlog through the standard library's logging."""
+    """Route structlog through the standard library's logging, whose levels decide what is written."""
     structlog.configure(
-        processors=[*SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED_PROCESSORS,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
     )
 

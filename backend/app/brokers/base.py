@@ -189,9 +189,26 @@ class Broker(Protocol):
         """Return what the account is worth."""
         ...
 
+    async def ping(self) -> None:
+        """Ask for a sign of life. Raises BrokerTimeout when none comes, NotConnected."""
+        ...
+
 
 class DataProvider(Protocol):
     """Answers what a symbol is and what it trades at."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether questions can be asked now."""
+        ...
+
+    async def connect(self) -> None:
+        """Connect. Raises what Broker.connect raises."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Close the connection; safe to call twice."""
+        ...
 
     async def get_symbol_info(self, symbol: str) -> SymbolInfo:
         """Return the contract's description. Raises UnknownSymbol, BrokerTimeout, NotConnected."""

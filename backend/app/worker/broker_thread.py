@@ -1,0 +1,280 @@
+"""The broker connection of a worker: connect, reconcile, serve, and again when it is lost.
+
+    DISCONNECTED ──> CONNECTING ──> SYNCHRONISING (reconcile) ──> READY ──> lost: DISCONNECTED, pause, again
+                                                                    └ 1100 ──> DEGRADED ── 1101, 1102 ──> SYNCHRONISING
+
+Tasks call this object from their threads (it is a `BlockingBroker`). Orders and cancels pass only in READY: nothing is
+sent before the reconcile that follows a connect is complete.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import psycopg
+from django.db import DatabaseError
+
+from app.accounts import services as accounts
+from app.brokers.base import (
+    BracketTicket,
+    Broker,
+    BrokerSession,
+    ConnectionState,
+    EventSink,
+    OpenOrder,
+    PlacedBracket,
+    StateSink,
+    WriteAhead,
+)
+from app.brokers.errors import NotConnected
+from app.core import clock
+from app.core.errors import TradingError
+from app.core.logging import get_logger
+from app.domain.broker_events import CommissionTold, FillTold, OrderTold
+from app.executions.services.reconcile import execution_reconcile
+from app.executions.services.sweep import execution_sweep, requested_resend
+from app.worker.event_recorder import EventRecorder
+from app.worker.holder import HolderLock
+from app.worker.loop_thread import LoopThread, in_database_thread, with_own_connection
+
+logger = get_logger(__name__)
+
+T = TypeVar("T")
+
+TICK_SECONDS = 1.0
+PING_EVERY_TICKS = 5
+RECONCILE_EVERY_TICKS = 60
+RECONCILE_SETTLE_SECONDS = 30.0
+BACKOFF_SECONDS_MIN = 1.0
+BACKOFF_SECONDS_MAX = 30.0
+SEND_SECONDS_MAX = 60.0
+ANSWER_SECONDS_MAX = 30.0
+DRAIN_SECONDS_MAX = 30.0
+
+MakeBroker = Callable[[EventSink, StateSink], Broker]
+
+
+class BrokerThread:
+    """Owns the one broker connection of this process. `account_id` may be "" until the first connect."""
+
+    def __init__(self, *, make_broker: MakeBroker, recorder: EventRecorder, account_id: str, client_id: int) -> None:
+        self._broker = make_broker(recorder.put, self._on_broker_state)
+        self._recorder = recorder
+        self._account_id = account_id
+        self._client_id = client_id
+        self._connection_id = 0
+        self._state = ConnectionState.DISCONNECTED
+        self._lock = HolderLock(account_id=account_id, client_id=client_id)
+        self._loop_thread = LoopThread("broker")
+        self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    def start(self) -> None:
+        """Start the thread; it connects by itself and keeps trying."""
+        self._loop_thread.start()
+        self._loop_thread.submit(self._life())
+
+    def stop(self, *, seconds_max: float) -> None:
+        """Close the connection and end the thread."""
+        try:
+            self._loop_thread.call(self._shut_down(), seconds_max=seconds_max)
+        except TradingError as error:
+            logger.warning("broker_thread_stop", error=error.code)
+        self._loop_thread.stop(seconds_max=seconds_max)
+
+    # What services use (BlockingBroker).
+
+    @property
+    def connection_id(self) -> int:
+        """The row of this connection; 0 before the account is known."""
+        return self._connection_id
+
+    @property
+    def account_id(self) -> str:
+        """The broker's id of the account."""
+        return self._account_id
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands."""
+        return self._state
+
+    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, write_ahead: WriteAhead) -> PlacedBracket:
+        """Send a bracket once a turn is free; see Broker.place_bracket."""
+
+        def write_ahead_here(order_ids: Mapping[str, int]) -> None:
+            with_own_connection(write_ahead, order_ids)
+
+        self._require_ready()
+        return self._loop_thread.call(
+            self._broker.place_bracket(bracket, id_floor=id_floor, write_ahead=write_ahead_here),
+            seconds_max=SEND_SECONDS_MAX,
+        )
+
+    def cancel_order(self, order_id: int) -> None:
+        """Send a cancel."""
+        self._require_ready()
+        self._loop_thread.call(self._broker.cancel_order(order_id), seconds_max=ANSWER_SECONDS_MAX)
+
+    def open_orders(self) -> Sequence[OpenOrder]:
+        """Ask for all open orders of the account."""
+        return self._ask(self._broker.open_orders)
+
+    def completed_orders(self) -> Sequence[OrderTold]:
+        """Ask for the orders that finished today."""
+        return self._ask(self._broker.completed_orders)
+
+    def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
+        """Ask for today's deals."""
+        return self._ask(lambda: self._broker.fills_since(since))
+
+    def _ask(self, question: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if self._state in (ConnectionState.DISCONNECTED, ConnectionState.CONNECTING):
+            raise NotConnected("There is no connection to the broker now.")
+        return self._loop_thread.call(question(), seconds_max=ANSWER_SECONDS_MAX)
+
+    def _require_ready(self) -> None:
+        if self._state is not ConnectionState.READY:
+            raise NotConnected(f"The broker connection is {self._state}, not READY.", details={"state": self._state})
+
+    # The connection's life; everything below runs in the loop.
+
+    async def _life(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                if not await asyncio.to_thread(self._lock.try_acquire):
+                    await self._stand_by()
+                    continue
+                await self._connect()
+                failures = 0
+                await self._serve()
+            except TradingError as error:
+                failures += 1
+                await self._lost(f"{error.code}: {error.message}")
+            except (DatabaseError, psycopg.Error) as error:
+                failures += 1
+                await self._lost(f"database: {str(error).strip()}")
+            except Exception as error:  # a fault of ours must not end the connection's life without a word
+                failures += 1
+                logger.exception("broker_life_fault")
+                await self._lost(f"{type(error).__name__}: {error}")
+            await self._pause(self._backoff_seconds(failures))
+
+    def _backoff_seconds(self, failures: int) -> float:
+        ceiling: float = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2 ** min(failures, 10))
+        return random.uniform(BACKOFF_SECONDS_MIN, max(BACKOFF_SECONDS_MIN, ceiling))  # noqa: S311 - jitter, no secret
+
+    async def _stand_by(self) -> None:
+        logger.info("standing_by", account=self._account_id, client_id=self._client_id)
+        await self._pause(TICK_SECONDS)
+
+    async def _connect(self) -> None:
+        if self._account_id:
+            await self._adopt(self._account_id)
+        await self._set_state(ConnectionState.CONNECTING, "")
+        session = await self._broker.connect()
+        await self._adopt(session.account)
+        await self._synchronise(session)
+
+    async def _adopt(self, account_id: str) -> None:
+        connection = await in_database_thread(
+            accounts.connection_ensure, account_id=account_id, client_id=self._client_id
+        )
+        self._account_id, self._connection_id = account_id, connection.pk
+
+    async def _synchronise(self, session: BrokerSession | None = None) -> None:
+        await self._set_state(
+            ConnectionState.SYNCHRONISING, "", server_version=session.server_version if session else None
+        )
+        await asyncio.to_thread(self._recorder.drain, seconds_max=DRAIN_SECONDS_MAX)
+        await self._reconcile(settle_seconds=0)
+        await self._record_worth()
+        await self._set_state(ConnectionState.READY, "")
+        await in_database_thread(requested_resend)
+
+    async def _serve(self) -> None:
+        """Keep the connection until it is lost: heartbeat, deadlines, questions. Raises what ends it."""
+        ticks = 0
+        while not self._stopping.is_set():
+            await self._wait_for_change(TICK_SECONDS)
+            if self._state is ConnectionState.DISCONNECTED:
+                raise NotConnected("The connection to the broker was lost.")
+            if self._state is ConnectionState.SYNCHRONISING:
+                await self._synchronise()
+            ticks += 1
+            await self._tick(ticks)
+
+    async def _tick(self, ticks: int) -> None:
+        if not await asyncio.to_thread(self._lock.is_held):
+            raise NotConnected("The holder's lock was lost with its database connection.")
+        now = clock.now()
+        await in_database_thread(accounts.connection_heartbeat, connection_id=self._connection_id, now=now)
+        await in_database_thread(execution_sweep, now=now)
+        if ticks % PING_EVERY_TICKS == 0:
+            await self._broker.ping()
+        if self._state is ConnectionState.READY and ticks % RECONCILE_EVERY_TICKS == 0:
+            await self._reconcile(settle_seconds=RECONCILE_SETTLE_SECONDS)
+            await self._record_worth()
+
+    async def _reconcile(self, *, settle_seconds: float) -> None:
+        now = clock.now()
+        await in_database_thread(execution_reconcile, broker=self, now=now, settle_seconds=settle_seconds)
+        await in_database_thread(accounts.connection_reconciled, connection_id=self._connection_id, now=now)
+
+    async def _record_worth(self) -> None:
+        summary = await self._broker.account_summary()
+        await in_database_thread(accounts.account_worth_record, summary=summary, now=clock.now())
+
+    async def _lost(self, reason: str) -> None:
+        logger.error("broker_connection_lost", reason=reason)
+        await self._broker.disconnect()
+        try:
+            await self._set_state(ConnectionState.DISCONNECTED, reason)
+        except DatabaseError as error:
+            logger.warning("state_not_recorded", error=str(error).strip())
+
+    async def _set_state(self, state: ConnectionState, reason: str, *, server_version: int | None = None) -> None:
+        self._state = state
+        logger.info("broker_connection", state=state.value, reason=reason)
+        if self._connection_id:
+            await in_database_thread(
+                accounts.connection_state_record,
+                connection_id=self._connection_id,
+                state=state,
+                reason=reason,
+                now=clock.now(),
+                server_version=server_version,
+            )
+
+    def _on_broker_state(self, state: ConnectionState, reason: str) -> None:
+        """Take what the broker says of its connection; called in the loop, so it only notes it."""
+        if self._state not in (ConnectionState.READY, ConnectionState.DEGRADED, ConnectionState.SYNCHRONISING):
+            return
+        if state is ConnectionState.READY:
+            # Restored after a gap (1101, 1102): what happened meanwhile is asked for before anything is sent.
+            state = ConnectionState.SYNCHRONISING if self._state is ConnectionState.DEGRADED else self._state
+        logger.warning("broker_told_state", state=state.value, reason=reason)
+        self._state = state
+        self._changed.set()
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        await self._pause(seconds, on=self._changed)
+        self._changed.clear()
+
+    async def _pause(self, seconds: float, *, on: asyncio.Event | None = None) -> None:
+        try:
+            await asyncio.wait_for((on or self._stopping).wait(), timeout=seconds)
+        except TimeoutError:
+            return
+
+    async def _shut_down(self) -> None:
+        self._stopping.set()
+        self._changed.set()
+        await self._broker.disconnect()
+        self._state = ConnectionState.DISCONNECTED
+        if self._connection_id:
+            await self._set_state(ConnectionState.DISCONNECTED, "the worker stopped")
+        await asyncio.to_thread(self._lock.release)

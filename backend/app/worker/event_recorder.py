@@ -1,0 +1,101 @@
+"""Takes the broker's events in the order they came and has each stored and applied.
+
+    connection's loop ── put (never blocks) ──> queue ──> one thread ── broker_event_record ──> rows, news
+
+One thread, because order matters. While the database is away events wait in the queue; an event that cannot be applied
+is stored as told and flags its execution, so that one bad event neither blocks the road nor is lost.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import IntegrityError, InterfaceError, OperationalError, connections
+
+from app.core import clock
+from app.core.logging import get_logger
+from app.domain.broker_events import AnyBrokerEvent
+from app.executions.services.apply import broker_event_keep, broker_event_record
+
+logger = get_logger(__name__)
+
+RETRY_PAUSE_SECONDS = 0.5
+QUEUE_LENGTH_LOUD = 1000
+
+
+class EventRecorder:
+    """The thread between the connection and the rows. `on_changed` is called with each changed execution's id."""
+
+    def __init__(self, *, on_changed: Callable[[int], None]) -> None:
+        self._on_changed = on_changed
+        self._queue: queue.SimpleQueue[AnyBrokerEvent | threading.Event | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def put(self, event: AnyBrokerEvent) -> None:
+        """Take an event. Never blocks and never drops one."""
+        self._queue.put(event)
+        length = self._queue.qsize()
+        if length >= QUEUE_LENGTH_LOUD and length % QUEUE_LENGTH_LOUD == 0:
+            logger.error("event_queue_long", length=length)
+
+    def drain(self, *, seconds_max: float) -> bool:
+        """Wait until everything put so far is recorded; say whether it is."""
+        marker = threading.Event()
+        self._queue.put(marker)
+        return marker.wait(seconds_max)
+
+    def stop(self, *, seconds_max: float) -> None:
+        """Record what is in the queue, for at most `seconds_max`, and end the thread."""
+        self._queue.put(None)
+        self._thread.join(timeout=seconds_max)
+        if self._thread.is_alive():
+            # What is left is told again by the broker at the next connect.
+            self._stopping.set()
+            logger.error("events_left_unrecorded", length=self._queue.qsize())
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            event = self._queue.get()
+            if event is None:
+                break
+            if isinstance(event, threading.Event):
+                event.set()
+                continue
+            self._record(event)
+        connections.close_all()
+
+    def _record(self, event: AnyBrokerEvent) -> None:
+        told_twice = False
+        while not self._stopping.is_set():
+            try:
+                changed = broker_event_record(event, now=clock.now())
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("event_waits_for_database", kind=event.kind, error=str(error).strip())
+                connections.close_all()
+                time.sleep(RETRY_PAUSE_SECONDS)
+                continue
+            except IntegrityError as error:
+                if not told_twice:  # Another process stored the same event: the second try finds it.
+                    told_twice = True
+                    continue
+                self._keep(event, error)
+                return
+            except Exception as error:
+                self._keep(event, error)
+                return
+            if changed is not None:
+                self._on_changed(changed)
+            return
+
+    def _keep(self, event: AnyBrokerEvent, error: Exception) -> None:
+        logger.exception("event_not_applied", kind=event.kind, dedupe_key=event.dedupe_key)
+        try:
+            broker_event_keep(event, because=f"{type(error).__name__}: {error}", now=clock.now())
+        except Exception:  # the raw event is in the log above; the broker tells orders and deals again at a reconcile
+            logger.exception("event_not_kept", kind=event.kind, dedupe_key=event.dedupe_key)

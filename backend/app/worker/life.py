@@ -1,0 +1,96 @@
+"""Starts and stops the connections with the Celery worker that holds them.
+
+Which connection a worker holds follows from the queues it serves: `-Q broker` or `-Q data`. The signals `worker_init`
+and `worker_shutdown` are the right moments: a bootstep would stop the loop before the pool has drained.
+"""
+
+from typing import Any
+
+from celery.signals import worker_init, worker_shutdown
+from django.conf import settings
+
+from app.brokers.factory import get_broker, get_data_provider
+from app.brokers.ib.settings import IBSettings
+from app.core.errors import RetryLater
+from app.core.logging import get_logger
+from app.domain.order_status import OrderStatus
+from app.executions import dispatch
+from app.executions.models import Order
+from app.worker.broker_thread import BrokerThread
+from app.worker.data_thread import DataThread
+from app.worker.event_recorder import EventRecorder
+
+logger = get_logger(__name__)
+
+STOP_SECONDS_MAX = 5.0
+
+
+class _Held:
+    """What this process holds."""
+
+    broker: BrokerThread | None = None
+    data: DataThread | None = None
+    recorder: EventRecorder | None = None
+
+
+def broker_thread() -> BrokerThread:
+    """Return this worker's broker connection. Raises RetryLater where this process holds none."""
+    if _Held.broker is None:
+        raise RetryLater("This worker holds no broker connection: it does not serve the queue `broker`.")
+    return _Held.broker
+
+
+def data_thread() -> DataThread:
+    """Return this worker's data connection. Raises RetryLater where this process holds none."""
+    if _Held.data is None:
+        raise RetryLater("This worker holds no data connection: it does not serve the queue `data`.")
+    return _Held.data
+
+
+@worker_init.connect
+def start(sender: Any, **_: Any) -> None:
+    """Start what the worker's queues ask for."""
+    queues = set(sender.app.amqp.queues.consume_from)
+    logger.info("worker_starts", queues=",".join(sorted(queues)))
+    if dispatch.BROKER_QUEUE in queues:
+        ib_settings = _settings(client_id=settings.IB_CLIENT_ID)
+        _Held.recorder = EventRecorder(on_changed=cancel_rest_of_refused)
+        _Held.broker = BrokerThread(
+            make_broker=lambda on_event, on_state: get_broker(ib_settings, on_event=on_event, on_state=on_state),
+            recorder=_Held.recorder,
+            account_id=ib_settings.account,
+            client_id=ib_settings.client_id,
+        )
+        _Held.recorder.start()
+        _Held.broker.start()
+    if "data" in queues:
+        _Held.data = DataThread(get_data_provider(_settings(client_id=settings.IB_DATA_CLIENT_ID)))
+        _Held.data.start()
+
+
+@worker_shutdown.connect
+def stop(**_: Any) -> None:
+    """Close the connections; the pool has drained by now."""
+    if _Held.broker is not None:
+        _Held.broker.stop(seconds_max=STOP_SECONDS_MAX)
+    if _Held.recorder is not None:
+        _Held.recorder.stop(seconds_max=STOP_SECONDS_MAX)
+    if _Held.data is not None:
+        _Held.data.stop(seconds_max=STOP_SECONDS_MAX)
+
+
+def cancel_rest_of_refused(execution_id: int) -> None:
+    """Have the rest of a bracket cancelled as soon as one of its legs was refused: all legs or none."""
+    if Order.objects.filter(bracket__execution_id=execution_id, status=OrderStatus.REJECTED.value).exists():
+        dispatch.cancel(execution_id)
+
+
+def _settings(*, client_id: int) -> IBSettings:
+    return IBSettings(
+        host=settings.IB_HOST,
+        port=settings.IB_PORT,
+        client_id=client_id,
+        account=settings.IB_ACCOUNT,
+        trading_mode=settings.IB_TRADING_MODE,
+        messages_per_second=settings.IB_MESSAGES_PER_SECOND,
+    )

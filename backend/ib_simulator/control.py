@@ -1,0 +1,64 @@
+"""The control port's language: one JSON object per line in, one JSON line out. No I/O.
+
+{"cmd": "set_price", "symbol": "AAPL", "price": "189.50"}   ->   {"ok": true, ...}
+anything wrong                                              ->   {"ok": false, "code": "...", "message": "..."}
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from ib_simulator.arguments import Arguments
+from ib_simulator.commands import COMMANDS
+from ib_simulator.errors import CommandError
+from ib_simulator.gateway import Gateway
+
+logger = logging.getLogger(__name__)
+
+LINE_LENGTH_MAX = 1_000_000
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer's line, and whether the program is to end after it."""
+
+    line: bytes
+    shutdown: bool = False
+
+
+def execute(gateway: Gateway, line: bytes) -> Reply:
+    """Carry out one line. Never raises for what the line says."""
+    try:
+        request = _parse(line)
+        name = request.get("cmd")
+        command = COMMANDS.get(name) if isinstance(name, str) else None
+        if command is None:
+            raise _unknown(name)
+        answer = command(gateway, Arguments(request))
+    except CommandError as error:
+        return Reply(_line({"ok": False, "code": error.code, "message": error.message}))
+    return Reply(_line({"ok": True, **answer}), shutdown=name == "shutdown")
+
+
+def too_long() -> Reply:
+    """Answer a line longer than any command."""
+    return Reply(_line({"ok": False, "code": "bad_json", "message": f"a line has at most {LINE_LENGTH_MAX} bytes"}))
+
+
+def _unknown(name: object) -> CommandError:
+    return CommandError(code="unknown_command", message=f"there is no command {name!r}: {', '.join(COMMANDS)}")
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CommandError(code="bad_json", message=f"the line is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise CommandError(code="bad_json", message="the line is not a JSON object")
+    return request
+
+
+def _line(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, separators=(",", ":")).encode() + b"\n"

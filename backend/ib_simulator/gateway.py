@@ -1,0 +1,185 @@
+"""The gateway: who is connected, who hears what, and the order desk behind it.
+
+It implements `Notices`: news of the desk become messages to the client that owns the order (and to client 0 for manual
+orders). `commit` writes the journal; the server calls it before any output leaves.
+"""
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from ib_simulator.book import Book
+from ib_simulator.clock import Clock
+from ib_simulator.desk import Desk
+from ib_simulator.handlers import accounts, market_data
+from ib_simulator.journal import Journal
+from ib_simulator.ledger import Execution, Ledger
+from ib_simulator.market.instruments import Instrument, InstrumentList
+from ib_simulator.market.prices import Market
+from ib_simulator.messages import answers
+from ib_simulator.messages.answers import Answer
+from ib_simulator.messages.open_order import open_order
+from ib_simulator.orders import Order
+from ib_simulator.records import changed_records, restore
+from ib_simulator.scenario import Scenario
+from ib_simulator.session import ReceivedMessage, Session
+
+logger = logging.getLogger(__name__)
+
+CLIENTS_MAX = 32  # IB's documented limit of API clients per Gateway.
+ENDED_SESSIONS_KEPT = 50
+ZONE = ZoneInfo("US/Eastern")
+NO_REQUEST = -1
+FARM_NOTICES = (
+    (2104, "Market data farm connection is OK:usfarm"),
+    (2106, "HMDS data farm connection is OK:ushmds"),
+    (2158, "Sec-def data farm connection is OK:secdefnj"),
+)
+CLIENT_ID_IN_USE = "Unable to connect as the client id is already in use. Retry with a unique client id."
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """What the gateway plays: its accounts, and the seed of prices and permanent ids."""
+
+    accounts: tuple[str, ...]
+    seed: int = 0
+
+
+class Gateway:
+    """Everything behind the sockets. Not thread-safe: one caller at a time."""
+
+    def __init__(self, config: GatewayConfig, *, clock: Clock, journal: Journal | None = None) -> None:
+        self.config = config
+        self.clock = clock
+        self.instruments = InstrumentList()
+        self.market = Market(self.instruments, seed=config.seed)
+        self.scenario = Scenario()
+        self.ledger = Ledger(accounts=config.accounts, seed=config.seed)
+        self.book = Book(seed=config.seed)
+        self.zone = ZONE
+        self.journaled_pins: object = {}
+        self._journal = journal
+        if journal is not None:
+            restore(journal.records(), gateway=self)
+        self.desk = Desk(
+            book=self.book,
+            ledger=self.ledger,
+            market=self.market,
+            instruments=self.instruments,
+            scenario=self.scenario,
+            notices=self,
+            clock=clock.now,
+        )
+        self.sessions: dict[int, Session] = {}
+        self._clients: dict[int, Session] = {}
+        self._ended: deque[Session] = deque(maxlen=ENDED_SESSIONS_KEPT)
+        self._last_session = 0
+
+    # --- connections -----------------------------------------------------------------------------------------
+
+    def open_session(self) -> Session:
+        """A client has connected."""
+        self._last_session += 1
+        session = Session(gateway=self, number=self._last_session)
+        self.sessions[session.number] = session
+        return session
+
+    def forget(self, session: Session) -> None:
+        """A client is gone. Its orders stay."""
+        if self.sessions.pop(session.number, None) is not None:
+            self._ended.append(session)
+        if session.client_id is not None and self._clients.get(session.client_id) is session:
+            del self._clients[session.client_id]
+
+    def start_session(self, session: Session, client_id: int) -> None:
+        """Carry out startApi: 326 and the end on a busy client id; else open orders, accounts, next id, notices."""
+        if client_id in self._clients or len(self._clients) >= CLIENTS_MAX:
+            session.send_error(request_id=NO_REQUEST, code=326, text=CLIENT_ID_IN_USE)
+            session.close()
+            return
+        session.client_id = client_id
+        self._clients[client_id] = session
+        own = [order for order in self.book.active() if order.client_id == client_id]
+        if own and self.scenario.is_on("open_orders_on_connect", "on"):
+            for order in own:
+                session.send(open_order(order))
+                session.send(answers.order_status(order))
+            session.send(answers.open_order_end())
+        session.send(answers.managed_accounts(self.config.accounts))
+        session.send(answers.next_valid_id(self.book.next_valid_id(client_id)))
+        for code, text in FARM_NOTICES:
+            session.send_error(request_id=NO_REQUEST, code=code, text=text)
+
+    def client(self, client_id: int) -> Session | None:
+        return self._clients.get(client_id)
+
+    def connected(self) -> list[Session]:
+        """Return the sessions that have completed startApi, in order of connecting."""
+        return sorted(self._clients.values(), key=lambda session: session.number)
+
+    def received_messages(self) -> list[ReceivedMessage]:
+        """Return what clients sent, of past connections too, in order of arrival."""
+        sessions = [*self._ended, *self.sessions.values()]
+        messages = [message for session in sessions for message in session.received]
+        return sorted(messages, key=lambda message: message.received_ms)
+
+    # --- time and prices -------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Move all prices by one step and let the book meet them."""
+        self.market.step()
+        self.prices_changed()
+
+    def set_price(self, instrument: Instrument, price: Decimal) -> None:
+        """Pin a price (USD) and let the book meet it."""
+        self.market.path(instrument).pin(price)
+        self.prices_changed()
+
+    def prices_changed(self) -> None:
+        market_data.push_quotes(self)
+        self.desk.fills.market_moved()
+
+    def commit(self) -> None:
+        """Write what changed to the journal, before anybody hears of it."""
+        if self._journal is not None:
+            self._journal.write(changed_records(self))
+
+    def handshake_time(self) -> str:
+        return self.clock.now().astimezone(ZONE).strftime("%Y%m%d %H:%M:%S %Z")
+
+    def wire_time(self, moment: datetime) -> str:
+        """Write a time as executions carry it, with the zone of the exchange."""
+        return moment.astimezone(ZONE).strftime(f"%Y%m%d %H:%M:%S {ZONE.key}")
+
+    # --- notices ---------------------------------------------------------------------------------------------
+
+    def open_order(self, order: Order) -> None:
+        self._tell(order.client_id, open_order(order))
+
+    def order_status(self, order: Order, *, status: str = "") -> None:
+        self._tell(order.client_id, answers.order_status(order, status=status))
+
+    def order_error(self, *, client_id: int, order_id: int, code: int, text: str) -> None:
+        self._tell(client_id, answers.error(order_id, code, text))
+
+    def execution(self, execution: Execution) -> None:
+        time = self.wire_time(execution.time)
+        self._tell(execution.client_id, answers.execution_details(execution, request_id=NO_REQUEST, time=time))
+
+    def commission(self, execution: Execution) -> None:
+        self._tell(execution.client_id, answers.commission_report(execution))
+
+    def position_changed(self, *, account: str, instrument: Instrument) -> None:
+        accounts.push_position(self, account=account, instrument=instrument)
+
+    def what_if(self, order: Order) -> None:
+        self._tell(order.client_id, open_order(order, what_if=accounts.what_if_values(self, order)))
+
+    def _tell(self, client_id: int, answer: Answer) -> None:
+        session = self._clients.get(client_id)
+        if session is not None:
+            session.send(answer)

@@ -1,0 +1,169 @@
+"""Executions, commissions, positions and cash: what fills leave behind.
+
+Commission is IB's fixed schedule for US stocks: 0.005 USD a share, at least 1 USD and at most 1 % of the value per
+order. Average cost contains commissions and realised P&L is net of them, as IB reports both.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from ib_simulator.market.instruments import Instrument
+from ib_simulator.orders import Order
+
+PER_SHARE = Decimal("0.005")
+ORDER_MINIMUM = Decimal("1.00")
+ORDER_MAXIMUM_SHARE = Decimal("0.01")
+CENT = Decimal("0.01")
+STARTING_CASH = Decimal("1000000.00")
+
+
+@dataclass
+class Position:
+    """Shares held (negative: short) and their cost per share, commissions included (USD)."""
+
+    account: str
+    instrument: Instrument
+    quantity: Decimal = Decimal(0)
+    average_cost: Decimal = Decimal(0)
+    realized_pnl: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One deal. `realized_pnl` is None on an opening trade; `side` is BOT or SLD."""
+
+    exec_id: str
+    order_sequence: int
+    order_id: int
+    client_id: int
+    perm_id: int
+    order_ref: str
+    account: str
+    instrument: Instrument
+    exchange: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    cumulative: Decimal
+    average_price: Decimal
+    time: datetime
+    commission: Decimal
+    realized_pnl: Decimal | None
+    liquidity: int
+    currency: str = "USD"
+
+
+def order_commission(*, quantity: Decimal, value: Decimal) -> Decimal:
+    """Return the commission (USD) of an order that has filled `quantity` shares for `value` in all."""
+    by_size = max(ORDER_MINIMUM, PER_SHARE * quantity)
+    return min(by_size, max(value * ORDER_MAXIMUM_SHARE, CENT)).quantize(Decimal("0.0001"))
+
+
+class Ledger:
+    """Books executions to positions and cash. `touched_positions` and `new_executions` wait for the journal."""
+
+    def __init__(self, *, accounts: tuple[str, ...], seed: int) -> None:
+        self.accounts = accounts
+        self._exec_prefix = f"{(seed * 2654435761) & 0xFFFFFFFF:08x}"
+        self.executions: list[Execution] = []
+        self._positions: dict[tuple[str, str], Position] = {}
+        self.cash = dict.fromkeys(accounts, STARTING_CASH)
+        self.values: dict[tuple[str, str], str] = {}
+        self.new_executions: list[Execution] = []
+        self.touched_positions: dict[tuple[str, str], Position] = {}
+        self.touched_values: set[tuple[str, str]] = set()
+
+    def positions(self, account: str | None = None) -> list[Position]:
+        """Return positions that are not flat."""
+        return [
+            position
+            for position in self._positions.values()
+            if position.quantity and account in {None, position.account}
+        ]
+
+    def position(self, account: str, instrument: Instrument) -> Position:
+        key = (account, instrument.symbol)
+        if key not in self._positions:
+            self._positions[key] = Position(account, instrument)
+        return self._positions[key]
+
+    def set_position(self, position: Position) -> None:
+        key = (position.account, position.instrument.symbol)
+        self._positions[key] = position
+        self.touched_positions[key] = position
+
+    def restore_position(self, position: Position) -> None:
+        """Enter a position of the journal."""
+        self._positions[position.account, position.instrument.symbol] = position
+
+    def realized_pnl(self, account: str) -> Decimal:
+        return sum((held.realized_pnl for held in self._positions.values() if held.account == account), Decimal(0))
+
+    def set_value(self, *, account: str, key: str, value: str) -> None:
+        self.values[account, key] = value
+        self.touched_values.add((account, key))
+
+    def record(self, order: Order, *, quantity: Decimal, price: Decimal, time: datetime, liquidity: int) -> Execution:
+        """Book one deal of an order whose `filled` and `cost` already contain it, and return it."""
+        total = order_commission(quantity=order.filled, value=order.cost)
+        commission = max(total - order.commission, Decimal(0))
+        order.commission += commission
+        signed = quantity if order.is_buy else -quantity
+        realized = self._book(order.account, order.instrument, signed=signed, price=price, commission=commission)
+        execution = Execution(
+            exec_id=f"{self._exec_prefix}.{len(self.executions) + 1:08x}.01.01",
+            order_sequence=order.sequence,
+            order_id=order.order_id,
+            client_id=order.client_id,
+            perm_id=order.perm_id,
+            order_ref=order.order_ref,
+            account=order.account,
+            instrument=order.instrument,
+            exchange=order.instrument.primary_exchange,
+            side="BOT" if order.is_buy else "SLD",
+            quantity=quantity,
+            price=price,
+            cumulative=order.filled,
+            average_price=order.average_price,
+            time=time,
+            commission=commission,
+            realized_pnl=realized,
+            liquidity=liquidity,
+        )
+        self.executions.append(execution)
+        self.new_executions.append(execution)
+        return execution
+
+    def restore_execution(self, execution: Execution) -> None:
+        """Enter an execution of the journal. Its position is restored by a record of its own."""
+        self.executions.append(execution)
+        signed = execution.quantity if execution.side == "BOT" else -execution.quantity
+        self._pay(execution.account, signed=signed, price=execution.price, commission=execution.commission)
+
+    def _pay(self, account: str, *, signed: Decimal, price: Decimal, commission: Decimal) -> None:
+        self.cash[account] = self.cash.get(account, STARTING_CASH) - signed * price - commission
+
+    def _book(
+        self, account: str, instrument: Instrument, *, signed: Decimal, price: Decimal, commission: Decimal
+    ) -> Decimal | None:
+        self._pay(account, signed=signed, price=price, commission=commission)
+        position = self.position(account, instrument)
+        self.touched_positions[account, instrument.symbol] = position
+        held = position.quantity
+        position.quantity = held + signed
+        closing = min(abs(held), abs(signed)) if held * signed < 0 else Decimal(0)
+        opening = abs(signed) - closing
+        if opening:
+            carried = abs(held) if not closing else Decimal(0)
+            direction = 1 if signed > 0 else -1
+            cost = carried * position.average_cost + opening * price + direction * commission * opening / abs(signed)
+        if closing:
+            direction = 1 if held > 0 else -1
+            gained = direction * (price - position.average_cost) * closing - commission * closing / abs(signed)
+            position.realized_pnl += gained
+        if opening:
+            position.average_cost = cost / abs(position.quantity)
+        elif not position.quantity:
+            position.average_cost = Decimal(0)
+        return gained.quantize(Decimal("0.000001")) if closing else None

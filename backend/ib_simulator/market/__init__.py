@@ -1,0 +1,1 @@
+"""The instruments that exist here, their prices, and bars made from them."""

@@ -1,0 +1,122 @@
+"""The stocks this simulator knows. Anything else is error 200, as at IB."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ib_simulator.messages.contract import ContractQuery
+
+TICK = Decimal("0.01")
+MARKET_RULE_ID = 26
+VALID_EXCHANGES = (
+    "SMART",
+    "AMEX",
+    "NYSE",
+    "CBOE",
+    "PHLX",
+    "ISE",
+    "CHX",
+    "ARCA",
+    "NASDAQ",
+    "ISLAND",
+    "DRCTEDGE",
+    "BEX",
+    "BATS",
+    "EDGEA",
+    "BYX",
+    "IEX",
+    "MEMX",
+    "PEARL",
+    "IBKRATS",
+)
+ORDER_TYPES = ("DAY", "GTC", "IOC", "FOK", "LMT", "MKT", "STP", "STPLMT", "OCA", "RTH", "WHATIF")
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """One stock. `base_price` is where its price path begins and what it is drawn back to (USD)."""
+
+    con_id: int
+    symbol: str
+    name: str
+    primary_exchange: str
+    trading_class: str
+    base_price: Decimal
+    industry: str = "Technology"
+    stock_type: str = "COMMON"
+    currency: str = "USD"
+
+    @property
+    def tick(self) -> Decimal:
+        return TICK
+
+
+def _stock(con_id: int, symbol: str, name: str, base_price: str, **rest: str) -> Instrument:
+    exchange = rest.pop("exchange", "NASDAQ")
+    trading_class = {"NASDAQ": "NMS", "NYSE": symbol, "ARCA": symbol}[exchange]
+    return Instrument(con_id, symbol, name, exchange, trading_class, Decimal(base_price), **rest)
+
+
+STOCKS: tuple[Instrument, ...] = (
+    _stock(265598, "AAPL", "APPLE INC", "190.00"),
+    _stock(272093, "MSFT", "MICROSOFT CORP", "420.00"),
+    _stock(4815747, "NVDA", "NVIDIA CORP", "130.00"),
+    _stock(76792991, "TSLA", "TESLA INC", "250.00", industry="Consumer, Cyclical"),
+    _stock(4391, "AMD", "ADVANCED MICRO DEVICES", "160.00"),
+    _stock(756733, "SPY", "SS SPDR S&P 500 ETF TRUST-US", "560.00", exchange="ARCA", stock_type="ETF", industry=""),
+    _stock(320227571, "QQQ", "INVESCO QQQ TRUST SERIES 1", "480.00", stock_type="ETF", industry=""),
+    _stock(9579970, "IWM", "ISHARES RUSSELL 2000 ETF", "210.00", exchange="ARCA", stock_type="ETF", industry=""),
+    _stock(208813720, "GOOG", "ALPHABET INC-CL C", "175.00", industry="Communications"),
+    _stock(208813719, "GOOGL", "ALPHABET INC-CL A", "173.50", industry="Communications"),
+    _stock(3691937, "AMZN", "AMAZON.COM INC", "185.00", industry="Communications"),
+    _stock(107113386, "META", "META PLATFORMS INC-CLASS A", "510.00", industry="Communications"),
+    _stock(15124833, "NFLX", "NETFLIX INC", "650.00", industry="Communications"),
+    _stock(270639, "INTC", "INTEL CORP", "31.00"),
+    _stock(8314, "IBM", "INTL BUSINESS MACHINES CORP", "190.50", exchange="NYSE"),
+    _stock(1520593, "JPM", "JPMORGAN CHASE & CO", "205.00", exchange="NYSE", industry="Financial"),
+    _stock(6459, "DIS", "WALT DISNEY CO/THE", "98.00", exchange="NYSE", industry="Communications"),
+    _stock(4762, "BA", "BOEING CO/THE", "180.00", exchange="NYSE", industry="Industrial"),
+    _stock(8894, "KO", "COCA-COLA CO/THE", "64.00", exchange="NYSE", industry="Consumer, Non-cyclical"),
+    _stock(9599491, "F", "FORD MOTOR CO", "12.00", exchange="NYSE", industry="Consumer, Cyclical"),
+)
+
+
+class InstrumentList:
+    """Looks instruments up the way IB does: by contract id, or by symbol, type, exchange and currency."""
+
+    def __init__(self, instruments: Iterable[Instrument] = STOCKS) -> None:
+        self._by_symbol = {instrument.symbol: instrument for instrument in instruments}
+        self._by_con_id = {instrument.con_id: instrument for instrument in self._by_symbol.values()}
+
+    def __iter__(self) -> Iterator[Instrument]:
+        return iter(self._by_symbol.values())
+
+    def by_symbol(self, symbol: str) -> Instrument | None:
+        return self._by_symbol.get(symbol.upper())
+
+    def find(self, query: ContractQuery) -> Instrument | None:
+        """Return the one instrument that fits, or None (IB's error 200)."""
+        if query.con_id:
+            found = self._by_con_id.get(query.con_id)
+        else:
+            found = self._by_symbol.get((query.symbol or query.local_symbol).upper())
+        return found if found and _fits(found, query) else None
+
+    def matching(self, pattern: str) -> list[Instrument]:
+        """Return instruments whose symbol begins with the pattern or whose name contains it."""
+        wanted = pattern.strip().upper()
+        if not wanted:
+            return []
+        starts = [found for found in self._by_symbol.values() if found.symbol.startswith(wanted)]
+        named = [found for found in self._by_symbol.values() if wanted in found.name and found not in starts]
+        return starts + named
+
+
+def _fits(instrument: Instrument, query: ContractQuery) -> bool:
+    if query.sec_type not in {"STK", ""} or query.exchange not in {*VALID_EXCHANGES, ""}:
+        return False
+    # A contract id says it all; the other fields are then only repeated by the client.
+    return bool(query.con_id) or (
+        query.currency in {instrument.currency, ""}
+        and query.primary_exchange in {instrument.primary_exchange, "SMART", ""}
+    )

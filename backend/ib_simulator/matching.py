@@ -1,0 +1,37 @@
+"""Would this order deal at these prices, and at which price? Pure arithmetic.
+
+MKT deals at the other side of the quote. A stop triggers on the last price and then deals like MKT, so a gap costs what
+it costs; STP LMT becomes LMT. LMT deals once the last price has reached its limit: on arrival at the quote if that is
+better, later at its limit.
+"""
+
+from decimal import Decimal
+
+from ib_simulator.market.prices import Quote
+from ib_simulator.orders import LIMIT_TYPES, Order
+
+
+def is_triggered(order: Order, quote: Quote) -> bool:
+    """Say whether the last price has reached the stop."""
+    if order.stop_price is None:
+        return False
+    return quote.last >= order.stop_price if order.is_buy else quote.last <= order.stop_price
+
+
+def deal_price(order: Order, quote: Quote, *, arriving: bool) -> Decimal | None:
+    """Return the price (USD) at which a triggered or untriggerable order deals now, or None."""
+    other_side = quote.ask if order.is_buy else quote.bid
+    if order.order_type not in LIMIT_TYPES:
+        return other_side
+    limit = order.limit_price
+    if limit is None:
+        return None
+    if order.is_buy:
+        reached = quote.last <= limit
+        better = min(limit, other_side)
+    else:
+        reached = quote.last >= limit
+        better = max(limit, other_side)
+    if not reached:
+        return None
+    return better if arriving else limit

@@ -1,0 +1,170 @@
+"""The numbers of the messages, and where a request that is not served carries its own id."""
+
+from enum import IntEnum
+
+SERVER_VERSION_MIN = 157
+SERVER_VERSION_MAX = 178
+
+
+class Version(IntEnum):
+    """Server versions that changed a layout used here."""
+
+    DURATION_IN_PLACE_ORDER = 158
+    DURATION_IN_OPEN_ORDER = 159
+    POST_TO_ATS = 160
+    AUTO_CANCEL_PARENT = 162
+    SUGGESTED_SIZE = 163
+    SIZE_RULES = 164
+    ADVANCED_ORDER_REJECT = 166
+    MANUAL_ORDER_TIME = 169
+    PEG_BEST_AND_MID = 170
+    BOND_ISSUER = 176
+    FA_PROFILE_GONE = 177
+    PENDING_PRICE_REVISION = 178
+
+
+class Request(IntEnum):
+    """Messages of the client that are served."""
+
+    REQ_MKT_DATA = 1
+    CANCEL_MKT_DATA = 2
+    PLACE_ORDER = 3
+    CANCEL_ORDER = 4
+    REQ_OPEN_ORDERS = 5
+    REQ_ACCOUNT_UPDATES = 6
+    REQ_EXECUTIONS = 7
+    REQ_IDS = 8
+    REQ_CONTRACT_DETAILS = 9
+    SET_SERVER_LOG_LEVEL = 14
+    REQ_AUTO_OPEN_ORDERS = 15
+    REQ_ALL_OPEN_ORDERS = 16
+    REQ_MANAGED_ACCOUNTS = 17
+    REQ_HISTORICAL_DATA = 20
+    CANCEL_HISTORICAL_DATA = 25
+    REQ_CURRENT_TIME = 49
+    REQ_GLOBAL_CANCEL = 58
+    REQ_MARKET_DATA_TYPE = 59
+    REQ_POSITIONS = 61
+    REQ_ACCOUNT_SUMMARY = 62
+    CANCEL_ACCOUNT_SUMMARY = 63
+    CANCEL_POSITIONS = 64
+    START_API = 71
+    REQ_ACCOUNT_UPDATES_MULTI = 76
+    CANCEL_ACCOUNT_UPDATES_MULTI = 77
+    REQ_MATCHING_SYMBOLS = 81
+    REQ_MARKET_RULE = 91
+    REQ_COMPLETED_ORDERS = 99
+
+
+# Requests of the protocol that are not served: name and the position of their request id (None: they carry none).
+UNSERVED: dict[int, tuple[str, int | None]] = {
+    10: ("reqMktDepth", 2),
+    11: ("cancelMktDepth", 2),
+    12: ("reqNewsBulletins", None),
+    13: ("cancelNewsBulletins", None),
+    18: ("requestFA", None),
+    19: ("replaceFA", 4),
+    21: ("exerciseOptions", 2),
+    22: ("reqScannerSubscription", 1),
+    23: ("cancelScannerSubscription", 2),
+    24: ("reqScannerParameters", None),
+    50: ("reqRealTimeBars", 2),
+    51: ("cancelRealTimeBars", 2),
+    52: ("reqFundamentalData", 2),
+    53: ("cancelFundamentalData", 2),
+    54: ("calculateImpliedVolatility", 2),
+    55: ("calculateOptionPrice", 2),
+    56: ("cancelCalculateImpliedVolatility", 2),
+    57: ("cancelCalculateOptionPrice", 2),
+    65: ("verifyRequest", None),
+    66: ("verifyMessage", None),
+    67: ("queryDisplayGroups", 2),
+    68: ("subscribeToGroupEvents", 2),
+    69: ("updateDisplayGroup", 2),
+    70: ("unsubscribeFromGroupEvents", 2),
+    72: ("verifyAndAuthRequest", None),
+    73: ("verifyAndAuthMessage", None),
+    74: ("reqPositionsMulti", 2),
+    75: ("cancelPositionsMulti", 2),
+    78: ("reqSecDefOptParams", 1),
+    79: ("reqSoftDollarTiers", 1),
+    80: ("reqFamilyCodes", None),
+    82: ("reqMktDepthExchanges", None),
+    83: ("reqSmartComponents", 1),
+    84: ("reqNewsArticle", 1),
+    85: ("reqNewsProviders", None),
+    86: ("reqHistoricalNews", 1),
+    87: ("reqHeadTimeStamp", 1),
+    88: ("reqHistogramData", 1),
+    89: ("cancelHistogramData", 1),
+    90: ("cancelHeadTimeStamp", 1),
+    92: ("reqPnL", 1),
+    93: ("cancelPnL", 1),
+    94: ("reqPnLSingle", 1),
+    95: ("cancelPnLSingle", 1),
+    96: ("reqHistoricalTicks", 1),
+    97: ("reqTickByTickData", 1),
+    98: ("cancelTickByTickData", 1),
+    100: ("reqWshMetaData", 1),
+    101: ("cancelWshMetaData", 1),
+    102: ("reqWshEventData", 1),
+    103: ("cancelWshEventData", 1),
+    104: ("reqUserInfo", 1),
+}
+
+# Where a served request carries its id, so that a malformed one can still be answered.
+REQUEST_ID_POSITION: dict[int, int] = {
+    Request.REQ_MKT_DATA: 2,
+    Request.CANCEL_MKT_DATA: 2,
+    Request.PLACE_ORDER: 1,
+    Request.CANCEL_ORDER: 2,
+    Request.REQ_EXECUTIONS: 2,
+    Request.REQ_CONTRACT_DETAILS: 2,
+    Request.REQ_HISTORICAL_DATA: 1,
+    Request.CANCEL_HISTORICAL_DATA: 2,
+    Request.REQ_ACCOUNT_SUMMARY: 2,
+    Request.CANCEL_ACCOUNT_SUMMARY: 2,
+    Request.REQ_ACCOUNT_UPDATES_MULTI: 2,
+    Request.CANCEL_ACCOUNT_UPDATES_MULTI: 2,
+    Request.REQ_MATCHING_SYMBOLS: 1,
+}
+
+REQUEST_NAMES: dict[int, str] = {
+    Request.REQ_MKT_DATA: "reqMktData",
+    Request.CANCEL_MKT_DATA: "cancelMktData",
+    Request.PLACE_ORDER: "placeOrder",
+    Request.CANCEL_ORDER: "cancelOrder",
+    Request.REQ_OPEN_ORDERS: "reqOpenOrders",
+    Request.REQ_ACCOUNT_UPDATES: "reqAccountUpdates",
+    Request.REQ_EXECUTIONS: "reqExecutions",
+    Request.REQ_IDS: "reqIds",
+    Request.REQ_CONTRACT_DETAILS: "reqContractDetails",
+    Request.SET_SERVER_LOG_LEVEL: "setServerLogLevel",
+    Request.REQ_AUTO_OPEN_ORDERS: "reqAutoOpenOrders",
+    Request.REQ_ALL_OPEN_ORDERS: "reqAllOpenOrders",
+    Request.REQ_MANAGED_ACCOUNTS: "reqManagedAccts",
+    Request.REQ_HISTORICAL_DATA: "reqHistoricalData",
+    Request.CANCEL_HISTORICAL_DATA: "cancelHistoricalData",
+    Request.REQ_CURRENT_TIME: "reqCurrentTime",
+    Request.REQ_GLOBAL_CANCEL: "reqGlobalCancel",
+    Request.REQ_MARKET_DATA_TYPE: "reqMarketDataType",
+    Request.REQ_POSITIONS: "reqPositions",
+    Request.REQ_ACCOUNT_SUMMARY: "reqAccountSummary",
+    Request.CANCEL_ACCOUNT_SUMMARY: "cancelAccountSummary",
+    Request.CANCEL_POSITIONS: "cancelPositions",
+    Request.START_API: "startApi",
+    Request.REQ_ACCOUNT_UPDATES_MULTI: "reqAccountUpdatesMulti",
+    Request.CANCEL_ACCOUNT_UPDATES_MULTI: "cancelAccountUpdatesMulti",
+    Request.REQ_MATCHING_SYMBOLS: "reqMatchingSymbols",
+    Request.REQ_MARKET_RULE: "reqMarketRule",
+    Request.REQ_COMPLETED_ORDERS: "reqCompletedOrders",
+}
+
+
+def request_name(number: int) -> str:
+    """Return the name of a client's message as the client libraries call it, or `unknown:<number>`."""
+    if number in REQUEST_NAMES:
+        return REQUEST_NAMES[number]
+    if number in UNSERVED:
+        return UNSERVED[number][0]
+    return f"unknown:{number}"

@@ -1,0 +1,125 @@
+"""One order in the book: what was asked, how far it got, and which word IB has for that.
+
+DRAFT ──transmit──> HELD ──parent filled──> WORKING ──> DONE (Filled, Cancelled, Inactive)
+  └──────transmit, no parent──────────────────^
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from ib_simulator.market.instruments import Instrument
+from ib_simulator.messages.place_order import Groups
+
+
+class Stage(StrEnum):
+    DRAFT = "DRAFT"  # Kept here only: sent with transmit=False. Lost at a restart.
+    HELD = "HELD"  # Transmitted, waits for its parent.
+    WORKING = "WORKING"  # May fill, or waits for its trigger.
+    DONE = "DONE"
+
+
+class Status(StrEnum):
+    """IB's words, as on the wire."""
+
+    API_PENDING = "ApiPending"
+    PENDING_CANCEL = "PendingCancel"
+    PRE_SUBMITTED = "PreSubmitted"
+    SUBMITTED = "Submitted"
+    CANCELLED = "Cancelled"
+    FILLED = "Filled"
+    INACTIVE = "Inactive"
+
+
+ORDER_TYPES = frozenset({"MKT", "LMT", "STP", "STP LMT"})
+STOP_TYPES = frozenset({"STP", "STP LMT"})
+LIMIT_TYPES = frozenset({"LMT", "STP LMT"})
+TIMES_IN_FORCE = frozenset({"DAY", "GTC", "IOC", "FOK", "GTD"})
+AT_ONCE = frozenset({"IOC", "FOK"})
+OCA_REDUCE = 3
+
+
+@dataclass
+class Order:
+    """Quantities are shares, prices USD. `sequence` is the placing order and the key inside the book."""
+
+    sequence: int
+    client_id: int
+    order_id: int
+    account: str
+    instrument: Instrument
+    exchange: str
+    action: str
+    order_type: str
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    tif: str
+    outside_rth: bool = False
+    order_ref: str = ""
+    parent_id: int = 0
+    parent_sequence: int | None = None
+    parent_perm_id: int = 0
+    oca_group: str = ""
+    oca_type: int = 0
+    transmit: bool = True
+    tif_defaulted: bool = False
+    perm_id: int = 0
+    stage: Stage = Stage.DRAFT
+    final_status: Status | None = None
+    triggered: bool = False
+    filled: Decimal = Decimal(0)
+    cost: Decimal = Decimal(0)
+    commission: Decimal = Decimal(0)
+    last_fill_price: Decimal = Decimal(0)
+    completed_at: datetime | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+    groups: Groups = field(default_factory=dict)
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.quantity - self.filled
+
+    @property
+    def average_price(self) -> Decimal:
+        return self.cost / self.filled if self.filled else Decimal(0)
+
+    @property
+    def is_buy(self) -> bool:
+        return self.action == "BUY"
+
+    @property
+    def is_active(self) -> bool:
+        """At IB and not done: what reqOpenOrders shows."""
+        return self.stage in {Stage.HELD, Stage.WORKING}
+
+    @property
+    def waits_for_trigger(self) -> bool:
+        return self.order_type in STOP_TYPES and not self.triggered
+
+    @property
+    def status(self) -> Status:
+        """IB's word for where the order is."""
+        if self.final_status is not None:
+            return self.final_status
+        if self.stage is Stage.DRAFT:
+            return Status.API_PENDING
+        if self.stage is Stage.HELD or self.waits_for_trigger:
+            return Status.PRE_SUBMITTED
+        # Recorded traffic shows a new BUY MKT as PreSubmitted and a SELL MKT as Submitted.
+        if self.order_type == "MKT" and self.is_buy and not self.filled:
+            return Status.PRE_SUBMITTED
+        return Status.SUBMITTED
+
+    @property
+    def why_held(self) -> str:
+        reasons = ["child"] if self.stage is Stage.HELD else []
+        if self.is_active and self.waits_for_trigger:
+            reasons.append("trigger")
+        return ",".join(reasons)
+
+    def describe(self) -> str:
+        """The line IB puts into its texts, for example `BUY 10 AAPL NASDAQ.NMS`."""
+        listed = self.instrument
+        return f"{self.action} {self.quantity:f} {listed.symbol} {listed.primary_exchange}.{listed.trading_class}"

@@ -1,0 +1,155 @@
+"""The journal's records: one JSON object per thing that changed, the last one of a kind and key wins.
+
+    {"kind": "order", "sequence": 3, ...}       {"kind": "execution", "exec_id": ..., ...}
+    {"kind": "position", "account": ..., ...}   {"kind": "client", "client_id": 1, "last_id": 4}
+    {"kind": "counters", ...}                   {"kind": "value", "account": ..., "key": ..., "value": ...}
+    {"kind": "market", "steps": 12, "pinned": {...}}
+
+Drafts (transmit=False) are not written: a real gateway loses them at a restart as well.
+"""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ib_simulator.errors import JournalError
+from ib_simulator.ledger import Execution, Position
+from ib_simulator.market.instruments import Instrument, InstrumentList
+from ib_simulator.orders import Order, Stage, Status
+
+if TYPE_CHECKING:
+    from ib_simulator.gateway import Gateway
+
+Record = dict[str, Any]
+
+_DECIMALS = frozenset(
+    {
+        *("quantity", "limit_price", "stop_price", "filled", "cost", "commission", "last_fill_price"),
+        *("price", "cumulative", "average_price", "average_cost", "realized_pnl"),
+    }
+)
+_TIMES = frozenset({"completed_at", "time"})
+
+
+def changed_records(gateway: "Gateway") -> list[Record]:
+    """Return records of everything that changed since the last call; empty when nothing did."""
+    book, ledger = gateway.book, gateway.ledger
+    records: list[Record] = [_to_record("order", order) for order in book.touched.values()]
+    records += [_to_record("execution", execution) for execution in ledger.new_executions]
+    records += [_to_record("position", position) for position in ledger.touched_positions.values()]
+    records += [
+        {"kind": "client", "client_id": client_id, "last_id": book.last_ids[client_id]}
+        for client_id in sorted(book.touched_clients)
+    ]
+    records += [
+        {"kind": "value", "account": account, "key": key, "value": ledger.values[account, key]}
+        for account, key in sorted(ledger.touched_values)
+    ]
+    pins = gateway.market.state()
+    if records or pins["pinned"] != gateway.journaled_pins:
+        gateway.journaled_pins = pins["pinned"]
+        records.append({"kind": "market", **pins})
+        records.append(
+            {
+                "kind": "counters",
+                "sequence": book.last_sequence,
+                "perm_id": book.last_perm_id,
+                "bound_id": book.last_bound_id,
+            }
+        )
+    for waiting in (book.touched, ledger.touched_positions, book.touched_clients, ledger.touched_values):
+        waiting.clear()
+    ledger.new_executions.clear()
+    return records
+
+
+def restore(records: Iterable[Record], *, gateway: "Gateway") -> None:
+    """Bring a new gateway to where the journal ends. Raises JournalError for a record it cannot understand."""
+    latest: dict[tuple[Any, ...], Record] = {}
+    for record in records:
+        latest[_key(record)] = record
+    try:
+        for record in sorted(latest.values(), key=_restore_rank):
+            _restore_one(record, gateway)
+    except (KeyError, ValueError, TypeError) as error:
+        raise JournalError(f"the journal has a record that cannot be read: {error!r}") from error
+
+
+def _key(record: Record) -> tuple[Any, ...]:
+    names = {
+        "order": ("sequence",),
+        "execution": ("exec_id",),
+        "position": ("account", "instrument"),
+        "client": ("client_id",),
+        "value": ("account", "key"),
+    }.get(str(record.get("kind")), ())
+    return (record.get("kind"), *(record.get(name) for name in names))
+
+
+def _restore_rank(record: Record) -> int:
+    return int(record["sequence"]) if record["kind"] == "order" else 0
+
+
+def _restore_one(record: Record, gateway: "Gateway") -> None:
+    book, ledger, instruments = gateway.book, gateway.ledger, gateway.instruments
+    match record["kind"]:
+        case "order":
+            values = _from_record(Order, record, instruments)
+            values["stage"] = Stage(values["stage"])
+            values["final_status"] = Status(values["final_status"]) if values["final_status"] else None
+            values["groups"] = {name: [tuple(row) for row in rows] for name, rows in values["groups"].items()}
+            book.add(Order(**values))
+        case "execution":
+            ledger.restore_execution(Execution(**_from_record(Execution, record, instruments)))
+        case "position":
+            ledger.restore_position(Position(**_from_record(Position, record, instruments)))
+        case "client":
+            book.last_ids[record["client_id"]] = record["last_id"]
+        case "value":
+            ledger.values[record["account"], record["key"]] = record["value"]
+        case "market":
+            gateway.market.restore(steps=record["steps"], pinned=record["pinned"])
+        case "counters":
+            book.last_sequence = max(book.last_sequence, record["sequence"])
+            book.last_perm_id = max(book.last_perm_id, record["perm_id"])
+            book.last_bound_id = record["bound_id"]
+        case _:
+            raise ValueError(f"unknown kind {record['kind']!r}")
+
+
+def _to_record(kind: str, thing: Order | Execution | Position) -> Record:
+    record: Record = {"kind": kind}
+    for item in fields(thing):
+        record[item.name] = _plain(getattr(thing, item.name))
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Instrument):
+        return value.symbol
+    return value
+
+
+def _from_record(kind: type[Order | Execution | Position], record: Record, instruments: InstrumentList) -> Record:
+    return {item.name: _typed(item.name, record[item.name], instruments) for item in fields(kind)}
+
+
+def _typed(name: str, value: Any, instruments: InstrumentList) -> Any:
+    if value is None:
+        return None
+    if name == "instrument":
+        found = instruments.by_symbol(value)
+        if found is None:
+            raise ValueError(f"unknown symbol {value!r}")
+        return found
+    if name in _DECIMALS:
+        return Decimal(value)
+    if name in _TIMES:
+        return datetime.fromisoformat(value)
+    return value

@@ -1,0 +1,82 @@
+"""What this run does differently from a calm day: switches where IB's behaviour is not known for sure, and faults.
+
+A switch has a fixed list of values, the first being the default; `docs/simulator.md` says what each means. A fault is
+asked for over the control port and either used up (`reject_next`) or in force until taken back (`pause_fills`).
+"""
+
+from dataclasses import dataclass, field
+
+from ib_simulator.errors import CommandError, Refusal
+from ib_simulator.orders import Order
+
+SWITCHES: dict[str, tuple[str, ...]] = {
+    "children_activate": ("on_partial", "on_full"),
+    "children_after_partial_cancel": ("keep_filled", "cancel", "keep_full"),
+    "cancel_child_cancels_sibling": ("off", "on"),
+    "modify_child_after_parent_done": ("refuse_135", "accept"),
+    "reject_sequence": ("error_then_inactive", "inactive_then_error", "error_then_cancelled", "error_only"),
+    "cancel_sequence": ("direct", "pending_first"),
+    "fill_sequence": ("execution_first", "status_first"),
+    "duplicate_callbacks": ("on", "off"),
+    "open_orders_on_connect": ("on", "off"),
+    "executions_client_filter": ("zero_means_all", "zero_means_own"),
+    "cross_client_cancel": ("refuse_10147", "allow"),
+    "market_data": ("live", "delayed_only"),
+    "read_only": ("off", "on"),
+}
+
+
+# A message name (`*` for all) and the client it is kept from; None stands for every client.
+MessageFilter = tuple[str, int | None]
+
+
+def is_caught(filters: set[MessageFilter], *, name: str, client_id: int | None) -> bool:
+    """Say whether one of the filters fits a message to a client."""
+    return any(wanted in {name, "*"} and client in {None, client_id} for wanted, client in filters)
+
+
+@dataclass
+class Rejection:
+    """A refusal that waits for its order. Empty filters fit every order; `count` is how many orders it still meets."""
+
+    code: int
+    text: str
+    symbol: str = ""
+    order_type: str = ""
+    count: int = 1
+
+    def fits(self, order: Order) -> bool:
+        return self.symbol in {"", order.instrument.symbol} and self.order_type in {"", order.order_type}
+
+
+@dataclass
+class Scenario:
+    """The switches and the faults in force."""
+
+    switches: dict[str, str] = field(default_factory=lambda: {name: values[0] for name, values in SWITCHES.items()})
+    fills_paused: bool = False
+    accepting: bool = True
+    muted: set[MessageFilter] = field(default_factory=set)
+    held: set[MessageFilter] = field(default_factory=set)
+    rejections: list[Rejection] = field(default_factory=list)
+
+    def is_on(self, name: str, value: str) -> bool:
+        return self.switches[name] == value
+
+    def set_switch(self, name: str, value: str) -> None:
+        """Raises CommandError for a switch or a value that does not exist."""
+        if name not in SWITCHES:
+            raise CommandError(code="unknown_switch", message=f"there is no switch {name!r}: {', '.join(SWITCHES)}")
+        if value not in SWITCHES[name]:
+            raise CommandError(code="bad_value", message=f"{name} is one of: {', '.join(SWITCHES[name])}")
+        self.switches[name] = value
+
+    def take_rejection(self, order: Order) -> Refusal | None:
+        """Return and use up the first rejection that fits the order."""
+        for rejection in self.rejections:
+            if rejection.fits(order):
+                rejection.count -= 1
+                if rejection.count <= 0:
+                    self.rejections.remove(rejection)
+                return Refusal(code=rejection.code, text=rejection.text)
+        return None

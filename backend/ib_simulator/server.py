@@ -1,0 +1,186 @@
+"""Sockets around the gateway; the only file with asyncio besides `__main__`.
+
+After everything that happened (bytes from a client, a command, a tick) the journal is written first, then every
+connection's output, then connections that are to end are closed.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from ib_simulator import control
+from ib_simulator.gateway import Gateway
+from ib_simulator.session import Session
+
+logger = logging.getLogger(__name__)
+
+# A client that doesn't read is dropped when this much waits for it.
+OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where to listen; port 0 is any free one."""
+
+    host: str
+    port: int
+    control_port: int
+
+
+class PortInUse(OSError):
+    """A port cannot be listened on; the message names it."""
+
+
+class _ClientProtocol(asyncio.Protocol):
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._transport: asyncio.Transport | None = None
+        self._session: Session | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"{transport!r} is not a stream")
+        self._transport = transport
+        self._session = self._server.client_connected(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._session is not None:
+            self._session.receive(data)
+            self._server.flush()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        if self._session is not None:
+            self._server.client_gone(self._session)
+
+
+class Server:
+    """Listens for clients and for control connections, and moves the market on a timer."""
+
+    def __init__(self, gateway: Gateway, *, tick_seconds: float) -> None:
+        self._gateway = gateway
+        self._tick_seconds = tick_seconds
+        self._transports: dict[int, tuple[Session, asyncio.Transport]] = {}
+        self._controls: set[asyncio.StreamWriter] = set()
+        self._listener: asyncio.Server | None = None
+        self._control_listener: asyncio.Server | None = None
+        self._ticker: asyncio.Task[None] | None = None
+        self._syncing = asyncio.Lock()
+        self._addresses = Addresses("127.0.0.1", 0, 0)
+        self.stopped = asyncio.Event()
+
+    async def start(self, addresses: Addresses) -> Addresses:
+        """Listen and return the addresses in use. Raises PortInUse."""
+        self._control_listener = await self._listen_control(addresses)
+        try:
+            self._listener = await self._listen(addresses.host, addresses.port)
+        except PortInUse:
+            self._control_listener.close()
+            raise
+        self._addresses = Addresses(
+            host=addresses.host, port=_port_of(self._listener), control_port=_port_of(self._control_listener)
+        )
+        if self._tick_seconds > 0:
+            self._ticker = asyncio.create_task(self._tick())
+        return self._addresses
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        for listener in (self._listener, self._control_listener):
+            if listener is not None:
+                listener.close()
+        self._gateway.commit()
+        for _session, transport in list(self._transports.values()):
+            transport.abort()
+        for writer in list(self._controls):
+            writer.close()
+        # One turn of the loop lets the transports report that they are closed.
+        await asyncio.sleep(0)
+
+    def client_connected(self, transport: asyncio.Transport) -> Session:
+        session = self._gateway.open_session()
+        self._transports[session.number] = (session, transport)
+        return session
+
+    def client_gone(self, session: Session) -> None:
+        self._transports.pop(session.number, None)
+        self._gateway.forget(session)
+
+    def flush(self) -> None:
+        """Write the journal, then all output, then close what is to be closed."""
+        self._gateway.commit()
+        for session, transport in list(self._transports.values()):
+            output = session.take_output()
+            if output and not transport.is_closing():
+                transport.write(output)
+            if transport.get_write_buffer_size() > OUTPUT_BYTES_MAX:
+                logger.warning("connection=%d dropped: it does not read", session.number)
+                session.close()
+            if session.closing:
+                transport.close()
+
+    async def _listen(self, host: str, port: int) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.create_server(lambda: _ClientProtocol(self), host, port)
+        except OSError as error:
+            raise PortInUse(f"cannot listen on {host} port {port} (--port): {error.strerror or error}") from error
+
+    async def _listen_control(self, addresses: Addresses) -> asyncio.Server:
+        try:
+            return await asyncio.start_server(
+                self._serve_control, addresses.host, addresses.control_port, limit=control.LINE_LENGTH_MAX
+            )
+        except OSError as error:
+            where = f"{addresses.host} port {addresses.control_port} (--control-port)"
+            raise PortInUse(f"cannot listen on {where}: {error.strerror or error}") from error
+
+    async def _serve_control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._controls.add(writer)
+        try:
+            while line := await _read_line(reader):
+                reply = control.execute(self._gateway, line) if line.endswith(b"\n") else control.too_long()
+                await self._after_command()
+                writer.write(reply.line)
+                await writer.drain()
+                if reply.shutdown:
+                    self.stopped.set()
+                    break
+                if not line.endswith(b"\n"):
+                    break
+        except (ConnectionError, TimeoutError) as error:
+            logger.info("control connection lost: %r", error)
+        finally:
+            self._controls.discard(writer)
+            writer.close()
+
+    async def _after_command(self) -> None:
+        self.flush()
+        async with self._syncing:
+            accepting = self._gateway.scenario.accepting
+            if not accepting and self._listener is not None:
+                self._listener.close()
+                self._listener = None
+            elif accepting and self._listener is None:
+                self._listener = await self._listen(self._addresses.host, self._addresses.port)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick_seconds)
+            self._gateway.step()
+            self.flush()
+
+
+async def _read_line(reader: asyncio.StreamReader) -> bytes:
+    """Return a line with its end, what came before the end of the stream, or `?` for a line that is too long."""
+    try:
+        return await reader.readuntil(b"\n")
+    except asyncio.IncompleteReadError as error:
+        return error.partial + b"\n" if error.partial.strip() else b""
+    except asyncio.LimitOverrunError:
+        return b"?"
+
+
+def _port_of(server: asyncio.Server) -> int:
+    return int(server.sockets[0].getsockname()[1])

@@ -1,0 +1,40 @@
+"""What a connection asked to be kept informed of."""
+
+from dataclasses import dataclass, field
+
+from ib_simulator.market.bars import BarRequest
+from ib_simulator.market.instruments import Instrument
+from ib_simulator.market.prices import Quote
+
+REAL_TIME, DELAYED = 1, 3
+
+
+@dataclass
+class QuoteSubscription:
+    """Streaming market data; `sent` is what the client knows, so that only changes go out."""
+
+    instrument: Instrument
+    delayed: bool
+    sent: Quote | None = None
+
+
+@dataclass(frozen=True)
+class BarSubscription:
+    """Historical bars that are kept up to date."""
+
+    request: BarRequest
+    format_date: int
+
+
+@dataclass
+class Subscriptions:
+    """Per connection; keys are the client's request ids."""
+
+    positions: bool = False
+    auto_bind: bool = False
+    market_data_type: int = REAL_TIME
+    account: str = ""
+    accounts_multi: dict[int, tuple[str, str]] = field(default_factory=dict)
+    summaries: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    quotes: dict[int, QuoteSubscription] = field(default_factory=dict)
+    bars: dict[int, BarSubscription] = field(default_factory=dict)

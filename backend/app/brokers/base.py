@@ -189,8 +189,8 @@ class Broker(Protocol):
         """Return what the account is worth."""
         ...
 
-    async def ping(self) -> None:
-        """Ask for a sign of life. Raises BrokerTimeout when none comes, NotConnected."""
+    async def ping(self) -> datetime:
+        """Ask for a sign of life and return the broker's time. Raises BrokerTimeout when none comes, NotConnected."""
         ...
 
 
@@ -202,7 +202,7 @@ class DataProvider(Protocol):
         """Whether questions can be asked now."""
         ...
 
-    async def connect(self) -> None:
+    async def connect(self) -> BrokerSession:
         """Connect. Raises what Broker.connect raises."""
         ...
 

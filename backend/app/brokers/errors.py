@@ -4,6 +4,7 @@ TradingError
 ├── FixRequest
 │   ├── OrderRefused          the broker refused the order (its code and text in details)
 │   ├── UnknownSymbol         the broker has no such contract
+│   ├── RequestRefused        the broker refused to answer a question (its code and text in details)
 │   └── LiveAccountRefused    connected to a live account without being told to
 ├── RetryLater
 │   ├── ConnectionRefused     nothing listens there, or it does not accept us
@@ -28,6 +29,12 @@ class UnknownSymbol(FixRequest):
     """The broker knows no contract by that description."""
 
     code = "unknown_symbol"
+
+
+class RequestRefused(FixRequest):
+    """The broker refused to answer a question. `details`: broker_code, broker_text."""
+
+    code = "broker_refused_request"
 
 
 class LiveAccountRefused(FixRequest):

@@ -1,0 +1,234 @@
+"""`IBBroker`: brackets, changes, cancels and questions at Interactive Brokers, in domain words."""
+
+# mypy: allow-untyped-calls
+# The library's client has no annotations.
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from ib_async.objects import ExecutionFilter
+
+from app.brokers.base import (
+    AccountSummary,
+    BracketTicket,
+    BrokerSession,
+    ConnectionState,
+    EventSink,
+    OpenOrder,
+    OrderTicket,
+    PlacedBracket,
+    Position,
+    SendPriority,
+    StateSink,
+    WriteAhead,
+)
+from app.brokers.errors import BrokerTimeout, IncompleteAnswer, NotConnected
+from app.brokers.ib import translate
+from app.brokers.ib.connection import EXECUTIONS, Connection, Link
+from app.brokers.ib.settings import IBSettings
+from app.brokers.ib.wire import COMPLETED_ORDERS, OPEN_ORDERS, POSITIONS, WireClient
+from app.core import clock
+from app.core.errors import FixRequest, RetryLater
+from app.domain.broker_events import AnyBrokerEvent, CommissionTold, FillTold, OrderTold
+from app.domain.contract import Contract
+
+_SUMMARY_TAGS = ("NetLiquidation", "AvailableFunds", "BuyingPower")
+
+
+def _ignore_event(_event: AnyBrokerEvent) -> None:
+    pass
+
+
+def _ignore_state(_state: ConnectionState, _reason: str) -> None:
+    pass
+
+
+class IBBroker:
+    """Implements `Broker`. `on_event` and `on_state` are called in the event loop and must not block.
+
+    Events are what the wire said, translated before the client library interprets it, and may be told twice with one
+    `dedupe_key`. Lives in the event loop in which `connect` runs; not thread-safe.
+    """
+
+    def __init__(
+        self,
+        settings: IBSettings | None = None,
+        *,
+        on_event: EventSink = _ignore_event,
+        on_state: StateSink = _ignore_state,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        self.settings = settings or IBSettings.from_environment()
+        self._connection = Connection(self.settings, on_event=on_event, on_state=on_state, now=now)
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands."""
+        return self._connection.state
+
+    async def connect(self) -> BrokerSession:
+        """Connect; return at once when connected already. See `Broker.connect` and docs/ib_setup.md for the errors."""
+        return await self._connection.connect()
+
+    async def disconnect(self) -> None:
+        """Close the connection; safe to call twice."""
+        await self._connection.disconnect()
+
+    async def ping(self) -> datetime:
+        """Return the Gateway's time. Raises BrokerTimeout when it does not answer: the connection is then dead."""
+        return await self._connection.ping()
+
+    async def place_bracket(
+        self, bracket: BracketTicket, *, id_floor: int = 0, write_ahead: WriteAhead | None = None
+    ) -> PlacedBracket:
+        """Send all legs as one native bracket; see `Broker.place_bracket`.
+
+        `write_ahead` runs in a thread. When it takes longer than the settings allow, nothing is sent and RetryLater
+        `write_ahead_timeout` is raised, though it may still finish.
+        """
+        tickets = bracket.orders
+        if len({ticket.order_ref for ticket in tickets}) != len(tickets):
+            raise FixRequest("Two legs of a bracket have one order_ref.", code="order_ref_twice")
+        async with self._connection.sending(priority=SendPriority.ENTRY, messages=len(tickets)) as link:
+            self._connection.require_ready(link)
+            link.client.updateReqId(id_floor + 1)
+            order_ids = {ticket.order_ref: link.client.take_order_id() for ticket in tickets}
+            await self._write_ahead(write_ahead, order_ids)
+            self._connection.require_ready(link)
+            self._send_bracket(link, bracket, order_ids)
+            await self._connection.delivered(link)
+        entry_id, stop_id = order_ids[bracket.entry.order_ref], order_ids[bracket.stop_loss.order_ref]
+        return PlacedBracket(order_ids=order_ids, reference=f"IB-{entry_id}:{stop_id}")
+
+    async def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
+        """Send the order again under its id, changed. Give `parent_id` only while the parent lives (else 135)."""
+        async with self._connection.sending(priority=SendPriority.PROTECT, messages=1) as link:
+            link.told.record_request(order_id)
+            self._send(link, contract, ticket, order_id=order_id, parent_id=parent_id, transmit=True)
+            await self._connection.delivered(link)
+
+    async def cancel_order(self, order_id: int) -> None:
+        """Ask for a cancel of any order of this client id, of this session or an earlier one."""
+        async with self._connection.sending(priority=SendPriority.PROTECT, messages=1) as link:
+            link.told.record_request(order_id)
+            try:
+                link.client.cancelOrder(order_id)
+            except ConnectionError as error:
+                raise NotConnected("The connection broke before the cancel was sent.") from error
+            await self._connection.delivered(link)
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return every order open in the account now, of any client id and of TWS itself."""
+        session = self._connection.session()
+        told = self._connection.require_link().told
+        keys = await self._connection.ask(OPEN_ORDERS, lambda client, _id: client.reqAllOpenOrders(), key=OPEN_ORDERS)
+        orders = (told.open_order_of(key) for key in dict.fromkeys(keys))
+        return [order for order in orders if order is not None and order.told.account in ("", session.account)]
+
+    async def completed_orders(self) -> Sequence[OrderTold]:
+        """Return the orders that finished today; many carry no order id, so match them by `order_ref` or `perm_id`."""
+        session = self._connection.session()
+        rows = await self._connection.ask(
+            COMPLETED_ORDERS, lambda client, _id: client.reqCompletedOrders(apiOnly=False), key=COMPLETED_ORDERS
+        )
+        return [told for told in rows if told.account in ("", session.account)]
+
+    async def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
+        """Return the deals of today (of the Gateway's day) and their costs as far as told, oldest first."""
+        session = self._connection.session()
+        told = self._connection.require_link().told
+        execution_filter = ExecutionFilter(acctCode=session.account)
+        fills: list[FillTold] = await self._connection.ask(
+            EXECUTIONS, lambda client, request_id: client.reqExecutions(request_id, execution_filter)
+        )
+        facts: list[FillTold | CommissionTold] = []
+        for fill in sorted(fills, key=lambda fill: fill.executed_at):
+            if since is None or fill.executed_at >= since:
+                facts.append(fill)
+                cost = told.commission_of(fill.exec_id)
+                facts += [cost] if cost else []
+        return facts
+
+    async def positions(self) -> Sequence[Position]:
+        """Return what the account holds, without what it held and closed."""
+        session = self._connection.session()
+        rows = await self._connection.ask(POSITIONS, lambda client, _id: client.reqPositions(), key=POSITIONS)
+        latest = {(account, contract.conId): (contract, size, cost) for account, contract, size, cost in rows}
+        return [
+            Position(
+                account=account,
+                contract=translate.to_contract(contract),
+                quantity=translate.require_decimal(size),
+                average_cost=translate.require_decimal(cost),
+            )
+            for (account, _con_id), (contract, size, cost) in latest.items()
+            if account == session.account and size
+        ]
+
+    async def account_summary(self) -> AccountSummary:
+        """Return what the account is worth. Raises IncompleteAnswer when IB leaves out a figure."""
+        session = self._connection.session()
+        request_ids: list[int] = []
+
+        def send(client: WireClient, request_id: int) -> None:
+            request_ids.append(request_id)
+            client.reqAccountSummary(request_id, "All", ",".join(_SUMMARY_TAGS))
+
+        rows = await self._connection.ask("account_summary", send)
+        await self._connection.tell(lambda client: client.cancelAccountSummary(request_ids[0]))
+        told = {tag: (value, currency) for account, tag, value, currency in rows if account == session.account}
+        missing = [tag for tag in _SUMMARY_TAGS if tag not in told]
+        if missing:
+            raise IncompleteAnswer(f"The account summary of {session.account} lacks {', '.join(missing)}.")
+        figures = {tag: translate.require_decimal(told[tag][0]) for tag in _SUMMARY_TAGS}
+        return AccountSummary(
+            account=session.account,
+            currency=told["NetLiquidation"][1],
+            net_liquidation=figures["NetLiquidation"],
+            available_funds=figures["AvailableFunds"],
+            buying_power=figures["BuyingPower"],
+        )
+
+    async def _write_ahead(self, write_ahead: WriteAhead | None, order_ids: Mapping[str, int]) -> None:
+        if write_ahead is None:
+            return
+        limit = self.settings.write_ahead_timeout_seconds
+        try:
+            await asyncio.wait_for(asyncio.to_thread(write_ahead, order_ids), limit)
+        except TimeoutError:
+            raise RetryLater(
+                f"The order ids were not stored within {limit:g} s; nothing was sent.", code="write_ahead_timeout"
+            ) from None
+
+    def _send_bracket(self, link: Link, bracket: BracketTicket, order_ids: Mapping[str, int]) -> None:
+        for order_id in order_ids.values():
+            link.told.record_placed(order_id)
+        entry_id = order_ids[bracket.entry.order_ref]
+        for ticket in bracket.orders:
+            is_entry = ticket is bracket.entry
+            self._send(
+                link,
+                bracket.contract,
+                ticket,
+                order_id=order_ids[ticket.order_ref],
+                parent_id=0 if is_entry else entry_id,
+                # The last leg transmits the others: until it arrives, the Gateway holds them (TWS API, bracket orders).
+                transmit=ticket is bracket.stop_loss,
+            )
+
+    def _send(
+        self, link: Link, contract: Contract, ticket: OrderTicket, *, order_id: int, parent_id: int, transmit: bool
+    ) -> None:
+        order = translate.wire_order(
+            ticket,
+            order_id=order_id,
+            client_id=self.settings.client_id,
+            account=self._connection.session().account,
+            parent_id=parent_id,
+            transmit=transmit,
+        )
+        try:
+            link.client.placeOrder(order_id, translate.wire_contract(contract), order)
+        except ConnectionError as error:
+            raise BrokerTimeout("The connection broke while sending: what became of the order is unknown.") from error

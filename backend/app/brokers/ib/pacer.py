@@ -1,0 +1,189 @@
+"""Who may send next, and when: a priority queue in front of the socket that keeps the broker's message limit.
+
+    turn(PROTECT) ──┐                        ┌─ at most `messages_per_window` messages in any window
+    turn(ENTRY)   ──┼─> queue ─> one holder ─┤
+    turn(QUERY)   ──┘   (priority, then FIFO)└─ but for PROTECT: a burst per window, the rest evenly spaced
+
+A turn is exclusive: order ids taken inside it reach the wire in the order they were taken. Spacing is what keeps a slot
+within reach: were a window's messages all sent at its start, a protective order that comes next would wait for the
+window's end. Spaced, the oldest message leaves the window within one slot, and PROTECT takes that slot first.
+Source of the limit: IBKR Campus, "Pacing limitations": market data lines / 2 per second, 50 by default.
+"""
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.brokers.base import SendPriority
+from app.brokers.errors import QueueFull
+from app.core.errors import TradingError
+
+# Comparing floats that were added up differently must not grant a slot one rounding error too early.
+_ROUNDING_SECONDS = 1e-6
+
+
+class TimerHandle(Protocol):
+    """What a scheduled call can do."""
+
+    def cancel(self) -> None:
+        """Forget the call."""
+
+
+class Clock(Protocol):
+    """The part of an event loop that the pacer needs; a running loop fits, and so does a test's clock."""
+
+    def time(self) -> float:
+        """Return monotonic seconds."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> TimerHandle:
+        """Call back after `delay` seconds."""
+        ...
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    priority: int
+    number: int
+    messages: int
+    granted: asyncio.Future[None]
+
+
+class Pacer:
+    """The one gate to the socket. Use `turn`; tell `record_sent` of every message that leaves, inside a turn or not."""
+
+    def __init__(
+        self,
+        *,
+        messages_per_window: int = 45,
+        window_seconds: float = 1.0,
+        burst_messages: int | None = None,
+        queue_length_max: int = 2000,
+        clock: Clock | None = None,
+    ) -> None:
+        if messages_per_window < 1:
+            raise ValueError("messages_per_window must be at least 1.")
+        self.messages_per_window = messages_per_window
+        self.window_seconds = window_seconds
+        self.burst_messages = messages_per_window // 3 if burst_messages is None else burst_messages
+        self.queue_length_max = queue_length_max
+        self._clock = clock
+        self._sent: deque[float] = deque()
+        self._burst: deque[float] = deque()
+        self._spaced_until = float("-inf")
+        self._queue: list[_Waiting] = []
+        self._counter = 0
+        self._holder: _Waiting | None = None
+        self._timer: TimerHandle | None = None
+
+    @property
+    def queue_length(self) -> int:
+        """How many turns wait."""
+        return sum(not waiting.granted.done() for waiting in self._queue)
+
+    @asynccontextmanager
+    async def turn(self, *, priority: SendPriority, messages: int = 1) -> AsyncIterator[None]:
+        """Wait until `messages` messages may be sent, and hold the socket until the block ends.
+
+        Raises QueueFull when `queue_length_max` turns wait already, ValueError when a window could never hold that many
+        messages, and the error given to `drop_waiting`. Cancelling gives up the place in the queue.
+        """
+        if not 1 <= messages <= self.messages_per_window:
+            raise ValueError(f"{messages} messages never fit a window of {self.messages_per_window}.")
+        if self.queue_length >= self.queue_length_max:
+            raise QueueFull(f"{self.queue_length_max} turns wait to be sent already; nothing was sent.")
+        self._counter += 1
+        waiting = _Waiting(
+            priority=priority,
+            number=self._counter,
+            messages=messages,
+            granted=asyncio.get_running_loop().create_future(),
+        )
+        heapq.heappush(self._queue, waiting)
+        self._grant_next()
+        try:
+            await waiting.granted
+            yield
+        finally:
+            self._leave(waiting)
+
+    def record_sent(self) -> None:
+        """Count one message as leaving now."""
+        self._sent.append(self._now())
+
+    def drop_waiting(self, error: Callable[[], TradingError]) -> None:
+        """Fail every turn that still waits with an error of its own; the turn being held is its holder's business."""
+        for waiting in self._queue:
+            if not waiting.granted.done():
+                waiting.granted.set_exception(error())
+        self._queue.clear()
+
+    def _leave(self, waiting: _Waiting) -> None:
+        if self._holder is waiting:
+            self._holder = None
+        else:
+            waiting.granted.cancel()
+        self._grant_next()
+
+    def _grant_next(self) -> None:
+        while self._queue and self._queue[0].granted.done():
+            heapq.heappop(self._queue)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._holder is not None or not self._queue:
+            return
+        head = self._queue[0]
+        delay = self._delay_seconds(head)
+        if delay > 0:
+            self._timer = self._time_source().call_later(delay, self._grant_next)
+            return
+        heapq.heappop(self._queue)
+        self._holder = head
+        self._account_for(head)
+        head.granted.set_result(None)
+
+    def _delay_seconds(self, head: _Waiting) -> float:
+        now = self._now()
+        self._forget_before(now - self.window_seconds - _ROUNDING_SECONDS)
+        delay = self._until_room(self._sent, room_for=head.messages, limit=self.messages_per_window, now=now)
+        if head.priority == SendPriority.PROTECT:
+            return delay
+        burst_delay = self._until_room(self._burst, room_for=head.messages, limit=self.burst_messages, now=now)
+        return max(delay, min(self._spaced_until - now, burst_delay))
+
+    def _until_room(self, times: deque[float], *, room_for: int, limit: int, now: float) -> float:
+        if room_for > limit:
+            return float("inf")
+        surplus = len(times) + room_for - limit
+        if surplus <= 0:
+            return 0.0
+        return times[surplus - 1] + self.window_seconds + 2 * _ROUNDING_SECONDS - now
+
+    def _account_for(self, head: _Waiting) -> None:
+        if head.priority == SendPriority.PROTECT:
+            return
+        now = self._now()
+        if now >= self._spaced_until:
+            step = head.messages * self.window_seconds / max(self.messages_per_window - len(self._burst), 1)
+            # A timer that fires a little late must not lower the rate: go on from when the slot was due.
+            due = self._spaced_until if now - self._spaced_until < step else now
+            self._spaced_until = due + step
+        else:
+            self._burst.extend([now] * head.messages)
+
+    def _forget_before(self, oldest: float) -> None:
+        for times in (self._sent, self._burst):
+            while times and times[0] < oldest:
+                times.popleft()
+
+    def _now(self) -> float:
+        return self._time_source().time()
+
+    def _time_source(self) -> Clock:
+        # The running loop is asked for late: a pacer may be made before its loop runs.
+        return self._clock or asyncio.get_running_loop()

@@ -1,0 +1,247 @@
+"""What the broker has told us in one session: turns raw messages into events and numbers the changes of each order.
+
+An order's state comes in pieces: an open-order message has the name and the size, a status message the filled quantity
+and the reason for holding. Each piece is laid over what the session has heard of that order, so every event says the
+whole state as told, and a repeated piece makes the same state, hence the same `dedupe_key`.
+
+    openOrder(PreSubmitted)          -> status:<session>:1:7:1
+    orderStatus(PreSubmitted)        -> status:<session>:1:7:1     the same state told again
+    orderStatus(Submitted)           -> status:<session>:1:7:2
+    orderStatus(PreSubmitted)        -> status:<session>:1:7:3     truly back, hence a new number
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from ib_async.contract import Contract as WireContract
+from ib_async.objects import CommissionReport, Execution
+from ib_async.order import Order as WireOrder
+
+from app.brokers.base import OpenOrder
+from app.brokers.ib import translate
+from app.brokers.ib.error_codes import meaning_of
+from app.domain.broker_events import CommissionTold, FillTold, OrderMessageTold, OrderTold, ToldStatus
+
+OrderKey = tuple[int, int]  # (client id, order id); (-1, perm_id) for an order without an order id
+
+FINISHED = frozenset({ToldStatus.FILLED, ToldStatus.CANCELLED, ToldStatus.API_CANCELLED})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _State:
+    """What was told of one order so far, but for when and by which kind of message."""
+
+    order_id: int
+    client_id: int
+    perm_id: int = 0
+    account: str = ""
+    order_ref: str = ""
+    raw_status: str = ""
+    quantity: Decimal = Decimal(0)
+    filled: Decimal = Decimal(0)
+    remaining: Decimal = Decimal(0)
+    average_price: Decimal = Decimal(0)
+    why_held: str = ""
+    parent_id: int = 0
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+
+@dataclass(slots=True)
+class _Told:
+    state: _State
+    change_number: int = 0
+    contract: WireContract | None = None
+    order: WireOrder | None = None
+    last_event: OrderTold | None = None
+
+
+class SessionTold:
+    """Everything heard in one session, by order. Not thread-safe: it lives in the connection's event loop."""
+
+    def __init__(self, *, session: str, client_id: int, now: Callable[[], datetime]) -> None:
+        self.session = session
+        self.client_id = client_id
+        self.account = ""
+        self._now = now
+        self._orders: dict[OrderKey, _Told] = {}
+        self._key_by_perm_id: dict[int, OrderKey] = {}
+        self._placed: set[int] = set()
+        self._requested: set[int] = set()
+        self._messages = 0
+        self._account_by_exec_id: dict[str, str] = {}
+        self._commissions: dict[str, CommissionTold] = {}
+
+    def open_order(self, *, contract: WireContract, order: WireOrder, raw_status: str) -> OrderTold:
+        """Take in an open-order message."""
+        key = self._key(order.clientId, order.orderId, order.permId)
+        told = self._told(key, perm_id=order.permId)
+        quantity = translate.require_decimal(order.totalQuantity)
+        state = replace(
+            told.state,
+            perm_id=translate.to_identifier(order.permId) or told.state.perm_id,
+            account=order.account or told.state.account,
+            order_ref=order.orderRef or told.state.order_ref,
+            raw_status=raw_status,
+            quantity=quantity,
+            remaining=max(quantity - told.state.filled, Decimal(0)),
+            parent_id=translate.to_identifier(order.parentId) or told.state.parent_id,
+            limit_price=translate.to_decimal(order.lmtPrice),
+            stop_price=translate.to_decimal(order.auxPrice),
+        )
+        told.contract, told.order = contract, order
+        return self._tell(told, state, source="open_order")
+
+    def order_status(
+        self,
+        *,
+        order_id: int,
+        client_id: int,
+        perm_id: int,
+        raw_status: str,
+        filled: float,
+        remaining: float,
+        average_price: float,
+        parent_id: int,
+        why_held: str,
+    ) -> OrderTold:
+        """Take in a status message."""
+        told = self._told(self._key(client_id, order_id, perm_id), perm_id=perm_id)
+        state = replace(
+            told.state,
+            perm_id=translate.to_identifier(perm_id) or told.state.perm_id,
+            raw_status=raw_status,
+            filled=translate.require_decimal(filled),
+            remaining=translate.require_decimal(remaining),
+            average_price=translate.require_decimal(average_price),
+            parent_id=translate.to_identifier(parent_id) or told.state.parent_id,
+            why_held=why_held,
+        )
+        return self._tell(told, state, source="status")
+
+    def completed_order(self, *, contract: WireContract, order: WireOrder, raw_status: str) -> OrderTold:
+        """Take in a completed order, which says its permanent id but neither client nor order id."""
+        perm_id = translate.to_identifier(order.permId)
+        told = self._told(self._key_by_perm_id.get(perm_id, (-1, perm_id)), perm_id=perm_id)
+        quantity = translate.require_decimal(order.totalQuantity)
+        filled = translate.to_decimal(order.filledQuantity)
+        state = replace(
+            told.state,
+            perm_id=perm_id,
+            account=order.account or told.state.account,
+            order_ref=order.orderRef or told.state.order_ref,
+            raw_status=raw_status,
+            filled=told.state.filled if filled is None else filled,
+            remaining=max(quantity - (filled or Decimal(0)), Decimal(0)),
+            why_held="",
+        )
+        told.contract, told.order = contract, order
+        return self._tell(told, state, source="completed_order")
+
+    def execution(self, *, contract: WireContract, execution: Execution) -> FillTold:
+        """Take in a deal."""
+        fill = translate.fill_told(contract, execution, received_at=self._now())
+        self._account_by_exec_id[fill.exec_id] = fill.account
+        return fill
+
+    def commission(self, report: CommissionReport) -> CommissionTold:
+        """Take in the cost of a deal; it may come before the deal, whose account is then not known yet."""
+        account = self._account_by_exec_id.get(report.execId, "")
+        told = translate.commission_told(report, account=account, received_at=self._now())
+        self._commissions[told.exec_id] = told
+        return told
+
+    def message(self, *, order_id: int, code: int, text: str) -> OrderMessageTold:
+        """Take in a code about one of this client's orders."""
+        self._messages += 1
+        key = (self.client_id, order_id)
+        return OrderMessageTold(
+            dedupe_key=f"message:{self.session}:{self._messages}",
+            account=self._orders[key].state.account if key in self._orders else self.account,
+            received_at=self._now(),
+            order_id=order_id,
+            client_id=self.client_id,
+            code=code,
+            text=text,
+            meaning=meaning_of(code, request_is_pending=self._may_answer_request(order_id)),
+        )
+
+    def record_placed(self, order_id: int) -> None:
+        """Note that a new order is about to be sent."""
+        self._placed.add(order_id)
+
+    def record_request(self, order_id: int) -> None:
+        """Note that a change or a cancel of an order that may live is about to be sent: a refusal may be of that.
+
+        It holds for the rest of the session: the broker does not say which of two messages a refusal answers, and a
+        refusal taken for one of the request leaves the order's state to its next status message, which is always right.
+        """
+        self._requested.add(order_id)
+
+    def commission_of(self, exec_id: str) -> CommissionTold | None:
+        """Return the cost of a deal where it was told in this session."""
+        return self._commissions.get(exec_id)
+
+    def open_order_of(self, key: OrderKey) -> OpenOrder | None:
+        """Return the order as last told; None when it has finished or was never told as an open order."""
+        told = self._orders[key]
+        if told.last_event is None or told.contract is None or told.order is None:
+            return None
+        if told.last_event.status in FINISHED:
+            return None
+        return OpenOrder(
+            told=told.last_event,
+            contract=translate.to_contract(told.contract),
+            action=translate.to_action(told.order.action),
+            order_type=translate.to_order_type(told.order.orderType),
+            quantity=told.state.quantity,
+            limit_price=told.state.limit_price,
+            stop_price=told.state.stop_price,
+        )
+
+    def key_of(self, event: OrderTold) -> OrderKey:
+        """Return the key under which an order's state is kept."""
+        return self._key(event.client_id, event.order_id, event.perm_id)
+
+    def _may_answer_request(self, order_id: int) -> bool:
+        known = (self.client_id, order_id) in self._orders or order_id not in self._placed
+        return order_id in self._requested and known
+
+    def _key(self, client_id: int, order_id: int, perm_id: int) -> OrderKey:
+        order_id = translate.to_identifier(order_id)
+        return (client_id, order_id) if order_id else (-1, translate.to_identifier(perm_id))
+
+    def _told(self, key: OrderKey, *, perm_id: int) -> _Told:
+        if key not in self._orders:
+            client_id, order_id = key if key[0] >= 0 else (0, 0)
+            account = self.account if client_id == self.client_id and order_id else ""
+            self._orders[key] = _Told(_State(order_id=order_id, client_id=client_id, account=account))
+        if perm_id > 0 and key[0] >= 0:
+            self._key_by_perm_id[perm_id] = key
+        return self._orders[key]
+
+    def _tell(self, told: _Told, state: _State, *, source: str) -> OrderTold:
+        if told.change_number == 0 or state != told.state:
+            told.change_number += 1
+            told.state = state
+        name = state.order_id or state.perm_id
+        told.last_event = OrderTold(
+            dedupe_key=f"status:{self.session}:{state.client_id}:{name}:{told.change_number}",
+            account=state.account,
+            received_at=self._now(),
+            order_id=state.order_id,
+            client_id=state.client_id,
+            perm_id=state.perm_id,
+            order_ref=state.order_ref,
+            status=translate.to_status(state.raw_status),
+            raw_status=state.raw_status,
+            filled=state.filled,
+            remaining=state.remaining,
+            average_price=state.average_price,
+            why_held=state.why_held,
+            parent_id=state.parent_id,
+            source=source,
+        )
+        return told.last_event

@@ -1,0 +1,348 @@
+"""The client library with its ears open: every message about orders is translated before the library interprets it.
+
+    socket -> WireDecoder -> WireWrapper -> SessionTold -> on_event          orders, deals, costs, codes about orders
+                                         -> QuestionBook                     rows and ends of answers
+                                         -> on_system                        codes about the connection
+
+The library's own books (trades, fills, local statuses) are not kept: it calls live orders cancelled after codes that
+say no such thing (ib_async #191, #217), and emits no commission for an order it has not met. It is used for what it
+does well: framing, the handshake, the layout of every message.
+"""
+
+# mypy: allow-untyped-calls
+# The library's client has no annotations.
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ib_async.client import Client
+from ib_async.contract import Contract as WireContract
+from ib_async.contract import ContractDetails
+from ib_async.decoder import Decoder
+from ib_async.ib import IB
+from ib_async.objects import BarData, CommissionReport, Execution, PriceIncrement
+from ib_async.order import Order as WireOrder
+from ib_async.order import OrderState
+from ib_async.util import UNSET_INTEGER
+from ib_async.wrapper import Wrapper
+
+from app.brokers.ib.error_codes import fails_question
+from app.brokers.ib.questions import QuestionBook
+from app.brokers.ib.told import SessionTold
+from app.domain.broker_events import AnyBrokerEvent
+
+OPEN_ORDERS = "open_orders"
+COMPLETED_ORDERS = "completed_orders"
+POSITIONS = "positions"
+CURRENT_TIME = "current_time"
+NO_ID = -1
+
+# Orders, answers about orders, deals, costs and errors: losing one of these is losing truth.
+_PRECIOUS_MESSAGES = frozenset({"3", "4", "5", "11", "53", "55", "59", "61", "62", "101", "102"})
+
+OnUnreadable = Callable[[str], None]
+OnSystem = Callable[[int, str], None]
+OnClosed = Callable[[str], None]
+
+
+class _Alarm(logging.LoggerAdapter[logging.Logger]):
+    """The decoder's logger: it logs what could not be decoded, and says so to us as well."""
+
+    def __init__(self, logger: logging.Logger, report: OnUnreadable) -> None:
+        super().__init__(logger, {})
+        self._report = report
+
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
+        super().exception(msg, *args, **kwargs)
+        self._report(str(msg))
+
+
+class WireDecoder(Decoder):
+    """The library's decoder, which logs a message it cannot decode and goes on; here that is heard."""
+
+    def __init__(self, wrapper: Wrapper, server_version: int, on_unreadable: OnUnreadable) -> None:
+        super().__init__(wrapper, server_version)
+        self._message_id = ""
+        self._on_unreadable = on_unreadable
+        self.logger = _Alarm(self.logger, self._report)  # type: ignore[assignment]  # an adapter is a logger in all but type
+
+    def interpret(self, fields: list[str]) -> None:
+        """Decode one message."""
+        self._message_id = fields[0] if fields else ""
+        super().interpret(fields)
+
+    def _report(self, text: str) -> None:
+        if self._message_id in _PRECIOUS_MESSAGES:
+            self._on_unreadable(text)
+
+
+class WireClient(Client):
+    """The library's client without its throttle: our pacer is in front of it, and counts every message."""
+
+    MaxRequests = 0
+
+    def __init__(
+        self, wrapper: Wrapper, *, on_sent: Callable[[], None], on_closed: OnClosed, on_unreadable: OnUnreadable
+    ) -> None:
+        super().__init__(wrapper)
+        self.decoder = WireDecoder(wrapper, 0, on_unreadable)
+        self.request_ids: set[int] = set()
+        self._on_sent = on_sent
+        self._on_closed = on_closed
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next order or request takes."""
+        return int(self._reqIdSeq)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much waits in this process for the socket to take it."""
+        transport = self.conn.transport
+        return int(transport.get_write_buffer_size()) if transport else 0
+
+    def getReqId(self) -> int:  # noqa: N802  # the library's name
+        """Take an id for a request."""
+        request_id = int(super().getReqId())
+        self.request_ids.add(request_id)
+        return request_id
+
+    def take_order_id(self) -> int:
+        """Take an id for an order, above every id seen. Requests take theirs from the same sequence: none collide."""
+        return int(super().getReqId())
+
+    def sendMsg(self, msg: str) -> None:  # noqa: N802  # the library's name
+        """Send one message."""
+        if msg:
+            self._on_sent()
+        super().sendMsg(msg)
+
+    def close_socket(self) -> None:
+        """Close the connection; the end of it is heard by `on_closed`."""
+        transport = self.conn.transport
+        try:
+            self.disconnect()
+        except OSError:
+            # Saying good-bye to a peer that is gone fails; there is nothing left to flush.
+            if transport is not None:
+                transport.abort()
+
+    def abort_socket(self) -> None:
+        """Drop the connection with whatever waits to be sent."""
+        if self.conn.transport is not None:
+            self.conn.transport.abort()
+
+    def _onSocketDisconnected(self, msg: str) -> None:  # noqa: N802  # the library's name
+        super()._onSocketDisconnected(msg)
+        self._on_closed(msg or "The peer closed the connection.")
+
+
+class WireWrapper(Wrapper):
+    """Hears what the Gateway says. Callbacks only translate and hand on."""
+
+    ib: "WireIB"
+
+    def __init__(
+        self,
+        ib: "WireIB",
+        *,
+        told: SessionTold,
+        questions: QuestionBook,
+        on_event: Callable[[AnyBrokerEvent], None],
+        on_system: OnSystem,
+        on_unreadable: OnUnreadable,
+    ) -> None:
+        self.told = told
+        self.questions = questions
+        self._on_event = on_event
+        self._on_system = on_system
+        self._on_unreadable = on_unreadable
+        super().__init__(ib)
+
+    @contextmanager
+    def _hearing(self, name: str, *raw: object) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._logger.exception("Could not translate %s%r", name, raw)
+            self._on_unreadable(f"{name}{raw!r}: {error!r}")
+
+    def _saw_order_id(self, order_id: int) -> None:
+        if 0 < order_id < UNSET_INTEGER:
+            self.ib.client.updateReqId(order_id + 1)
+
+    # Orders. The names and signatures of what follows are the library's.
+
+    def openOrder(  # noqa: N802
+        self,
+        orderId: int,  # noqa: N803
+        contract: WireContract,
+        order: WireOrder,
+        orderState: OrderState,  # noqa: N803
+    ) -> None:
+        with self._hearing("openOrder", contract, order, orderState):
+            if order.whatIf:
+                return
+            event = self.told.open_order(contract=contract, order=order, raw_status=orderState.status)
+            self._saw_order_id(event.order_id)
+            self._on_event(event)
+            self.questions.add_row(OPEN_ORDERS, self.told.key_of(event))
+
+    def openOrderEnd(self) -> None:  # noqa: N802
+        self.questions.finish(OPEN_ORDERS)
+
+    def orderStatus(  # noqa: N802
+        self,
+        orderId: int,  # noqa: N803
+        status: str,
+        filled: float,
+        remaining: float,
+        avgFillPrice: float,  # noqa: N803
+        permId: int,  # noqa: N803
+        parentId: int,  # noqa: N803
+        lastFillPrice: float,  # noqa: N803
+        clientId: int,  # noqa: N803
+        whyHeld: str,  # noqa: N803
+        mktCapPrice: float = 0.0,  # noqa: N803
+    ) -> None:
+        raw = (orderId, status, filled, remaining, avgFillPrice, permId, parentId, clientId, whyHeld)
+        with self._hearing("orderStatus", *raw):
+            self._saw_order_id(orderId)
+            event = self.told.order_status(
+                order_id=orderId,
+                client_id=clientId,
+                perm_id=permId,
+                raw_status=status,
+                filled=filled,
+                remaining=remaining,
+                average_price=avgFillPrice,
+                parent_id=parentId,
+                why_held=whyHeld,
+            )
+            self._on_event(event)
+
+    def completedOrder(self, contract: WireContract, order: WireOrder, orderState: OrderState) -> None:  # noqa: N802, N803
+        with self._hearing("completedOrder", contract, order, orderState):
+            event = self.told.completed_order(contract=contract, order=order, raw_status=orderState.status)
+            self._on_event(event)
+            self.questions.add_row(COMPLETED_ORDERS, event)
+
+    def completedOrdersEnd(self) -> None:  # noqa: N802
+        self.questions.finish(COMPLETED_ORDERS)
+
+    def execDetails(self, reqId: int, contract: WireContract, execution: Execution) -> None:  # noqa: N802, N803
+        with self._hearing("execDetails", contract, execution):
+            event = self.told.execution(contract=contract, execution=execution)
+            self._saw_order_id(event.order_id)
+            self._on_event(event)
+            self.questions.add_row(reqId, event)
+
+    def execDetailsEnd(self, reqId: int) -> None:  # noqa: N802, N803
+        self.questions.finish(reqId)
+
+    def commissionReport(self, commissionReport: CommissionReport) -> None:  # noqa: N802, N803
+        with self._hearing("commissionReport", commissionReport):
+            self._on_event(self.told.commission(commissionReport))
+
+    def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:  # noqa: N803
+        with self._hearing("error", reqId, errorCode, errorString, advancedOrderRejectJson):
+            if reqId in self.questions:
+                if fails_question(errorCode):
+                    self.questions.refuse(reqId, code=errorCode, text=errorString)
+            elif reqId == NO_ID or reqId in self.ib.client.request_ids:
+                self._on_system(errorCode, errorString)
+            else:
+                self._on_event(self.told.message(order_id=reqId, code=errorCode, text=errorString))
+
+    # Answers.
+
+    def position(self, account: str, contract: WireContract, posSize: float, avgCost: float) -> None:  # noqa: N803
+        with self._hearing("position", account, contract, posSize, avgCost):
+            self.questions.add_row(POSITIONS, (account, contract, posSize, avgCost))
+
+    def positionEnd(self) -> None:  # noqa: N802
+        super().positionEnd()
+        self.questions.finish(POSITIONS)
+
+    def currentTime(self, time: int) -> None:  # noqa: N802
+        self.questions.add_row(CURRENT_TIME, time)
+        self.questions.finish(CURRENT_TIME)
+
+    def accountSummary(self, reqId: int, account: str, tag: str, value: str, currency: str) -> None:  # noqa: N802, N803
+        self.questions.add_row(reqId, (account, tag, value, currency))
+
+    def accountSummaryEnd(self, reqId: int) -> None:  # noqa: N802, N803
+        self.questions.finish(reqId)
+
+    def contractDetails(self, reqId: int, contractDetails: ContractDetails) -> None:  # noqa: N802, N803
+        self.questions.add_row(reqId, contractDetails)
+
+    def contractDetailsEnd(self, reqId: int) -> None:  # noqa: N802, N803
+        self.questions.finish(reqId)
+
+    def marketRule(self, marketRuleId: int, priceIncrements: list[PriceIncrement]) -> None:  # noqa: N802, N803
+        self.questions.add_row(market_rule_key(marketRuleId), priceIncrements)
+        self.questions.finish(market_rule_key(marketRuleId))
+
+    def historicalData(self, reqId: int, bar: BarData) -> None:  # noqa: N802, N803
+        self.questions.add_row(reqId, bar)
+
+    def historicalDataEnd(self, reqId: int, _start: str, _end: str) -> None:  # noqa: N802, N803
+        self.questions.finish(reqId)
+
+    def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:  # noqa: N802, N803
+        self.questions.add_row(reqId, (tickType, price))
+
+    def tickSnapshotEnd(self, reqId: int) -> None:  # noqa: N802, N803
+        self.questions.finish(reqId)
+
+    def marketDataType(self, reqId: int, marketDataId: int) -> None:  # noqa: N802, N803
+        pass
+
+    def tickSize(self, reqId: int, tickType: int, size: float) -> None:  # noqa: N802, N803
+        pass
+
+    def tickString(self, reqId: int, tickType: int, value: str) -> None:  # noqa: N802, N803
+        pass
+
+    def tickGeneric(self, reqId: int, tickType: int, value: float) -> None:  # noqa: N802, N803
+        pass
+
+
+class WireIB(IB):
+    """The library's facade, of which only `connectAsync` is used, with the wrapper and the client above."""
+
+    RaiseRequestErrors = True
+
+    client: WireClient
+
+    def __init__(
+        self,
+        *,
+        told: SessionTold,
+        questions: QuestionBook,
+        on_event: Callable[[AnyBrokerEvent], None],
+        on_system: OnSystem,
+        on_sent: Callable[[], None],
+        on_closed: OnClosed,
+        on_unreadable: OnUnreadable,
+        time_zone: str = "",
+    ) -> None:
+        super().__init__()
+        self.TimezoneTWS = time_zone
+        self.wrapper = WireWrapper(
+            self,
+            told=told,
+            questions=questions,
+            on_event=on_event,
+            on_system=on_system,
+            on_unreadable=on_unreadable,
+        )
+        self.client = WireClient(self.wrapper, on_sent=on_sent, on_closed=on_closed, on_unreadable=on_unreadable)
+
+
+def market_rule_key(market_rule_id: int) -> str:
+    """Return the question's key of a market rule, whose answer carries the rule's id only."""
+    return f"market_rule_{market_rule_id}"

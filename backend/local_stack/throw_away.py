@@ -1,0 +1,99 @@
+"""Servers for one test run or one command: a real PostgreSQL and a real Valkey in a folder of their own, gone
+afterwards.
+
+`python -m local_stack.throw_away COMMAND ...` runs a command with them. `DATABASE_URL` and `REDIS_URL`, each when
+set in the environment, are used instead. `.env` is not asked: it may name servers that hold somebody's data. Every
+run has its own folder and ports, so several runs and an `up` at the same time don't meet.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from local_stack.errors import StackError
+from local_stack.home import ServiceHome, service_home
+from local_stack.leftovers import process_start_mark
+from local_stack.ports import port_free
+from local_stack.postgres import postgres_prepare
+from local_stack.process import ProcessSpec, RunningProcess, process_start, wait_all_ready
+from local_stack.valkey import valkey_prepare
+
+FOLDER_PREFIX = "throw-away-"
+PREPARE = {"DATABASE_URL": postgres_prepare, "REDIS_URL": valkey_prepare}
+
+
+class ThrowAwayServers:
+    """The servers of this process."""
+
+    def __init__(self) -> None:
+        self._running: list[RunningProcess] = []
+        self._folder: Path | None = None
+
+    def start(self) -> None:
+        """Start the servers that the environment does not name, and set its variables to them.
+
+        Raises:
+            StackError: they cannot be started; nothing is left behind.
+        """
+        wanted = [variable for variable in PREPARE if not os.environ.get(variable)]
+        if not wanted:
+            return
+        home = service_home()
+        _sweep(home)
+        # The mark tells a later run whether this one still lives.
+        folder = home.folder(f"{FOLDER_PREFIX}{os.getpid()}-{process_start_mark(os.getpid())}")
+        self._folder = folder
+        try:
+            specs = [_prepared(variable, ServiceHome(folder, home.user), programs=home) for variable in wanted]
+            self._running = [process_start(spec, log=folder / f"{spec.name}.log") for spec in specs]
+            wait_all_ready(self._running)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the servers and remove their folder; a second call does nothing."""
+        for process in self._running:
+            process.ask_to_stop()
+        for process in self._running:
+            process.stop()
+        self._running = []
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def _prepared(variable: str, place: ServiceHome, *, programs: ServiceHome) -> ProcessSpec:
+    folder = place.folder(variable.partition("_")[0].lower())
+    password = secrets.token_urlsafe(24)
+    server = PREPARE[variable](programs, folder=folder, port=port_free(), password=password, throw_away=True)
+    os.environ[variable] = server.url
+    return server.spec()
+
+
+def _sweep(home: ServiceHome) -> None:
+    """Remove the folders of runs that were killed; their servers died with them."""
+    for folder in home.directory.glob(f"{FOLDER_PREFIX}*"):
+        pid, _, mark = folder.name.removeprefix(FOLDER_PREFIX).partition("-")
+        if not pid.isdigit() or process_start_mark(int(pid)) != mark:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(command: list[str]) -> int:
+    """Run a command with servers of its own and return its exit code."""
+    servers = ThrowAwayServers()
+    try:
+        servers.start()
+        return subprocess.run(command, check=False).returncode
+    except StackError as error:
+        print(f"{error.code}: {error}", file=sys.stderr)
+        return error.exit_code
+    finally:
+        servers.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

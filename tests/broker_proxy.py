@@ -1,0 +1,115 @@
+"""A TCP proxy between the broker worker and the broker that lets a counted number of orders through.
+
+What a process leaves on the wire when it dies between two messages is what the peer receives when a proxy stops
+forwarding between them: the proxy makes that moment one that a test can choose.
+"""
+
+import socket
+import struct
+import threading
+from types import TracebackType
+from typing import Self
+
+PLACE_ORDER = b"3"
+
+
+class BrokerProxy:
+    """Forwards a client's frames until `orders_max` placeOrder frames went through; what comes then is held back.
+
+    `held` is set when the first frame is held back. `let_through` lifts the limit for frames that come later; what was
+    held is lost, as it is when its sender dies.
+    """
+
+    def __init__(self, *, host: str, port: int) -> None:
+        self._peer = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._orders_left: int | None = None
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self.port: int = self._listener.getsockname()[1]
+        self.held = threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _k: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
+        self._listener.close()
+        for end in self._sockets:
+            end.close()
+
+    def hold_after_orders(self, orders_max: int) -> None:
+        """Let this many orders through from now on, then hold everything back."""
+        with self._lock:
+            self._orders_left = orders_max
+            self.held.clear()
+
+    def let_through(self) -> None:
+        """Forward everything again, on connections made from now on too."""
+        with self._lock:
+            self._orders_left = None
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                peer = socket.create_connection(self._peer)
+            except OSError:
+                client.close()
+                continue
+            self._sockets += [client, peer]
+            threading.Thread(target=self._to_peer, args=(client, peer), daemon=True).start()
+            threading.Thread(target=_copy, args=(peer, client), daemon=True).start()
+
+    def _to_peer(self, client: socket.socket, peer: socket.socket) -> None:
+        """Copy the greeting (`API` and its frame) and then frame by frame."""
+        holding = False
+        try:
+            peer.sendall(_read(client, 4))
+            while True:
+                length = _read(client, 4)
+                frame = _read(client, struct.unpack(">I", length)[0])
+                holding = holding or not self._may_pass(frame)
+                if holding:
+                    self.held.set()
+                else:
+                    peer.sendall(length + frame)
+        except (OSError, EOFError):
+            _shut(peer)
+
+    def _may_pass(self, frame: bytes) -> bool:
+        with self._lock:
+            if self._orders_left is None:
+                return True
+            if frame.split(b"\0", 1)[0] == PLACE_ORDER:
+                self._orders_left -= 1
+            return self._orders_left >= 0
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass
+    _shut(target)
+
+
+def _read(source: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        more = source.recv(length - len(data))
+        if not more:
+            raise EOFError
+        data += more
+    return data
+
+
+def _shut(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return

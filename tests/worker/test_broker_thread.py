@@ -1,0 +1,230 @@
+"""The worker's connection in one process: real IBBroker, real simulator over TCP, real database."""
+
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import User
+
+from app.accounts.models import Account, BrokerConnection
+from app.accounts.services import account_ensure
+from app.brokers.base import ConnectionState
+from app.brokers.errors import NotConnected
+from app.brokers.factory import get_broker
+from app.brokers.ib import IBSettings
+from app.core import clock
+from app.domain.execution_status import ExecutionStatus
+from app.executions import selectors
+from app.executions.models import BrokerEvent, Execution, Fill, Order
+from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
+from app.executions.services.request import execution_request
+from app.executions.services.submit import execution_submit
+from app.executions.services.wait import execution_wait_for_fill
+from app.market.models import Instrument
+from app.setups.models import Setup
+from app.worker.broker_thread import BrokerThread
+from app.worker.event_recorder import EventRecorder
+from ib_simulator.process import SimulatorProcess, running_simulator
+from tests.eventually import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ACCOUNT = "DU1234567"
+CLIENT_ID = 1
+
+
+@pytest.fixture
+def simulator() -> Iterator[SimulatorProcess]:
+    with running_simulator(seed=7, accounts=[ACCOUNT], tick_seconds=0) as started:
+        started.control.set_price("AAPL", "190.00")
+        yield started
+
+
+class Worker:
+    """What a broker worker process holds, and what it does on request."""
+
+    def __init__(self, *, port: int, client_id: int = CLIENT_ID) -> None:
+        ib = IBSettings(port=port, client_id=client_id, account=ACCOUNT, reconnect_pause_seconds=0.1)
+        self.changed: list[int] = []
+        self.recorder = EventRecorder(on_changed=self.changed.append)
+        self.thread = BrokerThread(
+            make_broker=lambda on_event, on_state: get_broker(ib, on_event=on_event, on_state=on_state),
+            recorder=self.recorder,
+            account_id=ACCOUNT,
+            client_id=client_id,
+        )
+
+    def start(self) -> None:
+        self.recorder.start()
+        self.thread.start()
+
+    def ready(self) -> "Worker":
+        eventually(lambda: self.thread.state is ConnectionState.READY)
+        return self
+
+    def stop(self) -> None:
+        self.thread.stop(seconds_max=5)
+        self.recorder.stop(seconds_max=5)
+
+
+@pytest.fixture
+def worker(simulator: SimulatorProcess) -> Iterator[Worker]:
+    started = Worker(port=simulator.port)
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def analyst() -> User:
+    return User.objects.create_user("analyst")
+
+
+def requested(analyst: User, **changes: object) -> Execution:
+    account = account_ensure(ACCOUNT)
+    now = clock.now()
+    Instrument.objects.get_or_create(
+        symbol="AAPL",
+        defaults={
+            "con_id": 265598,
+            "price_increments": [{"low_edge": "0", "increment": "0.01"}],
+            "last_price": Decimal(190),
+            "last_price_at": now,
+            "looked_up_at": now,
+        },
+    )
+    values = {
+        "symbol": "AAPL",
+        "side": "LONG",
+        "entry_type": "MARKET",
+        "stop_price": Decimal(185),
+        "quantity": Decimal(10),
+    }
+    setup = Setup.objects.create(owner=analyst, account=account, **(values | changes))
+    execution, _ = execution_request(setup=setup, user=analyst, idempotency_key=str(uuid.uuid4()), body={}, now=now)
+    return execution
+
+
+def legs(execution: Execution) -> dict[str, Order]:
+    return {order.leg: order for order in selectors.orders_of(selectors.execution_read(execution.pk))}
+
+
+def test_a_requested_execution_becomes_a_filled_and_protected_bracket(
+    worker: Worker, simulator: SimulatorProcess, analyst: User
+) -> None:
+    worker.ready()
+    execution = requested(analyst)
+
+    execution_submit(execution_id=execution.pk, broker=worker.thread, now=clock.now())
+    reference = execution_wait_for_fill(execution_id=execution.pk, seconds_max=15)
+
+    entry, stop = legs(execution)["ENTRY"], legs(execution)["STOP_LOSS"]
+    assert reference == f"IB-{entry.order_id}:{stop.order_id}"
+    theirs = {order["order_ref"]: order for order in simulator.control.orders()}
+    assert theirs.keys() == {entry.order_ref, stop.order_ref}
+    assert theirs[stop.order_ref]["parent_id"] == entry.order_id
+    assert theirs[stop.order_ref]["live"]
+    eventually(lambda: Fill.objects.get().commission)
+    assert worker.changed
+
+
+def test_the_floor_is_above_every_id_that_was_ever_used(
+    worker: Worker, simulator: SimulatorProcess, analyst: User
+) -> None:
+    worker.ready()
+    BrokerConnection.objects.filter(client_id=CLIENT_ID).update(order_id_floor=5000)
+    execution = requested(analyst)
+
+    execution_submit(execution_id=execution.pk, broker=worker.thread, now=clock.now())
+
+    ids = {order.order_id for order in legs(execution).values()}
+    assert min(ids) > 5000
+    assert BrokerConnection.objects.get(client_id=CLIENT_ID).order_id_floor == max(ids)
+
+
+def test_what_happened_while_the_line_was_cut_is_in_the_rows_after_the_reconnect(
+    worker: Worker, simulator: SimulatorProcess, analyst: User
+) -> None:
+    worker.ready()
+    execution = requested(analyst)
+    execution_submit(execution_id=execution.pk, broker=worker.thread, now=clock.now())
+    execution_wait_for_fill(execution_id=execution.pk, seconds_max=15)
+
+    simulator.control.refuse_connections()
+    simulator.control.drop_connections()
+    eventually(lambda: worker.thread.state is not ConnectionState.READY)
+    simulator.control.set_price("AAPL", "184.00")
+    simulator.control.accept_connections()
+    worker.ready()
+
+    execution.refresh_from_db()
+    assert (execution.status, execution.exit_reason) == (ExecutionStatus.CLOSED.value, "STOP_LOSS")
+    assert legs(execution)["STOP_LOSS"].filled_quantity == 10
+
+
+def test_nothing_is_sent_while_there_is_no_connection(
+    worker: Worker, simulator: SimulatorProcess, analyst: User
+) -> None:
+    worker.ready()
+    simulator.control.refuse_connections()
+    simulator.control.drop_connections()
+    eventually(lambda: worker.thread.state is not ConnectionState.READY)
+    execution = requested(analyst)
+
+    with pytest.raises(NotConnected):
+        execution_submit(execution_id=execution.pk, broker=worker.thread, now=clock.now())
+
+    execution.refresh_from_db()
+    assert execution.status == ExecutionStatus.REQUESTED.value
+    assert simulator.control.orders() == []
+
+
+def test_the_connection_row_tells_where_it_stands_and_why(worker: Worker, simulator: SimulatorProcess) -> None:
+    worker.ready()
+    row = BrokerConnection.objects.get(client_id=CLIENT_ID)
+    assert (row.state, row.server_version) == ("READY", 178)
+    assert row.reconciled_at is not None
+    assert Account.objects.get(account_id=ACCOUNT).net_liquidation
+
+    simulator.kill()
+
+    def told() -> bool:
+        row.refresh_from_db()
+        return row.state == "DISCONNECTED" and bool(row.reason)
+
+    eventually(told)
+
+
+def test_a_cancel_reaches_the_broker_and_comes_back(worker: Worker, simulator: SimulatorProcess, analyst: User) -> None:
+    worker.ready()
+    execution = requested(analyst, entry_type="LIMIT", entry_price=Decimal(188))
+    execution_submit(execution_id=execution.pk, broker=worker.thread, now=clock.now())
+    eventually(lambda: legs(execution)["ENTRY"].status in ("HELD", "WORKING"))
+
+    execution_cancel_request(execution_id=execution.pk, reason="requested", now=clock.now())
+    execution_cancel_send(execution_id=execution.pk, broker=worker.thread, now=clock.now())
+
+    def cancelled() -> bool:
+        execution.refresh_from_db()
+        return execution.status == "CANCELLED"
+
+    eventually(cancelled)
+    assert not [order for order in simulator.control.orders() if order["live"]]
+    assert execution.reason_code == "requested"
+
+
+def test_a_second_worker_stands_by_and_takes_over(worker: Worker, simulator: SimulatorProcess) -> None:
+    worker.ready()
+    second = Worker(port=simulator.port)
+    second.start()
+    try:
+        eventually(lambda: BrokerEvent.objects is not None)
+        assert second.thread.state is ConnectionState.DISCONNECTED
+        assert [row["client_id"] for row in simulator.control.state()["connections"]] == [CLIENT_ID]
+
+        worker.stop()
+
+        second.ready()
+    finally:
+        second.stop()

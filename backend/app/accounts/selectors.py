@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import F
 
 from app.accounts.models import Account, BrokerConnection
 from app.brokers.base import ConnectionState
@@ -38,3 +39,11 @@ def is_alive(connection: BrokerConnection, *, now: datetime) -> bool:
 def is_ready(connection: BrokerConnection, *, now: datetime) -> bool:
     """Say whether the connection can send new entries now."""
     return connection.state == ConnectionState.READY.value and is_alive(connection, now=now)
+
+
+def broker_connection() -> BrokerConnection | None:
+    """Return the connection that executes here (IB_CLIENT_ID on IB_ACCOUNT), or None where none was ever made."""
+    connections = BrokerConnection.objects.select_related("account").filter(client_id=settings.IB_CLIENT_ID)
+    if settings.IB_ACCOUNT:
+        connections = connections.filter(account__account_id=settings.IB_ACCOUNT)
+    return connections.order_by(F("heartbeat_at").desc(nulls_last=True)).first()

@@ -1,15 +1,17 @@
 """What is written about accounts and their connections."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.contrib.auth.models import Group, Permission
 
 from app.accounts.models import Account, BrokerConnection
 from app.brokers.base import AccountSummary, ConnectionState
+from app.core.errors import RetryLater
 
 ROLES: dict[str, tuple[str, ...]] = {
-    "analyst": (),
-    "trader": ("trade_live",),
+    "analyst": ("add_setup",),
+    "trader": ("add_setup", "trade_live"),
     "reviewer": (
         "view_all_setups",
         "view_setup",
@@ -75,13 +77,22 @@ def connection_reconciled(*, connection_id: int, now: datetime) -> None:
     BrokerConnection.objects.filter(pk=connection_id).update(reconciled_at=now)
 
 
-def order_id_floor_raise(*, connection_id: int, order_id: int) -> None:
-    """Raise the floor to `order_id`, inside the caller's transaction; the row stays locked until it ends.
+class OrderIdTooLow(RetryLater):
+    """A reserved order id is not above the floor; nothing was sent."""
 
-    Raises ValueError when the id is not above the floor: using it would change an older order instead of placing one.
+    code = "order_id_too_low"
+
+
+def order_id_floor_raise(*, connection_id: int, order_ids: Collection[int]) -> None:
+    """Raise the floor to the highest of `order_ids`, inside the caller's transaction; the row stays locked until it ends.
+
+    Raises OrderIdTooLow when any id is not above the floor: sent with it, an order would change an older one.
     """
     connection = BrokerConnection.objects.select_for_update(no_key=True).get(pk=connection_id)
-    if order_id <= connection.order_id_floor:
-        raise ValueError(f"order id {order_id} is not above the floor {connection.order_id_floor}")
-    connection.order_id_floor = order_id
+    if min(order_ids) <= connection.order_id_floor:
+        raise OrderIdTooLow(
+            f"Order id {min(order_ids)} is not above the floor {connection.order_id_floor}.",
+            details={"order_ids": sorted(order_ids), "floor": connection.order_id_floor},
+        )
+    connection.order_id_floor = max(order_ids)
     connection.save(update_fields=["order_id_floor"])

@@ -1,4 +1,7 @@
-"""The composition root: settings, Celery, ASGI, URLs, checks."""
+"""The composition root: settings, Celery, ASGI, URLs, checks.
+
+Importing it makes our Celery application the one that `executions.dispatch` and `market.dispatch` send with.
+"""
 
 from app.config.celery import app as celery_app
 

@@ -1,5 +1,34 @@
 """All addresses."""
 
-from django.urls import URLPattern, URLResolver
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, include, path
+from django.views import defaults
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from app.api import health
+
+admin.site.site_header = "Trading Analyst: order history"
+admin.site.site_title = "Trading Analyst"
+admin.site.index_title = "Order history"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("api/", include("app.api.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("app.web.urls")),
+]
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what is refused before a view: JSON under `/api/`, a page elsewhere."""
+    return health.refused(request) if _is_api(request) else defaults.bad_request(request, exception)
+
+
+def handler500(request: HttpRequest) -> HttpResponse:
+    """Answer what nobody foresaw: JSON under `/api/`, a page elsewhere."""
+    return health.failed(request) if _is_api(request) else defaults.server_error(request)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")

@@ -76,3 +76,8 @@ def entries_to_cancel(execution: Execution) -> list[Order]:
         for order in orders_of(execution)
         if order.leg == Leg.ENTRY.value and OrderStatus(order.status) not in TERMINAL
     ]
+
+
+def idempotency_key_known(*, user: User, idempotency_key: str) -> bool:
+    """Say whether this user has sent a request under this key before."""
+    return Execution.objects.filter(requested_by=user, idempotency_key=idempotency_key).exists()

@@ -1,0 +1,240 @@
+"""An execution as it goes out: the object scripts are written against.
+
+The reads behind it are a fixed number of queries, however many brackets, orders and fills there are.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from app.api.decimal_fields import Money, Price, Quantity
+from app.domain.execution_status import ExecutionStatus
+from app.domain.order_status import OrderStatus
+from app.domain.terms import Leg
+from app.executions import selectors
+from app.executions.models import Bracket, BrokerEvent, Commission, Execution, Fill, Order
+
+EVENTS_MAX = 500
+DISPLAY_STATUSES = [
+    *(status.value for status in OrderStatus if status not in (OrderStatus.HELD, OrderStatus.WORKING)),
+    "ACCEPTED",
+    "SUBMITTED",
+    "PARTIALLY_FILLED",
+]
+
+
+def with_fills(executions: QuerySet[Execution]) -> QuerySet[Execution]:
+    """Add brackets, orders, deals and their costs; superseded deals are left out."""
+    deals = Fill.objects.filter(superseded=False).select_related("commission").order_by("executed_at", "id")
+    return selectors.with_orders(executions).prefetch_related(Prefetch("brackets__orders__fills", queryset=deals))
+
+
+class LastError(serializers.Serializer):
+    """The last code and text the broker told about an order."""
+
+    code = serializers.IntegerField(source="last_error_code")
+    text = serializers.CharField(source="last_error")
+
+
+class OrderOutput(serializers.ModelSerializer):
+    """One leg."""
+
+    order_id = serializers.IntegerField(allow_null=True, help_text="Valid for one client id and session.")
+    perm_id = serializers.IntegerField(help_text="The broker's permanent number; 0 until acknowledged.")
+    display_status = serializers.ChoiceField(choices=DISPLAY_STATUSES)
+    quantity = Quantity()
+    filled_quantity = Quantity()
+    average_price = Price(allow_null=True)
+    limit_price = Price(allow_null=True)
+    stop_price = Price(allow_null=True)
+    last_error = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Order
+        fields = [
+            "leg",
+            "order_ref",
+            "order_id",
+            "perm_id",
+            "client_id",
+            "status",
+            "display_status",
+            "action",
+            "order_type",
+            "quantity",
+            "filled_quantity",
+            "average_price",
+            "limit_price",
+            "stop_price",
+            "time_in_force",
+            "outside_rth",
+            "why_held",
+            "last_error",
+            "sent_at",
+            "acknowledged_at",
+            "finished_at",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(LastError(allow_null=True))
+    def get_last_error(self, order: Order) -> Mapping[str, Any] | None:
+        """Return `{"code", "text"}`, or null where nothing was told."""
+        return None if order.last_error_code is None else LastError(order).data
+
+
+class BracketOutput(serializers.ModelSerializer):
+    """One native bracket."""
+
+    reference = serializers.CharField(help_text='"IB-<entry>:<stop>"; "" until both ids are reserved.')
+    quantity = Quantity()
+    orders = OrderOutput(many=True)
+
+    class Meta:
+        model = Bracket
+        fields = ["tranche", "reference", "quantity", "orders"]
+        read_only_fields = fields
+
+
+class FillOutput(serializers.ModelSerializer):
+    """One deal, with its cost once that is told."""
+
+    order_ref = serializers.CharField(source="order.order_ref")
+    leg = serializers.ChoiceField(source="order.leg", choices=[leg.value for leg in Leg])
+    quantity = Quantity()
+    price = Price()
+    commission = serializers.SerializerMethodField()
+    currency = serializers.SerializerMethodField()
+    realized_pnl = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Fill
+        fields = [
+            "exec_id",
+            "order_ref",
+            "leg",
+            "quantity",
+            "price",
+            "executed_at",
+            "commission",
+            "currency",
+            "realized_pnl",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(Money(allow_null=True))
+    def get_commission(self, fill: Fill) -> str | None:
+        """Return the cost, or null while it is not told."""
+        cost = _commission(fill)
+        return Money().to_representation(cost.amount) if cost else None
+
+    def get_currency(self, fill: Fill) -> str | None:
+        """Return the currency of the cost."""
+        cost = _commission(fill)
+        return cost.currency if cost else None
+
+    @extend_schema_field(Money(allow_null=True))
+    def get_realized_pnl(self, fill: Fill) -> str | None:
+        """Return what the deal realised, or null where it opened a position or is not told."""
+        cost = _commission(fill)
+        return Money().to_representation(cost.realized_pnl) if cost and cost.realized_pnl is not None else None
+
+
+def _commission(fill: Fill) -> Commission | None:
+    return getattr(fill, "commission", None)
+
+
+class CheckOutput(serializers.Serializer):
+    """One check made before anything was sent."""
+
+    check = serializers.CharField()
+    outcome = serializers.CharField()
+    detail = serializers.CharField()
+
+
+@extend_schema_serializer(component_name="BrokerEvent")
+class EventOutput(serializers.Serializer):
+    """One thing the broker told, and what it said: further fields depend on `kind`."""
+
+    id = serializers.IntegerField()
+    kind = serializers.CharField()
+    received_at = serializers.DateTimeField()
+
+    def to_representation(self, event: BrokerEvent) -> dict[str, Any]:
+        """Return the payload with its id and kind."""
+        head = super().to_representation(event)
+        own = {"order_ref": event.order.order_ref} if event.order is not None else {}
+        return {**event.payload, **own, **head}
+
+
+class ExecutionSummary(serializers.ModelSerializer):
+    """An execution as lists show it: all but its checks and events."""
+
+    reference = serializers.CharField(help_text='"IB-<entry>:<stop>" of the first bracket; "" until ids are reserved.')
+    status = serializers.ChoiceField(choices=[status.value for status in ExecutionStatus])
+    attention = serializers.CharField(help_text='Why a person must look; "" where nobody must.')
+    account = serializers.CharField(source="account.account_id")
+    requested_by = serializers.CharField(source="requested_by.username")
+    quantity = Quantity()
+    open_quantity = Quantity()
+    brackets = BracketOutput(many=True)
+    fills = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Execution
+        fields = [
+            "id",
+            "setup",
+            "status",
+            "reference",
+            "attention",
+            "account",
+            "requested_by",
+            "symbol",
+            "side",
+            "quantity",
+            "open_quantity",
+            "reason_code",
+            "reason",
+            "exit_reason",
+            "requested_at",
+            "claimed_at",
+            "deadline_at",
+            "cancel_requested_at",
+            "cancel_reason",
+            "finished_at",
+            "brackets",
+            "fills",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(FillOutput(many=True))
+    def get_fills(self, execution: Execution) -> list[Any]:
+        """Return the deals of all legs, oldest first."""
+        deals = [deal for order in selectors.orders_of(execution) for deal in order.fills.all()]
+        return list(FillOutput(sorted(deals, key=lambda deal: (deal.executed_at, deal.pk)), many=True).data)
+
+
+class ExecutionOutput(ExecutionSummary):
+    """One execution with everything known of it."""
+
+    preflight = CheckOutput(many=True)
+    events = serializers.SerializerMethodField()
+
+    class Meta(ExecutionSummary.Meta):
+        fields = [*ExecutionSummary.Meta.fields, "preflight", "events"]
+        read_only_fields = fields
+
+    @extend_schema_field(EventOutput(many=True))
+    def get_events(self, execution: Execution) -> list[Any]:
+        """Return what the broker told, oldest first; the newest 500 where there is more."""
+        newest = BrokerEvent.objects.filter(execution=execution).select_related("order").order_by("-id")[:EVENTS_MAX]
+        return list(EventOutput(reversed(newest), many=True).data)
+
+
+def execution_json(execution_id: int) -> Mapping[str, Any]:
+    """Return the execution as it stands now."""
+    execution = with_fills(Execution.objects.filter(pk=execution_id)).get()
+    return ExecutionOutput(execution).data

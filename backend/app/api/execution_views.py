@@ -1,0 +1,70 @@
+"""Executions over REST: list, read, cancel."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from app.api.execution_filters import ExecutionFilters
+from app.api.execution_serializers import ExecutionOutput, ExecutionSummary, execution_json, with_fills
+from app.api.schema import ERRORS
+from app.core import clock
+from app.executions.models import Execution
+from app.executions.selectors import executions_visible_to
+from app.executions.services.cancel import execution_cancel_request
+from app.setups.selectors import require_may_act_on
+
+
+class ExecutionCollection(generics.ListAPIView[Execution]):
+    """The executions the user may read, newest first."""
+
+    queryset = Execution.objects.none()
+    serializer_class = ExecutionSummary
+    filterset_class = ExecutionFilters
+
+    def get_queryset(self) -> QuerySet[Execution]:
+        """Return what the user may read."""
+        return with_fills(executions_visible_to(self.request.user))
+
+    @extend_schema(operation_id="executions_list", responses={200: ExecutionSummary(many=True), **ERRORS})
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List executions, newest first, without their checks and events."""
+        return super().get(request, *args, **kwargs)
+
+
+class ExecutionItem(generics.GenericAPIView[Execution]):
+    """One execution."""
+
+    queryset = Execution.objects.none()
+    serializer_class = ExecutionOutput
+
+    def get_queryset(self) -> QuerySet[Execution]:
+        """Return what the user may read: what is not among it is not found."""
+        return with_fills(executions_visible_to(self.request.user))
+
+    @extend_schema(operation_id="executions_read", responses={200: ExecutionOutput, **ERRORS})
+    def get(self, request: Request, pk: int) -> Response:
+        """Read an execution with its brackets, orders, fills and events."""
+        return Response(ExecutionOutput(self.get_object()).data)
+
+
+class ExecutionCancel(generics.GenericAPIView[Execution]):
+    """Cancelling what is not filled yet."""
+
+    queryset = Execution.objects.none()
+    serializer_class = ExecutionOutput
+
+    def get_queryset(self) -> QuerySet[Execution]:
+        """Return what the user may read."""
+        return executions_visible_to(self.request.user).select_related("setup")
+
+    @extend_schema(operation_id="executions_cancel", request=None, responses={202: ExecutionOutput, **ERRORS})
+    def post(self, request: Request, pk: int) -> Response:
+        """Have the unfilled part of the entry cancelled. Filled shares keep their stop."""
+        execution = self.get_object()
+        require_may_act_on(execution.setup, user=request.user)
+        execution_cancel_request(execution_id=execution.pk, reason="requested", now=clock.now())
+        return Response(execution_json(execution.pk), status=202)

@@ -1,0 +1,1 @@
+"""Commands that need the edge's own rows, such as tokens."""

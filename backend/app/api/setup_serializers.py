@@ -1,0 +1,118 @@
+"""A setup as it comes in and goes out."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from app.api.decimal_fields import Fraction, Money, Percent, Price, Quantity
+from app.api.strict_input import StrictInput
+from app.domain.terms import EntryType, OnTimeout, Side, TimeInForce
+from app.setups.models import Setup
+
+TARGETS_MAX = 10
+TAGS_MAX = 20
+NOTES_LENGTH_MAX = 10_000
+ENTRY_TIMEOUT_SECONDS_MAX = 30 * 24 * 3600
+SYMBOL_PATTERN = r"^\s*[A-Za-z0-9][A-Za-z0-9 .\-]{0,31}\s*$"
+
+
+class TargetInput(StrictInput):
+    """A take-profit."""
+
+    price = Price()
+    fraction = Fraction(required=False)
+
+
+class SetupInput(StrictInput):
+    """What an analyst plans. Exactly one of `quantity`, `risk_amount` and `risk_percent` is given."""
+
+    account = serializers.CharField(
+        max_length=32, required=False, help_text="The broker's id of the account; the configured one when left out."
+    )
+    symbol = serializers.RegexField(SYMBOL_PATTERN, help_text="As the broker spells it; upper-cased here.")
+    side = serializers.ChoiceField(choices=[side.value for side in Side])
+    entry_type = serializers.ChoiceField(choices=[kind.value for kind in EntryType])
+    entry_price = Price(
+        required=False, allow_null=True, help_text="The limit of LIMIT, the trigger of STOP and STOP_LIMIT."
+    )
+    entry_limit_price = Price(required=False, allow_null=True, help_text="The limit of a triggered STOP_LIMIT.")
+    stop_price = Price(help_text="The protective stop.")
+    take_profits = TargetInput(many=True, required=False, max_length=TARGETS_MAX)
+    quantity = Quantity(required=False, allow_null=True, help_text="Whole shares.")
+    risk_amount = Money(required=False, allow_null=True, help_text="Account currency lost when the stop fills.")
+    risk_percent = Percent(required=False, allow_null=True, help_text="2 risks 2 % of the net liquidation value.")
+    time_in_force = serializers.ChoiceField(choices=[tif.value for tif in TimeInForce], required=False)
+    outside_rth = serializers.BooleanField(required=False)
+    entry_timeout_seconds = serializers.IntegerField(
+        min_value=1, max_value=ENTRY_TIMEOUT_SECONDS_MAX, required=False, allow_null=True
+    )
+    on_timeout = serializers.ChoiceField(choices=[policy.value for policy in OnTimeout], required=False)
+    notes = serializers.CharField(max_length=NOTES_LENGTH_MAX, required=False, allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField(max_length=40), max_length=TAGS_MAX, required=False)
+
+    def validate_symbol(self, value: str) -> str:
+        """Return the symbol as the broker spells it."""
+        return value.strip().upper()
+
+
+class TargetOutput(serializers.Serializer):
+    """A take-profit."""
+
+    price = Price()
+    fraction = Fraction()
+
+
+class SetupOutput(serializers.ModelSerializer):
+    """A setup as it is stored."""
+
+    owner = serializers.CharField(source="owner.username")
+    account = serializers.CharField(source="account.account_id")
+    state = serializers.ChoiceField(choices=["DRAFT", "EXECUTED", "ARCHIVED"])
+    entry_price = Price(allow_null=True)
+    entry_limit_price = Price(allow_null=True)
+    stop_price = Price()
+    take_profits = TargetOutput(many=True)
+    quantity = Quantity(allow_null=True)
+    risk_amount = Money(allow_null=True)
+    risk_percent = Percent(allow_null=True)
+
+    class Meta:
+        model = Setup
+        fields = [
+            "id",
+            "state",
+            "owner",
+            "account",
+            "symbol",
+            "security_type",
+            "exchange",
+            "currency",
+            "side",
+            "entry_type",
+            "entry_price",
+            "entry_limit_price",
+            "stop_price",
+            "take_profits",
+            "quantity",
+            "risk_amount",
+            "risk_percent",
+            "time_in_force",
+            "outside_rth",
+            "entry_timeout_seconds",
+            "on_timeout",
+            "notes",
+            "tags",
+            "executed_at",
+            "archived_at",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields = fields
+
+
+def input_values(serializer: StrictInput) -> dict[str, Any]:
+    """Return the validated values, nested ones as plain dictionaries."""
+    values: dict[str, Any] = {name: value for name, value in serializer.validated_data.items()}
+    if "take_profits" in values:
+        values["take_profits"] = [dict(target) for target in values["take_profits"]]
+    return values

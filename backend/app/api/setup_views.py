@@ -1,0 +1,144 @@
+"""Setups over REST: create, list, read, change, archive, execute."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from app.api.execution_serializers import ExecutionOutput, execution_json
+from app.api.prefer_wait import WAIT_SECONDS_MAX, wait_if_preferred
+from app.api.schema import ERRORS
+from app.api.setup_filters import SetupFilters
+from app.api.setup_serializers import SetupInput, SetupOutput, input_values
+from app.api.strict_input import EmptyInput
+from app.core import clock
+from app.executions.selectors import idempotency_key_known
+from app.executions.services.plan import plan_change, plan_create
+from app.executions.services.request import execution_request
+from app.setups.models import Setup
+from app.setups.selectors import require_may_act_on, require_may_plan, setups_visible_to
+from app.setups.services import setup_archive
+
+
+class SetupCollection(generics.ListAPIView[Setup]):
+    """The setups the user may read, newest first."""
+
+    queryset = Setup.objects.none()
+    serializer_class = SetupOutput
+    filterset_class = SetupFilters
+
+    def get_queryset(self) -> QuerySet[Setup]:
+        """Return what the user may read."""
+        return setups_visible_to(self.request.user)
+
+    @extend_schema(operation_id="setups_list", responses={200: SetupOutput(many=True), **ERRORS})
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List setups, newest first. Archived ones only with `state=ARCHIVED`."""
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(operation_id="setups_create", request=SetupInput, responses={201: SetupOutput, **ERRORS})
+    def post(self, request: Request) -> Response:
+        """Store a plan. It is checked, but nothing is sent to the broker."""
+        owner = require_may_plan(request.user)
+        values = _read(SetupInput(data=request.data))
+        setup = plan_create(owner=owner, account_id=values.pop("account", ""), values=values)
+        return Response(SetupOutput(setup).data, status=201, headers={"Location": f"/api/v1/setups/{setup.pk}/"})
+
+
+class SetupView(generics.GenericAPIView[Setup]):
+    """What the views of one setup share."""
+
+    queryset = Setup.objects.none()
+    serializer_class = SetupOutput
+
+    def get_queryset(self) -> QuerySet[Setup]:
+        """Return what the user may read: what is not among it is not found."""
+        return setups_visible_to(self.request.user)
+
+    def setup_to_act_on(self) -> Setup:
+        """Return the setup, which the user may change and execute. Raises Http404, Forbidden."""
+        setup = self.get_object()
+        require_may_act_on(setup, user=self.request.user)
+        return setup
+
+
+class SetupItem(SetupView):
+    """One setup."""
+
+    @extend_schema(operation_id="setups_read", responses={200: SetupOutput, **ERRORS})
+    def get(self, request: Request, pk: int) -> Response:
+        """Read a setup."""
+        return Response(SetupOutput(self.get_object()).data)
+
+    @extend_schema(operation_id="setups_update", request=SetupInput, responses={200: SetupOutput, **ERRORS})
+    def patch(self, request: Request, pk: int) -> Response:
+        """Change a setup that was not executed yet; fields left out stay as they are."""
+        setup = self.setup_to_act_on()
+        values = _read(SetupInput(data=request.data, partial=True))
+        plan_change(setup=setup, account_id=values.pop("account", ""), values=values)
+        return Response(SetupOutput(self.get_object()).data)
+
+    @extend_schema(operation_id="setups_delete", request=None, responses={204: None, **ERRORS})
+    def delete(self, request: Request, pk: int) -> Response:
+        """Archive a setup: nothing that may have traded is ever deleted."""
+        setup_archive(setup_id=self.setup_to_act_on().pk, now=clock.now())
+        return Response(status=204)
+
+
+class SetupArchive(SetupView):
+    """Putting a setup out of sight."""
+
+    @extend_schema(operation_id="setups_archive", request=None, responses={200: SetupOutput, **ERRORS})
+    def post(self, request: Request, pk: int) -> Response:
+        """Archive a setup. Its executions stay and go on. Safe to repeat."""
+        setup_archive(setup_id=self.setup_to_act_on().pk, now=clock.now())
+        return Response(SetupOutput(self.get_object()).data)
+
+
+class SetupExecute(SetupView):
+    """Executing a setup."""
+
+    @extend_schema(
+        operation_id="setups_execute",
+        request=EmptyInput,
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key",
+                str,
+                OpenApiParameter.HEADER,
+                required=True,
+                description="A text of your own that names this request: sent again it cannot trade twice.",
+            ),
+            OpenApiParameter(
+                "Prefer",
+                str,
+                OpenApiParameter.HEADER,
+                description=f"`wait=N`: answer once confirmed, after {WAIT_SECONDS_MAX} s at the latest.",
+            ),
+        ],
+        responses={
+            200: OpenApiResponse(ExecutionOutput, description="Confirmed while it was waited for (`Prefer: wait=N`)."),
+            202: OpenApiResponse(ExecutionOutput, description="Taken; read the execution to see how it goes on."),
+            **ERRORS,
+        },
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Place the setup's bracket at the broker, once for each Idempotency-Key."""
+        setup = self.setup_to_act_on()
+        user = require_may_plan(request.user)
+        key = request.headers.get("Idempotency-Key", "").strip()
+        body = request.data
+        if not idempotency_key_known(user=user, idempotency_key=key):  # Another body under a known key is told as that.
+            _read(EmptyInput(data=body))
+        execution, _is_new = execution_request(setup=setup, user=user, idempotency_key=key, body=body, now=clock.now())
+        confirmed, headers = wait_if_preferred(request, execution_id=execution.pk)
+        headers["Location"] = f"/api/v1/executions/{execution.pk}/"
+        return Response(execution_json(execution.pk), status=200 if confirmed else 202, headers=headers)
+
+
+def _read(serializer: Any) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    return input_values(serializer)

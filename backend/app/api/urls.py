@@ -1,0 +1,32 @@
+"""Addresses under `/api/`. Each is accepted with and without its trailing slash."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.urls import URLPattern, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from app.api import account_views, execution_views, health, setup_views, token_views
+
+app_name = "api"
+
+
+def _both(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
+    return [path(route, view, name=name), path(route.rstrip("/"), view)]
+
+
+urlpatterns = [
+    *_both("v1/token/", token_views.TokenView.as_view(), "token"),
+    *_both("v1/setups/", setup_views.SetupCollection.as_view(), "setups"),
+    *_both("v1/setups/<int:pk>/", setup_views.SetupItem.as_view(), "setup"),
+    *_both("v1/setups/<int:pk>/archive/", setup_views.SetupArchive.as_view(), "setup-archive"),
+    *_both("v1/setups/<int:pk>/execute/", setup_views.SetupExecute.as_view(), "setup-execute"),
+    *_both("v1/executions/", execution_views.ExecutionCollection.as_view(), "executions"),
+    *_both("v1/executions/<int:pk>/", execution_views.ExecutionItem.as_view(), "execution"),
+    *_both("v1/executions/<int:pk>/cancel/", execution_views.ExecutionCancel.as_view(), "execution-cancel"),
+    *_both("v1/accounts/", account_views.AccountCollection.as_view(), "accounts"),
+    *_both("v1/accounts/<str:account_id>/", account_views.AccountItem.as_view(), "account"),
+    *_both("schema/", SpectacularAPIView.as_view(), "schema"),
+    *_both("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), "docs"),
+    re_path(r"", health.unknown_address),
+]

@@ -8,6 +8,9 @@ Each connect makes a new session: what the old one knew is gone with its socket.
 holds the connection hears DISCONNECTED and decides.
 """
 
+# mypy: allow-untyped-calls
+# The library's client has no annotations.
+
 import asyncio
 import time
 import uuid

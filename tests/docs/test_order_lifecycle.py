@@ -1,12 +1,15 @@
 """The docs' picture of the order life cycle is the table, not a memory of it."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from app.domain.order_diagram import order_diagram, order_lifecycle_page, order_table
 from app.domain.order_status import LIVE, TRANSITIONS, OrderEvent, OrderStatus
 
-PAGE = Path(__file__).parents[2] / "docs" / "order_lifecycle.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "order_lifecycle.md"
 REDRAW = "PYTHONPATH=backend .venv/bin/python -m app.domain.order_diagram > docs/order_lifecycle.md"
 AT_BROKER = [status for status in OrderStatus if status in LIVE | {OrderStatus.INACTIVE}]
 
@@ -15,8 +18,16 @@ def test_the_page_is_drawn_from_the_table() -> None:
     assert PAGE.read_text(encoding="utf-8") == order_lifecycle_page(), f"Draw it again: {REDRAW}"
 
 
-def test_the_page_says_how_to_draw_it_again() -> None:
+def test_the_command_on_the_page_draws_it() -> None:
+    # Given the command that the page tells its reader to run
     assert f"\n{REDRAW}\n" in PAGE.read_text(encoding="utf-8")
+
+    # When its part before the redirection is run
+    program = [sys.executable, "-m", "app.domain.order_diagram"]
+    run = subprocess.run(program, env={"PYTHONPATH": "backend"}, cwd=ROOT, capture_output=True, check=True, timeout=30)
+
+    # Then it writes the page
+    assert run.stdout.decode() == order_lifecycle_page()
 
 
 def test_the_diagram_shows_every_unflagged_move_and_no_other() -> None:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.decimal_text import plain
@@ -27,6 +27,7 @@ def test_a_decimal_as_it_is_read(value: str, places_min: int, text: str) -> None
     assert plain(Decimal(value), places_min=places_min) == text
 
 
+@settings(deadline=None)
 @given(st.decimals("-1E12", "1E12", places=8), st.integers(min_value=0, max_value=8))
 def test_no_digit_is_lost(value: Decimal, places_min: int) -> None:
     text = plain(value, places_min=places_min)

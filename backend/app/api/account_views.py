@@ -15,7 +15,7 @@ from app.api.schema import ERRORS
 from app.core import clock
 
 
-class ConnectionOutput(serializers.ModelSerializer):
+class ConnectionOutput(serializers.ModelSerializer[BrokerConnection]):
     """One client id's connection to the broker."""
 
     ready = serializers.SerializerMethodField(help_text="Whether it can send new entries now.")
@@ -47,7 +47,7 @@ class ConnectionOutput(serializers.ModelSerializer):
         return round((clock.now() - connection.heartbeat_at).total_seconds(), 1)
 
 
-class AccountOutput(serializers.ModelSerializer):
+class AccountOutput(serializers.ModelSerializer[Account]):
     """A broker account."""
 
     account = serializers.CharField(source="account_id", help_text="The broker's id of it.")

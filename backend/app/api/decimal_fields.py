@@ -1,4 +1,7 @@
-"""Decimals travel as strings, written plainly: no exponent, no zeros that only the column added."""
+"""Decimals travel as strings, written plainly: no exponent, no zeros that only the column added.
+
+No number is longer than its column; whether its value makes sense is for the domain to say.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -6,12 +9,6 @@ from typing import Any
 from rest_framework import serializers
 
 from app.core.decimal_text import plain
-
-# No number in a plan is longer than its column; the domain judges the value itself.
-PRICE = {"max_digits": 20, "decimal_places": 8}
-MONEY = {"max_digits": 20, "decimal_places": 4}
-PERCENT = {"max_digits": 7, "decimal_places": 4}
-FRACTION = {"max_digits": 7, "decimal_places": 6}
 
 
 class PlainDecimal(serializers.DecimalField):
@@ -25,12 +22,12 @@ class PlainDecimal(serializers.DecimalField):
 
 
 class Price(PlainDecimal):
-    """A price per share, "185.00"; as many places as it has, but two at least."""
+    """A price per share, "185.00": as many places as it has, but two at least."""
 
     places_min = 2
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**PRICE, **kwargs)
+        super().__init__(max_digits=20, decimal_places=8, **kwargs)
 
 
 class Money(PlainDecimal):
@@ -39,25 +36,25 @@ class Money(PlainDecimal):
     places_min = 2
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{**MONEY, **kwargs})
+        super().__init__(max_digits=20, decimal_places=4, **kwargs)
 
 
 class Quantity(PlainDecimal):
     """A number of shares, "10"."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**MONEY, **kwargs)
+        super().__init__(max_digits=20, decimal_places=4, **kwargs)
 
 
 class Percent(PlainDecimal):
     """A percentage: "2" is 2 %."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**PERCENT, **kwargs)
+        super().__init__(max_digits=7, decimal_places=4, **kwargs)
 
 
 class Fraction(PlainDecimal):
     """A part of the whole: "0.5" is half."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**FRACTION, **kwargs)
+        super().__init__(max_digits=7, decimal_places=6, **kwargs)

@@ -52,7 +52,7 @@ CODE_OF_EXCEPTION: tuple[tuple[type[Exception], str], ...] = (
     (exceptions.UnsupportedMediaType, "media_type_unsupported"),
     (exceptions.Throttled, "throttled"),
 )
-# What a malformed field is told; the left side is REST framework's and django-filter's own code.
+# What a malformed field is told; the left side is REST framework's own code.
 CODE_OF_PROBLEM: Mapping[str, str] = {
     "required": "field_required",
     "null": "field_required",
@@ -68,6 +68,7 @@ CODE_OF_PROBLEM: Mapping[str, str] = {
     "max_value": "value_out_of_range",
     "min_value": "value_out_of_range",
     "unknown_field": "unknown_field",
+    "body_not_object": "body_not_object",
 }
 
 

@@ -1,30 +1,45 @@
 """What lists of executions can be narrowed by."""
 
-from typing import Any
-
-import django_filters
 from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
 
-from app.api.strict_filters import StrictFilters
+from app.api.strict_input import StrictInput, filters_read
 from app.domain.execution_status import ExecutionStatus
 from app.executions.models import Execution
 
+ID_MAX = 2**63 - 1
 
-class ExecutionFilters(StrictFilters):
-    """`status` may be given several times; times are ISO 8601, `date_to` not included."""
 
-    symbol = django_filters.CharFilter(lookup_expr="iexact")
-    status = django_filters.MultipleChoiceFilter(choices=[(status.value, status.value) for status in ExecutionStatus])
-    account = django_filters.CharFilter(field_name="account__account_id")
-    setup = django_filters.NumberFilter(field_name="setup_id")
-    date_from = django_filters.IsoDateTimeFilter(field_name="requested_at", lookup_expr="gte")
-    date_to = django_filters.IsoDateTimeFilter(field_name="requested_at", lookup_expr="lt")
-    attention = django_filters.BooleanFilter(method="needing_attention")
+class ExecutionFilters(StrictInput):
+    """`status` may be repeated; times are ISO 8601, `date_to` is not included."""
 
-    class Meta:
-        model = Execution
-        fields: list[str] = []
+    symbol = serializers.CharField(required=False)
+    status = serializers.ListField(
+        child=serializers.ChoiceField(choices=[status.value for status in ExecutionStatus]), required=False
+    )
+    account = serializers.CharField(required=False)
+    setup = serializers.IntegerField(min_value=1, max_value=ID_MAX, required=False)
+    date_from = serializers.DateTimeField(required=False)
+    date_to = serializers.DateTimeField(required=False)
+    attention = serializers.BooleanField(
+        required=False, help_text="true: those a person must look at; false: the others."
+    )
 
-    def needing_attention(self, queryset: QuerySet[Any], _name: str, wanted: bool) -> QuerySet[Any]:  # noqa: FBT001
-        """Keep executions a person must look at, or the others."""
-        return queryset.exclude(attention="") if wanted else queryset.filter(attention="")
+
+def executions_asked_for(executions: QuerySet[Execution], request: Request) -> QuerySet[Execution]:
+    """Return the executions that the request's filters leave. Raises ValidationError."""
+    given = filters_read(ExecutionFilters, request.query_params)
+    columns = {
+        "status": "status__in",
+        "account": "account__account_id",
+        "setup": "setup_id",
+        "date_from": "requested_at__gte",
+        "date_to": "requested_at__lt",
+    }
+    executions = executions.filter(**{column: given[name] for name, column in columns.items() if name in given})
+    if "symbol" in given:
+        executions = executions.filter(symbol=given["symbol"].upper())
+    if "attention" in given:
+        executions = executions.exclude(attention="") if given["attention"] else executions.filter(attention="")
+    return executions

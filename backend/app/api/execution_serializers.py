@@ -32,14 +32,14 @@ def with_fills(executions: QuerySet[Execution]) -> QuerySet[Execution]:
     return selectors.with_orders(executions).prefetch_related(Prefetch("brackets__orders__fills", queryset=deals))
 
 
-class LastError(serializers.Serializer):
+class LastError(serializers.Serializer[Any]):
     """The last code and text the broker told about an order."""
 
     code = serializers.IntegerField(source="last_error_code")
     text = serializers.CharField(source="last_error")
 
 
-class OrderOutput(serializers.ModelSerializer):
+class OrderOutput(serializers.ModelSerializer[Order]):
     """One leg."""
 
     order_id = serializers.IntegerField(allow_null=True, help_text="Valid for one client id and session.")
@@ -85,7 +85,7 @@ class OrderOutput(serializers.ModelSerializer):
         return None if order.last_error_code is None else LastError(order).data
 
 
-class BracketOutput(serializers.ModelSerializer):
+class BracketOutput(serializers.ModelSerializer[Bracket]):
     """One native bracket."""
 
     reference = serializers.CharField(help_text='"IB-<entry>:<stop>"; "" until both ids are reserved.')
@@ -98,7 +98,7 @@ class BracketOutput(serializers.ModelSerializer):
         read_only_fields = fields
 
 
-class FillOutput(serializers.ModelSerializer):
+class FillOutput(serializers.ModelSerializer[Fill]):
     """One deal, with its cost once that is told."""
 
     order_ref = serializers.CharField(source="order.order_ref")
@@ -146,7 +146,7 @@ def _commission(fill: Fill) -> Commission | None:
     return getattr(fill, "commission", None)
 
 
-class CheckOutput(serializers.Serializer):
+class CheckOutput(serializers.Serializer[Any]):
     """One check made before anything was sent."""
 
     check = serializers.CharField()
@@ -155,7 +155,7 @@ class CheckOutput(serializers.Serializer):
 
 
 @extend_schema_serializer(component_name="BrokerEvent")
-class EventOutput(serializers.Serializer):
+class EventOutput(serializers.Serializer[Any]):
     """One thing the broker told, and what it said: further fields depend on `kind`."""
 
     id = serializers.IntegerField()
@@ -169,7 +169,7 @@ class EventOutput(serializers.Serializer):
         return {**event.payload, **own, **head}
 
 
-class ExecutionSummary(serializers.ModelSerializer):
+class ExecutionSummary(serializers.ModelSerializer[Execution]):
     """An execution as lists show it: all but its checks and events."""
 
     reference = serializers.CharField(help_text='"IB-<entry>:<stop>" of the first bracket; "" until ids are reserved.')

@@ -8,7 +8,7 @@ from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from app.api.execution_filters import ExecutionFilters
+from app.api.execution_filters import ExecutionFilters, executions_asked_for
 from app.api.execution_serializers import ExecutionOutput, ExecutionSummary, execution_json, with_fills
 from app.api.schema import ERRORS
 from app.core import clock
@@ -23,13 +23,16 @@ class ExecutionCollection(generics.ListAPIView[Execution]):
 
     queryset = Execution.objects.none()
     serializer_class = ExecutionSummary
-    filterset_class = ExecutionFilters
 
     def get_queryset(self) -> QuerySet[Execution]:
-        """Return what the user may read."""
-        return with_fills(executions_visible_to(self.request.user))
+        """Return what the user may read and asked for."""
+        return with_fills(executions_asked_for(executions_visible_to(self.request.user), self.request))
 
-    @extend_schema(operation_id="executions_list", responses={200: ExecutionSummary(many=True), **ERRORS})
+    @extend_schema(
+        operation_id="executions_list",
+        parameters=[ExecutionFilters],
+        responses={200: ExecutionSummary(many=True), **ERRORS},
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List executions, newest first, without their checks and events."""
         return super().get(request, *args, **kwargs)

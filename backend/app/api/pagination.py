@@ -1,5 +1,6 @@
 """Lists are read newest first, page by page, from a cursor: rows added meanwhile neither repeat nor hide others."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -23,7 +24,7 @@ class NewestFirstCursor(CursorPagination):
     max_page_size = PAGE_SIZE_MAX
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: APIView | None = None
     ) -> list[Any] | None:
         """Return one page. Raises FixRequest `cursor_invalid`."""
         try:

@@ -6,7 +6,7 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
 
 
-class Error(serializers.Serializer):
+class Error(serializers.Serializer[Any]):
     """What every error looks like."""
 
     code = serializers.CharField(help_text="Stable; for programs.")

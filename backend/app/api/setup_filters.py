@@ -1,11 +1,10 @@
 """What lists of setups can be narrowed by."""
 
-from typing import Any
-
-import django_filters
 from django.db.models import Q, QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
 
-from app.api.strict_filters import StrictFilters
+from app.api.strict_input import StrictInput, filters_read
 from app.domain.terms import Side
 from app.setups.models import Setup
 
@@ -16,30 +15,33 @@ STATES = {
 }
 
 
-class SetupFilters(StrictFilters):
-    """Archived setups are listed only when `state=ARCHIVED` asks for them."""
+class SetupFilters(StrictInput):
+    """Times are ISO 8601; `created_to` is not included."""
 
-    symbol = django_filters.CharFilter(lookup_expr="iexact")
-    side = django_filters.ChoiceFilter(choices=[(side.value, side.value) for side in Side])
-    state = django_filters.ChoiceFilter(choices=[(state, state) for state in STATES], method="in_state")
-    account = django_filters.CharFilter(field_name="account__account_id")
-    tag = django_filters.CharFilter(method="tagged")
-    created_from = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_to = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    symbol = serializers.CharField(required=False)
+    side = serializers.ChoiceField(choices=[side.value for side in Side], required=False)
+    state = serializers.ChoiceField(
+        choices=list(STATES), required=False, help_text="Archived setups are listed only when asked for."
+    )
+    account = serializers.CharField(required=False)
+    tag = serializers.CharField(required=False)
+    created_from = serializers.DateTimeField(required=False)
+    created_to = serializers.DateTimeField(required=False)
 
-    class Meta:
-        model = Setup
-        fields: list[str] = []
 
-    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the setups asked for."""
-        narrowed = super().filter_queryset(queryset)
-        return narrowed if self.form.cleaned_data["state"] else narrowed.exclude(STATES["ARCHIVED"])
-
-    def in_state(self, queryset: QuerySet[Any], _name: str, state: str) -> QuerySet[Any]:
-        """Keep setups in this state."""
-        return queryset.filter(STATES[state])
-
-    def tagged(self, queryset: QuerySet[Any], _name: str, tag: str) -> QuerySet[Any]:
-        """Keep setups that carry the tag."""
-        return queryset.filter(tags__contains=[tag])
+def setups_asked_for(setups: QuerySet[Setup], request: Request) -> QuerySet[Setup]:
+    """Return the setups that the request's filters leave. Raises ValidationError."""
+    given = filters_read(SetupFilters, request.query_params)
+    wanted = STATES[given["state"]] if "state" in given else ~STATES["ARCHIVED"]
+    columns = {
+        "side": "side",
+        "account": "account__account_id",
+        "created_from": "created_at__gte",
+        "created_to": "created_at__lt",
+    }
+    setups = setups.filter(wanted, **{column: given[name] for name, column in columns.items() if name in given})
+    if "symbol" in given:
+        setups = setups.filter(symbol=given["symbol"].upper())
+    if "tag" in given:
+        setups = setups.filter(tags__contains=[given["tag"]])
+    return setups

@@ -37,7 +37,7 @@ class SetupInput(StrictInput):
     )
     entry_limit_price = Price(required=False, allow_null=True, help_text="The limit of a triggered STOP_LIMIT.")
     stop_price = Price(help_text="The protective stop.")
-    take_profits = TargetInput(many=True, required=False, max_length=TARGETS_MAX)
+    take_profits = serializers.ListField(child=TargetInput(), required=False, max_length=TARGETS_MAX)
     quantity = Quantity(required=False, allow_null=True, help_text="Whole shares.")
     risk_amount = Money(required=False, allow_null=True, help_text="Account currency lost when the stop fills.")
     risk_percent = Percent(required=False, allow_null=True, help_text="2 risks 2 % of the net liquidation value.")
@@ -55,14 +55,14 @@ class SetupInput(StrictInput):
         return value.strip().upper()
 
 
-class TargetOutput(serializers.Serializer):
+class TargetOutput(serializers.Serializer[Any]):
     """A take-profit."""
 
     price = Price()
     fraction = Fraction()
 
 
-class SetupOutput(serializers.ModelSerializer):
+class SetupOutput(serializers.ModelSerializer[Setup]):
     """A setup as it is stored."""
 
     owner = serializers.CharField(source="owner.username")
@@ -108,11 +108,3 @@ class SetupOutput(serializers.ModelSerializer):
             "updated_at",
         ]
         read_only_fields = fields
-
-
-def input_values(serializer: StrictInput) -> dict[str, Any]:
-    """Return the validated values, nested ones as plain dictionaries."""
-    values: dict[str, Any] = {name: value for name, value in serializer.validated_data.items()}
-    if "take_profits" in values:
-        values["take_profits"] = [dict(target) for target in values["take_profits"]]
-    return values

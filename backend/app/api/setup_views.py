@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from app.api.execution_serializers import ExecutionOutput, execution_json
 from app.api.prefer_wait import WAIT_SECONDS_MAX, wait_if_preferred
 from app.api.schema import ERRORS
-from app.api.setup_filters import SetupFilters
-from app.api.setup_serializers import SetupInput, SetupOutput, input_values
-from app.api.strict_input import EmptyInput
+from app.api.setup_filters import SetupFilters, setups_asked_for
+from app.api.setup_serializers import SetupInput, SetupOutput
+from app.api.strict_input import EmptyInput, body_read
 from app.core import clock
 from app.executions.selectors import idempotency_key_known
 from app.executions.services.plan import plan_change, plan_create
@@ -28,13 +28,14 @@ class SetupCollection(generics.ListAPIView[Setup]):
 
     queryset = Setup.objects.none()
     serializer_class = SetupOutput
-    filterset_class = SetupFilters
 
     def get_queryset(self) -> QuerySet[Setup]:
-        """Return what the user may read."""
-        return setups_visible_to(self.request.user)
+        """Return what the user may read and asked for."""
+        return setups_asked_for(setups_visible_to(self.request.user), self.request)
 
-    @extend_schema(operation_id="setups_list", responses={200: SetupOutput(many=True), **ERRORS})
+    @extend_schema(
+        operation_id="setups_list", parameters=[SetupFilters], responses={200: SetupOutput(many=True), **ERRORS}
+    )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List setups, newest first. Archived ones only with `state=ARCHIVED`."""
         return super().get(request, *args, **kwargs)
@@ -43,7 +44,7 @@ class SetupCollection(generics.ListAPIView[Setup]):
     def post(self, request: Request) -> Response:
         """Store a plan. It is checked, but nothing is sent to the broker."""
         owner = require_may_plan(request.user)
-        values = _read(SetupInput(data=request.data))
+        values = body_read(SetupInput(data=request.data))
         setup = plan_create(owner=owner, account_id=values.pop("account", ""), values=values)
         return Response(SetupOutput(setup).data, status=201, headers={"Location": f"/api/v1/setups/{setup.pk}/"})
 
@@ -77,7 +78,7 @@ class SetupItem(SetupView):
     def patch(self, request: Request, pk: int) -> Response:
         """Change a setup that was not executed yet; fields left out stay as they are."""
         setup = self.setup_to_act_on()
-        values = _read(SetupInput(data=request.data, partial=True))
+        values = body_read(SetupInput(data=request.data, partial=True))
         plan_change(setup=setup, account_id=values.pop("account", ""), values=values)
         return Response(SetupOutput(self.get_object()).data)
 
@@ -131,14 +132,10 @@ class SetupExecute(SetupView):
         user = require_may_plan(request.user)
         key = request.headers.get("Idempotency-Key", "").strip()
         body = request.data
-        if not idempotency_key_known(user=user, idempotency_key=key):  # Another body under a known key is told as that.
-            _read(EmptyInput(data=body))
+        if not isinstance(body, dict) or not idempotency_key_known(user=user, idempotency_key=key):
+            body = body_read(EmptyInput(data=body))
+        # Under a known key any body goes on: where it is another one, that is the error to tell.
         execution, _is_new = execution_request(setup=setup, user=user, idempotency_key=key, body=body, now=clock.now())
         confirmed, headers = wait_if_preferred(request, execution_id=execution.pk)
         headers["Location"] = f"/api/v1/executions/{execution.pk}/"
         return Response(execution_json(execution.pk), status=200 if confirmed else 202, headers=headers)
-
-
-def _read(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    return input_values(serializer)

@@ -1,15 +1,21 @@
-"""Request bodies say exactly what they mean: a field we do not know is refused, not ignored.
+"""Requests say exactly what they mean: a field or filter we do not know is refused, not ignored.
 
-A misspelt `stop_prize` that is silently dropped would trade something else than the script's author believes.
+A misspelt `stop_prize` that is silently dropped would trade something else than the script's author believes, and a
+misspelt filter would answer with everything.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework import serializers
 
+from app.api.pagination import NewestFirstCursor
 
-class StrictInput(serializers.Serializer):
+_PAGING = {NewestFirstCursor.cursor_query_param, NewestFirstCursor.page_size_query_param}
+
+
+class StrictInput(serializers.Serializer[Any]):
     """A serializer for input that refuses unknown fields and bodies that are no JSON object."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -28,3 +34,20 @@ class StrictInput(serializers.Serializer):
 
 class EmptyInput(StrictInput):
     """A body without fields: `{}` or none at all."""
+
+
+def body_read(serializer: StrictInput) -> dict[str, Any]:
+    """Return the validated values of a request's body. Raises ValidationError."""
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def filters_read(filters: type[StrictInput], query: QueryDict) -> dict[str, Any]:
+    """Return the filters a list was asked for; those that are lists may be repeated. Raises ValidationError."""
+    fields = filters().fields
+    given = {
+        name: values if isinstance(fields.get(name), serializers.ListField) else values[-1]
+        for name, values in query.lists()
+        if name not in _PAGING
+    }
+    return body_read(filters(data=given))

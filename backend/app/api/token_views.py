@@ -12,7 +12,7 @@ from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from app.api.schema import ERRORS
-from app.api.strict_input import StrictInput
+from app.api.strict_input import StrictInput, body_read
 from app.core.errors import FixRequest
 
 
@@ -23,7 +23,7 @@ class TokenInput(StrictInput):
     password = serializers.CharField(max_length=1024, trim_whitespace=False)
 
 
-class TokenOutput(serializers.Serializer):
+class TokenOutput(serializers.Serializer[Any]):
     """Send it as `Authorization: Token <token>`."""
 
     token = serializers.CharField()
@@ -62,9 +62,8 @@ class TokenView(APIView):
     @extend_schema(operation_id="token_create", request=TokenInput, responses={200: TokenOutput, **ERRORS}, auth=[])
     def post(self, request: Request) -> Response:
         """Return the user's token, made at the first time."""
-        given = TokenInput(data=request.data)
-        given.is_valid(raise_exception=True)
-        user = authenticate(request, **given.validated_data)
+        given = body_read(TokenInput(data=request.data))
+        user = authenticate(request, **given)
         if user is None:
             raise FixRequest("The name or the password is wrong.", code="credentials_wrong")
         token, _ = Token.objects.get_or_create(user=user)

@@ -43,7 +43,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "rest_framework.authtoken",
-    "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
@@ -157,7 +156,6 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "app.api.pagination.NewestFirstCursor",
     "EXCEPTION_HANDLER": "app.api.exception_handler.handle",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -176,6 +174,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "PREPROCESSING_HOOKS": ["app.api.schema.with_slash_only"],
+    "ENUM_NAME_OVERRIDES": {
+        "OrderTypeEnum": "app.domain.terms.OrderType",
+        "OrderStatusEnum": "app.domain.order_status.OrderStatus",
+        "ExecutionStatusEnum": "app.domain.execution_status.ExecutionStatus",
+    },
 }
 
 LOGGING = logging_config(level=env.str("LOG_LEVEL", default="INFO"))

@@ -6,7 +6,6 @@ The reads behind it are a fixed number of queries, however many brackets, orders
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
@@ -24,12 +23,6 @@ DISPLAY_STATUSES = [
     "SUBMITTED",
     "PARTIALLY_FILLED",
 ]
-
-
-def with_fills(executions: QuerySet[Execution]) -> QuerySet[Execution]:
-    """Add brackets, orders, deals and their costs; superseded deals are left out."""
-    deals = Fill.objects.filter(superseded=False).select_related("commission").order_by("executed_at", "id")
-    return selectors.with_orders(executions).prefetch_related(Prefetch("brackets__orders__fills", queryset=deals))
 
 
 class LastError(serializers.Serializer[Any]):
@@ -213,8 +206,7 @@ class ExecutionSummary(serializers.ModelSerializer[Execution]):
     @extend_schema_field(FillOutput(many=True))
     def get_fills(self, execution: Execution) -> list[Any]:
         """Return the deals of all legs, oldest first."""
-        deals = [deal for order in selectors.orders_of(execution) for deal in order.fills.all()]
-        return list(FillOutput(sorted(deals, key=lambda deal: (deal.executed_at, deal.pk)), many=True).data)
+        return list(FillOutput(selectors.deals_of(execution), many=True).data)
 
 
 class ExecutionOutput(ExecutionSummary):
@@ -230,11 +222,10 @@ class ExecutionOutput(ExecutionSummary):
     @extend_schema_field(EventOutput(many=True))
     def get_events(self, execution: Execution) -> list[Any]:
         """Return what the broker told, oldest first; the newest 500 where there is more."""
-        newest = BrokerEvent.objects.filter(execution=execution).select_related("order").order_by("-id")[:EVENTS_MAX]
-        return list(EventOutput(reversed(newest), many=True).data)
+        return list(EventOutput(selectors.events_of(execution, newest_max=EVENTS_MAX), many=True).data)
 
 
 def execution_json(execution_id: int) -> Mapping[str, Any]:
     """Return the execution as it stands now."""
-    execution = with_fills(Execution.objects.filter(pk=execution_id)).get()
+    execution = selectors.with_fills(Execution.objects.filter(pk=execution_id)).get()
     return ExecutionOutput(execution).data

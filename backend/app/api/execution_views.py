@@ -9,11 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from app.api.execution_filters import ExecutionFilters, executions_asked_for
-from app.api.execution_serializers import ExecutionOutput, ExecutionSummary, execution_json, with_fills
+from app.api.execution_serializers import ExecutionOutput, ExecutionSummary, execution_json
 from app.api.schema import ERRORS
 from app.core import clock
 from app.executions.models import Execution
-from app.executions.selectors import executions_visible_to
+from app.executions.selectors import executions_visible_to, with_fills
 from app.executions.services.cancel import execution_cancel_request
 from app.setups.selectors import require_may_act_on
 

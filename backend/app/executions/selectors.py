@@ -6,7 +6,7 @@ from django.db.models import Prefetch, QuerySet
 from app.core.errors import NotFound
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg
-from app.executions.models import Bracket, Execution, Fill, Order
+from app.executions.models import Bracket, BrokerEvent, Execution, Fill, Order
 
 STOP_IS_LIVE = (OrderStatus.HELD.value, OrderStatus.WORKING.value)
 
@@ -26,6 +26,12 @@ def with_orders(executions: QuerySet[Execution]) -> QuerySet[Execution]:
     return executions.select_related("account", "setup", "requested_by").prefetch_related(
         Prefetch("brackets", queryset=brackets)
     )
+
+
+def with_fills(executions: QuerySet[Execution]) -> QuerySet[Execution]:
+    """Add brackets, orders, deals and their costs, in a fixed number of queries; superseded deals are left out."""
+    deals = Fill.objects.filter(superseded=False).select_related("commission").order_by("executed_at", "id")
+    return with_orders(executions).prefetch_related(Prefetch("brackets__orders__fills", queryset=deals))
 
 
 def execution_read(execution_id: int) -> Execution:
@@ -48,6 +54,18 @@ def fills_of(execution: Execution) -> QuerySet[Fill]:
 def orders_of(execution: Execution) -> list[Order]:
     """Return all orders of an execution that was read `with_orders`."""
     return [order for bracket in execution.brackets.all() for order in bracket.orders.all()]
+
+
+def deals_of(execution: Execution) -> list[Fill]:
+    """Return all deals of an execution that was read `with_fills`, oldest first."""
+    deals = [deal for order in orders_of(execution) for deal in order.fills.all()]
+    return sorted(deals, key=lambda deal: (deal.executed_at, deal.pk))
+
+
+def events_of(execution: Execution, *, newest_max: int) -> list[BrokerEvent]:
+    """Return what the broker told about an execution, oldest first; the newest where there is more."""
+    events = BrokerEvent.objects.filter(execution=execution).select_related("order").order_by("-id")[:newest_max]
+    return list(reversed(events))
 
 
 def entry_is_filled(execution: Execution) -> bool:

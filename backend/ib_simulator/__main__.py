@@ -5,6 +5,7 @@ import asyncio
 import logging
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from ib_simulator.clock import SystemClock
@@ -40,7 +41,14 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 async def run(options: argparse.Namespace) -> int:
     """Serve until a signal or the control command `shutdown`. Returns the exit status."""
-    journal = Journal(options.state_dir) if options.state_dir else None
+    with ExitStack() as stack:
+        journal = Journal(options.state_dir) if options.state_dir else None
+        if journal is not None:
+            stack.callback(journal.close)
+        return await _serve(options, journal)
+
+
+async def _serve(options: argparse.Namespace, journal: Journal | None) -> int:
     config = GatewayConfig(accounts=tuple(options.account), seed=options.seed)
     server = Server(Gateway(config, clock=SystemClock(), journal=journal), tick_seconds=options.tick_seconds)
     loop = asyncio.get_running_loop()
@@ -54,8 +62,6 @@ async def run(options: argparse.Namespace) -> int:
     )
     await server.stopped.wait()
     await server.stop()
-    if journal is not None:
-        journal.close()
     return 0
 
 

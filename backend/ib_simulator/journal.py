@@ -46,10 +46,16 @@ class Journal:
         if torn:
             logger.warning("dropped %d bytes of an unfinished record at the end of %s", len(torn), self.path)
             self._file.truncate(len(content) - len(torn))
+        return [self._parse(line, number) for number, line in enumerate(whole.splitlines(), start=1) if line]
+
+    def _parse(self, line: bytes, number: int) -> dict[str, Any]:
         try:
-            return [json.loads(line) for line in whole.splitlines() if line]
+            record = json.loads(line)
         except ValueError as error:
-            raise JournalError(f"{self.path} is damaged: {error}") from error
+            raise JournalError(f"{self.path} is damaged in line {number}: {error}") from error
+        if not isinstance(record, dict):
+            raise JournalError(f"{self.path} is damaged in line {number}: not an object")
+        return record
 
     def write(self, records: Iterable[dict[str, Any]]) -> None:
         """Append records and hand them to the operating system."""

@@ -137,7 +137,7 @@ class Table:
     def open(self, *, version: int = 178, offered: str | None = None) -> Session:
         """Shake hands up to the server version."""
         session = self.gateway.open_session()
-        session.receive(PREAMBLE + frame((offered or f"v157..{version}").encode()))
+        session.receive(PREAMBLE + frame((f"v157..{version}" if offered is None else offered).encode()))
         return session
 
     def connect(self, *, client_id: int = 1, version: int = 178) -> JoinedClient:

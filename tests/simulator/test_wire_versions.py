@@ -1,4 +1,4 @@
-"""Each long message, value by value, through ib_async's own encoder and decoder at the versions that changed a layout."""
+"""Each long message, value by value, through ib_async's encoder and decoder at the versions that changed a layout."""
 
 from datetime import datetime
 from typing import Any

@@ -13,6 +13,7 @@ from ib_simulator.errors import Refusal
 from ib_simulator.market.instruments import Instrument
 
 BARS_MAX = 20_000
+SESSIONS_SEARCHED_MAX = 30
 SESSION_OPEN, SESSION_CLOSE = time(9, 30), time(16, 0)
 EXTENDED_OPEN, EXTENDED_CLOSE = time(4, 0), time(20, 0)
 
@@ -26,6 +27,8 @@ BAR_SECONDS: dict[str, int] = {
     "1 week": 7 * 86400,
     "1 month": 30 * 86400,
 }
+# Trading days in a duration: "1 W" are five sessions.
+DURATION_SESSIONS = {"S": 0, "D": 1, "W": 5, "M": 21, "Y": 252}
 DURATION_SECONDS = {"S": 1, "D": 86400, "W": 7 * 86400, "M": 30 * 86400, "Y": 365 * 86400}
 WHAT_TO_SHOW = frozenset({"TRADES", "MIDPOINT", "BID", "ASK", "ADJUSTED_LAST"})
 _DAY_SECONDS = 86400
@@ -117,8 +120,10 @@ def _bar_starts(request: BarRequest, *, seconds: int, span: int) -> list[datetim
     zone = request.end.tzinfo
     opens, closes = (SESSION_OPEN, SESSION_CLOSE) if request.use_rth else (EXTENDED_OPEN, EXTENDED_CLOSE)
     # "N D" means N sessions, "N S" means the last N seconds of trading.
-    sessions_left = max(1, span // _DAY_SECONDS) if span >= _DAY_SECONDS else 10
-    bars_left = BARS_MAX if span >= _DAY_SECONDS else max(1, span // seconds)
+    amount, _, unit = request.duration.strip().partition(" ")
+    in_seconds = unit == "S"
+    sessions_left = SESSIONS_SEARCHED_MAX if in_seconds else int(amount) * DURATION_SESSIONS[unit]
+    bars_left = max(1, span // seconds) if in_seconds else BARS_MAX
     starts: list[datetime] = []
     day = request.end.date()
     while sessions_left and bars_left > 0:
@@ -131,7 +136,7 @@ def _bar_starts(request: BarRequest, *, seconds: int, span: int) -> list[datetim
             bars_left -= len(session)
             sessions_left -= 1 if session else 0
         day -= timedelta(days=1)
-    if bars_left <= 0 and span >= _DAY_SECONDS:
+    if bars_left <= 0 and not in_seconds:
         raise _too_long()
     return starts
 

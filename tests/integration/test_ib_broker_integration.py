@@ -1,0 +1,438 @@
+"""IBBroker against a peer that speaks the wire protocol: the simulator, or the Gateway that IB_HOST names."""
+
+import asyncio
+import uuid
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.base import ConnectionState
+from app.brokers.errors import NotConnected
+from app.brokers.ib import IBBroker, IBDataProvider, IBSettings
+from app.core.errors import FixRequest, RetryLater
+from app.domain.broker_events import MessageMeaning, ToldStatus
+from app.domain.terms import OrderType
+from ib_simulator.process import SimulatorProcess
+from tests.integration.broker_desk import AAPL, BrokerDesk, bracket, eventually, sent_orders, stop_ticket
+
+simulator_only = pytest.mark.simulator_only
+
+
+# What runs against a real paper Gateway as well.
+
+
+async def test_a_paper_account_is_connected_and_answers_every_question(desk: BrokerDesk) -> None:
+    # Given a connected broker, then it is on a paper account
+    assert desk.session.is_paper
+    assert desk.session.account.startswith("D")
+    assert desk.broker.state is ConnectionState.READY
+    # When every question is asked
+    broker = desk.broker
+    told_time = await broker.ping()
+    summary = await broker.account_summary()
+    answers = [
+        await ask() for ask in (broker.open_orders, broker.completed_orders, broker.fills_since, broker.positions)
+    ]
+    # Then every one is answered
+    assert told_time.tzinfo is not None
+    assert summary.account == desk.session.account
+    assert summary.net_liquidation > 0
+    assert all(isinstance(list(answer), list) for answer in answers)
+
+
+async def test_a_far_limit_bracket_is_placed_linked_and_cancelled(desk: BrokerDesk, data_settings: IBSettings) -> None:
+    # Given an entry far below the market, so that it cannot fill
+    data = IBDataProvider(data_settings)
+    await data.connect()
+    last = await data.last_price("AAPL")
+    await data.disconnect()
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    far, further = (str((last * share).quantize(Decimal("0.01"))) for share in (Decimal("0.80"), Decimal("0.75")))
+    ticket = bracket(name, entry_type=OrderType.LIMIT, entry_price=far, stop_price=further, quantity="1")
+    # When the bracket is placed
+    placed = await desk.broker.place_bracket(ticket)
+    entry_id, stop_id = placed.order_ids[f"{name}-entry"], placed.order_ids[f"{name}-stop"]
+    # Then its reference names both legs, and the stop is linked to the entry
+    assert placed.reference == f"IB-{entry_id}:{stop_id}"
+    await eventually(lambda: any(told.perm_id for told in desk.heard.orders(f"{name}-entry")))
+    stop_told = await eventually(lambda: desk.heard.orders(f"{name}-stop"))
+    assert {told.parent_id for told in stop_told} == {entry_id}
+    open_refs = {order.told.order_ref for order in await desk.broker.open_orders()}
+    assert {f"{name}-entry", f"{name}-stop"} <= open_refs
+    # And when the entry is cancelled, both are
+    await desk.broker.cancel_order(entry_id)
+    for leg in ("entry", "stop"):
+        await eventually(lambda leg=leg: "Cancelled" in desk.heard.statuses(f"{name}-{leg}"), seconds_max=30)
+    assert desk.heard.fills() == []
+
+
+# What needs the simulator's controls.
+
+
+@simulator_only
+async def test_a_market_bracket_is_filled_and_its_stop_is_live(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # When a market bracket is placed
+    placed = await desk.broker.place_bracket(bracket("setup"))
+    # Then state, deal and cost are told, in domain words and decimals
+    cost = (await eventually(desk.heard.commissions))[0]
+    fill = desk.heard.fills()[0]
+    await eventually(lambda: "Filled" in desk.heard.statuses("setup-entry"))
+    assert (fill.order_ref, fill.symbol, fill.quantity) == ("setup-entry", "AAPL", Decimal(10))
+    assert fill.dedupe_key == f"fill:{fill.exec_id}"
+    assert (cost.exec_id, cost.amount, cost.realized_pnl) == (fill.exec_id, Decimal(1), None)
+    assert cost.account == fill.account == desk.session.account
+    # And the broker's book has one entry and one stop, live, linked by the parent's id
+    entry, stop = simulator.control.orders()
+    assert (entry["order_id"], stop["parent_id"]) == (placed.order_ids["setup-entry"], entry["order_id"])
+    assert (entry["status"], stop["live"], Decimal(stop["stop_price"])) == ("Filled", True, Decimal(180))
+    assert desk.heard.orders("setup-stop")[-1].parent_id == entry["order_id"]
+
+
+@simulator_only
+async def test_only_the_last_leg_transmits(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # When a bracket with a target is placed
+    placed = await desk.broker.place_bracket(bracket("setup", target_price="200.00", outside_rth=True))
+    # Then the legs are on the wire in order, held until the last, each with its name, account, time in force and parent
+    entry, target, stop = sent_orders(simulator.control.messages())
+    assert [leg["order_ref"] for leg in (entry, target, stop)] == ["setup-entry", "setup-target", "setup-stop"]
+    assert [leg["transmit"] for leg in (entry, target, stop)] == ["0", "0", "1"]
+    assert [leg["parent_id"] for leg in (entry, target, stop)] == ["0", entry["order_id"], entry["order_id"]]
+    assert [leg["tif"] for leg in (entry, target, stop)] == ["DAY", "GTC", "GTC"]
+    assert {leg["account"] for leg in (entry, target, stop)} == {desk.session.account}
+    assert {leg["outside_rth"] for leg in (entry, target, stop)} == {"1"}
+    assert [leg["order_type"] for leg in (entry, target, stop)] == ["MKT", "LMT", "STP"]
+    assert list(placed.order_ids.values()) == [int(leg["order_id"]) for leg in (entry, target, stop)]
+
+
+@simulator_only
+async def test_the_ids_are_stored_before_the_first_byte(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a write-ahead that looks at the wire
+    seen: list[object] = []
+
+    def write_ahead(order_ids: object) -> None:
+        seen.extend([order_ids, sent_orders(simulator.control.messages())])
+
+    # When a bracket is placed
+    placed = await desk.broker.place_bracket(bracket("setup"), write_ahead=write_ahead)
+    # Then it had the ids while nothing was on the wire yet
+    assert seen == [placed.order_ids, []]
+    assert len(sent_orders(simulator.control.messages())) == 2
+
+
+@simulator_only
+async def test_a_write_ahead_that_fails_or_hangs_sends_nothing(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a database that is away
+    def write_ahead(_ids: object) -> None:
+        raise RuntimeError("the database is away")
+
+    # When a bracket is placed, then the error comes through and nothing is sent
+    with pytest.raises(RuntimeError, match="the database is away"):
+        await desk.broker.place_bracket(bracket("setup"), write_ahead=write_ahead)
+    # And one that takes too long is given up
+    release = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    desk.broker.settings = replace(desk.broker.settings, write_ahead_timeout_seconds=0.05)
+    with pytest.raises(RetryLater) as raised:
+        await desk.broker.place_bracket(
+            bracket("setup"),
+            write_ahead=lambda _ids: asyncio.run_coroutine_threadsafe(_wait(release), loop).result(),
+        )
+    assert raised.value.code == "write_ahead_timeout"
+    release.set()
+    assert sent_orders(simulator.control.messages()) == []
+    # And the next bracket is placed as if nothing had been
+    await desk.broker.place_bracket(bracket("next"))
+    assert len(sent_orders(simulator.control.messages())) == 2
+
+
+async def _wait(release: asyncio.Event) -> None:
+    await release.wait()
+
+
+@simulator_only
+async def test_order_ids_are_above_the_floor_and_above_everything_seen(
+    desk: BrokerDesk, broker_settings: IBSettings
+) -> None:
+    # When a floor is given, then ids are above it
+    placed = await desk.broker.place_bracket(bracket("floor"), id_floor=500)
+    assert list(placed.order_ids.values()) == [501, 502]
+    # And another client that has heard of those orders takes higher ones
+    async with BrokerDesk(replace(broker_settings, client_id=9)) as other:
+        await other.broker.open_orders()
+        elsewhere = await other.broker.place_bracket(bracket("elsewhere"))
+        assert min(elsewhere.order_ids.values()) > 502
+
+
+@simulator_only
+async def test_questions_and_orders_never_share_an_id(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # When questions and brackets go out together
+    await asyncio.gather(
+        *(desk.broker.place_bracket(bracket(f"setup-{number}")) for number in range(3)),
+        *(desk.broker.fills_since() for _ in range(3)),
+    )
+    # Then no request has an order's id, and order ids grow in wire order
+    messages = simulator.control.messages()
+    order_ids = [int(leg["order_id"]) for leg in sent_orders(messages)]
+    request_ids = [int(message["fields"][2]) for message in messages if message["name"] == "reqExecutions"]
+    assert len(order_ids) == 6
+    assert len(request_ids) == 3
+    assert not set(order_ids) & set(request_ids)
+    assert order_ids == sorted(order_ids)
+
+
+@simulator_only
+async def test_two_legs_of_one_name_are_refused(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    ticket = bracket("setup")
+    with pytest.raises(FixRequest) as raised:
+        await desk.broker.place_bracket(replace(ticket, stop_loss=stop_ticket("setup-entry")))
+    assert raised.value.code == "order_ref_twice"
+    assert sent_orders(simulator.control.messages()) == []
+
+
+@simulator_only
+async def test_a_refusal_is_told_with_the_code_and_the_text(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a Gateway that refuses the next entry
+    simulator.control.reject_next(code=201, text="Order rejected - reason:No margin", order_type="MKT")
+    # When a bracket is placed
+    placed = await desk.broker.place_bracket(bracket("setup"))
+    # Then the refusal of the order is told as IB says it
+    entry_id = placed.order_ids["setup-entry"]
+    refusal = (await eventually(lambda: desk.heard.messages(entry_id)))[0]
+    assert (refusal.code, refusal.meaning) == (201, MessageMeaning.REFUSAL)
+    assert refusal.text == "Order rejected - reason:No margin"
+    assert refusal.client_id == desk.session.client_id
+
+
+@simulator_only
+@pytest.mark.parametrize(
+    ("ticket", "code"),
+    [
+        (bracket("setup", symbol="NOSUCH"), 200),
+        (bracket("setup", entry_type=OrderType.LIMIT, entry_price="189.123"), 110),
+        (bracket("setup", quantity="0"), 434),
+    ],
+    ids=["unknown symbol", "off tick", "no size"],
+)
+async def test_what_ib_finds_wrong_is_a_refusal(desk: BrokerDesk, ticket: object, code: int) -> None:
+    placed = await desk.broker.place_bracket(ticket)  # type: ignore[arg-type]
+    told = await eventually(lambda: desk.heard.messages(placed.order_ids["setup-entry"]))
+    assert (told[0].code, told[0].meaning) == (code, MessageMeaning.REFUSAL)
+
+
+@simulator_only
+async def test_a_stop_is_moved_and_a_refused_move_leaves_it_alive(
+    desk: BrokerDesk, simulator: SimulatorProcess
+) -> None:
+    # Given a filled bracket
+    placed = await desk.broker.place_bracket(bracket("setup"))
+    stop_id = placed.order_ids["setup-stop"]
+    await eventually(desk.heard.commissions)
+    # When its stop is moved, without a parent, for the parent is gone
+    before = len(desk.heard.orders("setup-stop"))
+    await desk.broker.modify_order(
+        order_id=stop_id, contract=AAPL, ticket=stop_ticket("setup-stop", stop_price="185.50", quantity="4")
+    )
+    # Then the book has the new price and size
+    await eventually(lambda: len(desk.heard.orders("setup-stop")) > before)
+    stop = simulator.control.orders()[1]
+    assert (Decimal(stop["stop_price"]), stop["quantity"], stop["live"]) == (Decimal("185.50"), "4", True)
+    assert sent_orders(simulator.control.messages())[-1]["transmit"] == "1"
+    assert sent_orders(simulator.control.messages())[-1]["parent_id"] == "0"
+    # And when a move is refused, that is a refusal of the request, and the stop lives on as it was
+    await desk.broker.modify_order(
+        order_id=stop_id, contract=AAPL, ticket=stop_ticket("setup-stop", stop_price="185.555", quantity="4")
+    )
+    told = (await eventually(lambda: desk.heard.messages(stop_id)))[-1]
+    assert (told.code, told.meaning) == (110, MessageMeaning.REQUEST_REFUSED)
+    assert Decimal(simulator.control.orders()[1]["stop_price"]) == Decimal("185.50")
+    assert (await desk.broker.open_orders())[0].stop_price == Decimal("185.50")
+
+
+@simulator_only
+async def test_a_move_under_a_dead_parent_is_a_refused_request(desk: BrokerDesk) -> None:
+    # Given a bracket whose entry is filled
+    placed = await desk.broker.place_bracket(bracket("setup"))
+    await eventually(desk.heard.commissions)
+    # When its stop is moved with the parent's id
+    stop_id = placed.order_ids["setup-stop"]
+    await desk.broker.modify_order(
+        order_id=stop_id,
+        contract=AAPL,
+        ticket=stop_ticket("setup-stop", stop_price="185.50"),
+        parent_id=placed.order_ids["setup-entry"],
+    )
+    # Then IB doesn't find the parent, and the stop lives on
+    told = (await eventually(lambda: desk.heard.messages(stop_id)))[-1]
+    assert (told.code, told.meaning) == (135, MessageMeaning.REQUEST_REFUSED)
+    assert [order.told.order_id for order in await desk.broker.open_orders()] == [stop_id]
+
+
+@simulator_only
+async def test_a_cancel_takes_the_bracket_and_a_second_one_is_refused(desk: BrokerDesk) -> None:
+    # Given a resting entry with its stop
+    placed = await desk.broker.place_bracket(bracket("setup", entry_type=OrderType.LIMIT, entry_price="150.00"))
+    entry_id = placed.order_ids["setup-entry"]
+    await eventually(lambda: desk.heard.orders("setup-entry"))
+    # When the entry is cancelled
+    await desk.broker.cancel_order(entry_id)
+    # Then both are, and 202 is information only
+    for leg in ("entry", "stop"):
+        await eventually(lambda leg=leg: "Cancelled" in desk.heard.statuses(f"setup-{leg}"))
+    confirmed = await eventually(lambda: desk.heard.messages(entry_id))
+    assert (confirmed[0].code, confirmed[0].meaning) == (202, MessageMeaning.INFORMATION)
+    # And a second cancel is a refused request, not a refused order
+    await desk.broker.cancel_order(entry_id)
+    refused = (await eventually(lambda: desk.heard.messages(entry_id)[1:]))[0]
+    assert refused.meaning is MessageMeaning.REQUEST_REFUSED
+    assert await desk.broker.open_orders() == []
+
+
+@simulator_only
+async def test_an_order_of_an_earlier_session_is_cancelled(desk: BrokerDesk, broker_settings: IBSettings) -> None:
+    # Given a resting bracket whose session has ended
+    placed = await desk.broker.place_bracket(bracket("setup", entry_type=OrderType.LIMIT, entry_price="150.00"))
+    await eventually(lambda: desk.heard.orders("setup-stop"))
+    await desk.broker.disconnect()
+    # When a new session with the same client id cancels the entry
+    async with BrokerDesk(broker_settings) as later:
+        assert {order.told.order_ref for order in await later.broker.open_orders()} == {"setup-entry", "setup-stop"}
+        await later.broker.cancel_order(placed.order_ids["setup-entry"])
+        # Then it is cancelled with its stop
+        await eventually(lambda: "Cancelled" in later.heard.statuses("setup-stop"))
+        assert await later.broker.open_orders() == []
+
+
+@simulator_only
+async def test_an_order_that_does_not_exist_is_a_refused_request(desk: BrokerDesk) -> None:
+    await desk.broker.cancel_order(4711)
+    told = (await eventually(lambda: desk.heard.messages(4711)))[0]
+    assert (told.code, told.meaning) == (10147, MessageMeaning.REQUEST_REFUSED)
+
+
+@simulator_only
+async def test_10349_is_no_cancel(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a resting bracket
+    placed = await desk.broker.place_bracket(bracket("setup", entry_type=OrderType.LIMIT, entry_price="150.00"))
+    entry_id = placed.order_ids["setup-entry"]
+    await eventually(lambda: "Submitted" in desk.heard.statuses("setup-entry"))
+    # When codes come that the client library takes for a cancel
+    text = "Order TIF was set to DAY based on order preset."
+    for code in (10349, 104, 161, 10148, 10197):
+        simulator.control.send_error(id=entry_id, code=code, text=text)
+    # Then they are told as what they are, and no status is invented
+    told = await eventually(lambda: desk.heard.messages(entry_id)[4:] and desk.heard.messages(entry_id))
+    assert told[0].meaning is MessageMeaning.INFORMATION
+    assert {message.meaning for message in told[1:4]} == {MessageMeaning.REQUEST_REFUSED}
+    assert told[4].meaning is MessageMeaning.WARNING
+    assert not {"Cancelled", "ApiCancelled"} & set(desk.heard.statuses("setup-entry"))
+    # And the order can still be changed
+    ticket = bracket("setup", entry_type=OrderType.LIMIT, entry_price="151.00").entry
+    await desk.broker.modify_order(order_id=entry_id, contract=AAPL, ticket=ticket)
+    await eventually(lambda: Decimal(simulator.control.orders()[0]["limit_price"]) == 151)
+
+
+@simulator_only
+async def test_a_fact_told_twice_has_one_key(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a Gateway that repeats every callback, as IB's does
+    simulator.control.set_switch("duplicate_callbacks", "on")
+    # When a bracket is placed and filled
+    await desk.broker.place_bracket(bracket("setup"))
+    await eventually(desk.heard.commissions)
+    await eventually(lambda: "Filled" in desk.heard.statuses("setup-entry"))
+    # Then there are repetitions, and what has one key says one thing
+    told = desk.heard.orders()
+    keys = Counter(event.dedupe_key for event in told)
+    assert max(keys.values()) > 1
+    for key in keys:
+        contents = {
+            (event.raw_status, event.filled, event.remaining, event.why_held, event.perm_id)
+            for event in told
+            if event.dedupe_key == key
+        }
+        assert len(contents) == 1
+    # And every change of an order has a number of its own, in order
+    entry_id = desk.heard.orders("setup-entry")[0].order_id
+    numbers = [int(event.dedupe_key.rsplit(":", 1)[1]) for event in told if event.order_id == entry_id]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, max(numbers) + 1))
+
+
+@simulator_only
+async def test_deals_and_costs_have_the_same_keys_in_every_session(
+    desk: BrokerDesk, broker_settings: IBSettings
+) -> None:
+    # Given a deal and its cost, told live
+    await desk.broker.place_bracket(bracket("setup"))
+    await eventually(desk.heard.commissions)
+    live = [desk.heard.fills()[0].dedupe_key, desk.heard.commissions()[0].dedupe_key]
+    await desk.broker.disconnect()
+    # When a later session asks for today's deals
+    async with BrokerDesk(broker_settings) as later:
+        facts = await later.broker.fills_since()
+        # Then both are there under the same keys, and were told as events too
+        assert [fact.dedupe_key for fact in facts] == live
+        assert {event.dedupe_key for event in later.heard.events} >= set(live)
+        # And none from a later time on
+        fill = later.heard.fills()[0]
+        assert await later.broker.fills_since(fill.executed_at.replace(year=fill.executed_at.year + 1)) == []
+
+
+@simulator_only
+async def test_completed_orders_and_positions_are_answered(desk: BrokerDesk) -> None:
+    # Given a filled bracket
+    await desk.broker.place_bracket(bracket("setup"))
+    await eventually(desk.heard.commissions)
+    # When it is asked what finished and what is held
+    completed = await desk.broker.completed_orders()
+    positions = await desk.broker.positions()
+    # Then the entry has finished, known by its name and permanent id, and its shares are held
+    assert [(told.order_ref, told.status, told.filled) for told in completed] == [
+        ("setup-entry", ToldStatus.FILLED, Decimal(10))
+    ]
+    assert completed[0].perm_id == desk.heard.orders("setup-entry")[0].perm_id
+    assert [(held.contract.symbol, held.quantity) for held in positions] == [("AAPL", Decimal(10))]
+
+
+@simulator_only
+async def test_orders_of_others_are_seen_but_not_mixed_up(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given an order placed by hand in TWS, and one of ours
+    simulator.control.place_external(
+        symbol="MSFT", action="BUY", quantity=5, order_type="LMT", limit_price="100.00", account=desk.session.account
+    )
+    await desk.broker.place_bracket(bracket("setup", entry_type=OrderType.LIMIT, entry_price="150.00"))
+    # When open orders are asked for
+    orders = await desk.broker.open_orders()
+    # Then all are there, each with its own symbol, type and price
+    manual = next(order for order in orders if not order.told.order_ref)
+    assert (manual.contract.symbol, manual.order_type, manual.limit_price) == ("MSFT", "LIMIT", Decimal(100))
+    assert manual.told.perm_id
+    assert {order.told.order_ref for order in orders} == {"", "setup-entry", "setup-stop"}
+
+
+@simulator_only
+async def test_sixty_brackets_at_once_keep_the_limit(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # When more brackets are placed than a second may hold
+    await asyncio.gather(*(desk.broker.place_bracket(bracket(f"setup-{number}")) for number in range(60)))
+    # Then all are on the wire, ids in wire order, and never more than IB allows in a second
+    messages = simulator.control.messages()
+    order_ids = [int(leg["order_id"]) for leg in sent_orders(messages)]
+    assert len(order_ids) == 120
+    assert order_ids == sorted(order_ids)
+    moments = [message["received_ms"] for message in messages]
+    # The peer's clock counts what the network may have pushed together: IB's own limit of 50 is what must hold there.
+    assert max(sum(start <= moment <= start + 1000 for moment in moments) for start in moments) <= 50
+
+
+@simulator_only
+async def test_without_a_connection_everything_says_so(broker_settings: IBSettings) -> None:
+    broker = IBBroker(broker_settings)
+    for ask in (broker.open_orders, broker.fills_since, broker.positions, broker.account_summary, broker.ping):
+        with pytest.raises(NotConnected):
+            await ask()
+    with pytest.raises(NotConnected):
+        await broker.place_bracket(bracket())
+    with pytest.raises(NotConnected):
+        await broker.cancel_order(1)
+    await broker.disconnect()

@@ -84,7 +84,7 @@ class OrderIdTooLow(RetryLater):
 
 
 def order_id_floor_raise(*, connection_id: int, order_ids: Collection[int]) -> None:
-    """Raise the floor to the highest of `order_ids`, inside the caller's transaction; the row stays locked until it ends.
+    """Raise the floor to the highest of `order_ids`, inside the caller's transaction, which keeps the row locked.
 
     Raises OrderIdTooLow when any id is not above the floor: sent with it, an order would change an older one.
     """

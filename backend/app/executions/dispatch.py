@@ -14,6 +14,8 @@ logger = get_logger(__name__)
 
 BROKER_QUEUE = "broker"
 DEFAULT_QUEUE = "default"
+# The sweep repeats what nobody takes: without an end to each message the queue would grow as long as a worker is away.
+MESSAGE_SECONDS_MAX = 60
 
 
 def submit_on_commit(execution_id: int) -> None:
@@ -23,7 +25,7 @@ def submit_on_commit(execution_id: int) -> None:
 
 def submit(execution_id: int) -> None:
     """Ask the broker worker to submit the execution."""
-    _send("executions.submit", execution_id, queue=BROKER_QUEUE)
+    _send("executions.submit", execution_id, queue=BROKER_QUEUE, expires=MESSAGE_SECONDS_MAX)
 
 
 def cancel_on_commit(execution_id: int) -> None:
@@ -33,7 +35,7 @@ def cancel_on_commit(execution_id: int) -> None:
 
 def cancel(execution_id: int) -> None:
     """Ask the broker worker to send the cancels that are due on the execution."""
-    _send("executions.cancel", execution_id, queue=BROKER_QUEUE)
+    _send("executions.cancel", execution_id, queue=BROKER_QUEUE, expires=MESSAGE_SECONDS_MAX)
 
 
 def wait_for_fill(execution_id: int) -> None:
@@ -41,8 +43,8 @@ def wait_for_fill(execution_id: int) -> None:
     _send("executions.wait_for_fill", execution_id, queue=DEFAULT_QUEUE)
 
 
-def _send(task: str, execution_id: int, *, queue: str) -> None:
+def _send(task: str, execution_id: int, *, queue: str, expires: float | None = None) -> None:
     try:
-        current_app.send_task(task, args=[execution_id], queue=queue)
+        current_app.send_task(task, args=[execution_id], queue=queue, expires=expires)
     except (OperationalError, RedisError) as error:
         logger.warning("task_not_sent", task=task, execution=execution_id, error=str(error))

@@ -22,6 +22,8 @@ from app.domain.order_status import TERMINAL, OrderStatus, display_status
 from app.domain.terms import Action, Leg, OnTimeout, OrderType, Side, TimeInForce
 from app.setups.models import Setup
 
+ONE_UNFINISHED_PER_SETUP = "one_unfinished_execution_per_setup"
+
 _FINISHED_WORDS = sorted(status.value for status in FINISHED)
 _TERMINAL_WORDS = sorted(status.value for status in TERMINAL)
 
@@ -73,7 +75,7 @@ class Execution(models.Model):
                 fields=["requested_by", "idempotency_key"], name="one_execution_per_idempotency_key"
             ),
             models.UniqueConstraint(
-                fields=["setup"], condition=~Q(status__in=_FINISHED_WORDS), name="one_unfinished_execution_per_setup"
+                fields=["setup"], condition=~Q(status__in=_FINISHED_WORDS), name=ONE_UNFINISHED_PER_SETUP
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="execution_quantity_positive"),
             models.CheckConstraint(condition=~Q(idempotency_key=""), name="idempotency_key_not_empty"),
@@ -168,7 +170,9 @@ class Order(models.Model):
             models.CheckConstraint(
                 condition=Q(status="CREATED")
                 | Q(status="NOT_PLACED")
-                | Q(order_id__isnull=False, sent_at__isnull=False),
+                | Q(order_id__isnull=False, sent_at__isnull=False)
+                # Named by the broker itself: it holds an order that we never noted as sent.
+                | Q(perm_id__gt=0),
                 name="order_written_ahead",
             ),
             models.CheckConstraint(

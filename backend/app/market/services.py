@@ -8,6 +8,7 @@ from app.brokers.errors import UnknownSymbol
 from app.core import clock
 from app.core.errors import RetryLater
 from app.domain.contract import PriceIncrement, SymbolInfo
+from app.domain.prices import is_price
 from app.market import dispatch
 from app.market.models import Instrument
 
@@ -39,11 +40,15 @@ def instrument_resolve(symbol: str, *, price_needed: bool) -> Instrument:
         if known is not None and described:
             return known
         raise RetryLater(error["message"], code=error["code"])
-    return Instrument.objects.get(symbol=symbol)
+    described_now = Instrument.objects.filter(symbol=symbol).first()
+    if described_now is None:
+        # The broker answered under a name of its own (BRK.B is "BRK B"): trading a name nobody gave is a guess.
+        raise UnknownSymbol(f"The broker knows {symbol} by another name, if at all.", details={"symbol": symbol})
+    return described_now
 
 
 def instrument_record(*, info: SymbolInfo, last_price: Decimal | None, now: datetime) -> Instrument:
-    """Store the broker's description, and the price where one came."""
+    """Store the broker's description, and the price where one came (a feed without data says NaN, -1 or 0)."""
     values = {
         "con_id": info.con_id,
         "long_name": info.long_name,
@@ -54,7 +59,7 @@ def instrument_record(*, info: SymbolInfo, last_price: Decimal | None, now: date
         ],
         "looked_up_at": now,
     }
-    if last_price is not None:
+    if is_price(last_price):
         values |= {"last_price": last_price, "last_price_at": now}
     instrument, _ = Instrument.objects.update_or_create(symbol=info.contract.symbol, defaults=values)
     return instrument

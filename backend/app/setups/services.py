@@ -16,6 +16,11 @@ from app.domain.terms import EntryType, Side
 from app.setups.models import Setup, TakeProfit
 
 SIZE_FIELDS = ("quantity", "risk_amount", "risk_percent")
+PLAN_FIELDS = (
+    *("account_id", "symbol", "security_type", "exchange", "currency", "side"),
+    *("entry_type", "entry_price", "entry_limit_price", "stop_price", *SIZE_FIELDS),
+    *("time_in_force", "outside_rth", "entry_timeout_seconds", "on_timeout"),
+)
 
 
 @transaction.atomic
@@ -99,7 +104,7 @@ def setup_require_valid(
     if setup.quantity is not None and setup.quantity != setup.quantity.to_integral_value():
         raise FixRequest(f"Only whole shares can be bracketed, not {setup.quantity}.", code="size_not_whole")
     if setup.risk_percent is not None and setup.risk_percent > 100:
-        raise FixRequest("More than all of the equity cannot be risked.", code="risk_above_equity")
+        raise FixRequest("More than all of the equity cannot be risked.", code="risk_percent_too_large")
     require_valid(
         bracket_problems(
             side=Side(setup.side),
@@ -115,6 +120,12 @@ def setup_require_valid(
 def entry_plan(setup: Setup) -> EntryPlan:
     """Return the setup's entry in domain words."""
     return EntryPlan(type=EntryType(setup.entry_type), price=setup.entry_price, limit_price=setup.entry_limit_price)
+
+
+def plan_of(setup: Setup) -> dict[str, Any]:
+    """Return everything of the plan that decides what is traded: two equal ones trade the same."""
+    plan = {name: getattr(setup, name) for name in PLAN_FIELDS}
+    return plan | {"take_profits": targets_of(setup)}
 
 
 def targets_of(setup: Setup) -> list[Target]:

@@ -56,13 +56,14 @@ def broker_event_record(event: AnyBrokerEvent, *, now: datetime) -> int | None:
     if BrokerEvent.objects.filter(dedupe_key=event.dedupe_key).exists():
         return None
     order = order_match(event)
+    # Locked before the event is stored, so that an execution's events are numbered in the order they were applied.
+    execution = _locked(order) if order is not None else None
     # A second recorder that stored the same event meanwhile makes this insert fail, and the caller's retry stop above.
     BrokerEvent.objects.create(dedupe_key=event.dedupe_key, **_as_told(event, order=order, now=now))
     if isinstance(event, CommissionTold):
         _commission_store(event)
-    if order is None:
+    if order is None or execution is None:
         return None
-    execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
     order.refresh_from_db()
     with bind_order(execution=execution.pk, order_ref=order.order_ref, perm_id=order.perm_id):
         _apply(event, order=order, execution=execution)
@@ -78,10 +79,14 @@ def broker_event_keep(event: AnyBrokerEvent, *, because: str, now: datetime) -> 
     order = order_match(event)
     BrokerEvent.objects.get_or_create(dedupe_key=event.dedupe_key, defaults=_as_told(event, order=order, now=now))
     if order is not None:
-        execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
+        execution = _locked(order)
         attention_add(execution, f"{order.leg}: an event could not be applied: {because}")
         execution.save(update_fields=["attention"])
         news.publish_on_commit(execution.pk)
+
+
+def _locked(order: Order) -> Execution:
+    return Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
 
 
 def order_match(event: AnyBrokerEvent) -> Order | None:
@@ -140,18 +145,17 @@ def execution_recompute(execution: Execution, *, now: datetime) -> None:
     execution.status = outcome.status.value
     execution.open_quantity = outcome.open_quantity
     execution.exit_reason = outcome.exit_reason
-    if outcome.status in FINISHED:
-        execution.finished_at = execution.finished_at or now
-        _reason_set(execution, orders=orders, status=outcome.status)
-    else:
-        execution.finished_at = None
+    execution.finished_at = (execution.finished_at or now) if outcome.status in FINISHED else None
+    _reason_set(execution, orders=orders, status=outcome.status)
+    _missing_legs_tell(execution, orders=orders)
     execution.save()
 
 
 def _reason_set(execution: Execution, *, orders: list[Order], status: ExecutionStatus) -> None:
-    if execution.reason_code:
-        return
-    if status is ExecutionStatus.REJECTED:
+    """Say why it ended. Until the broker has answered, the reason of what gives it up is kept."""
+    if status in (ExecutionStatus.WORKING, ExecutionStatus.OPEN, ExecutionStatus.CLOSED):
+        execution.reason_code = execution.reason = ""
+    elif status is ExecutionStatus.REJECTED:
         refused = next(order for order in orders if order.status == OrderStatus.REJECTED.value)
         execution.reason_code = "order_refused"
         execution.reason = f"{refused.leg} was refused ({refused.last_error_code}): {refused.last_error}"
@@ -160,8 +164,26 @@ def _reason_set(execution: Execution, *, orders: list[Order], status: ExecutionS
         execution.reason = {
             "entry_timeout": "The entry was not filled within its time limit; it was cancelled with its stop.",
             "requested": "It was cancelled on request.",
-            "leg_refused": "A leg was refused, so the rest was cancelled.",
+            "stop_lost": "The stop was gone before the entry was filled, so the entry was cancelled.",
         }.get(execution.cancel_reason, "It was cancelled at the broker, not by us.")
+
+
+def _missing_legs_tell(execution: Execution, *, orders: list[Order]) -> None:
+    """Flag what is less than was planned: a leg or a tranche that is not there, and shares whose stop was refused."""
+    absent, unsafe = OrderStatus.NOT_PLACED.value, (OrderStatus.NOT_PLACED.value, OrderStatus.REJECTED.value)
+    if ExecutionStatus(execution.status) in (ExecutionStatus.REQUESTED, ExecutionStatus.SUBMITTING):
+        return
+    if all(order.status == absent for order in orders):
+        return
+    for bracket_id in sorted({order.bracket_id for order in orders}):
+        legs = [order for order in orders if order.bracket_id == bracket_id]
+        missing = [order for order in legs if order.status == absent]
+        if missing and (len(missing) < len(legs) or execution.cancel_requested_at is None):
+            attention_add(execution, f"{missing[0].order_ref}: never reached the broker, though other orders did")
+        held = sum((-leg.filled_quantity if Leg(leg.leg).is_exit else leg.filled_quantity for leg in legs), Decimal(0))
+        stop = next(order for order in legs if order.leg == Leg.STOP_LOSS.value)
+        if held > 0 and stop.status in unsafe:
+            attention_add(execution, f"{stop.order_ref}: shares are held, and their stop is {stop.status}")
 
 
 def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None:
@@ -178,10 +200,7 @@ def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None
 
 
 def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None:
-    _perm_id_set(order, perm_id=event.perm_id, execution=execution)
-    if order.order_id is None:
-        # The broker knows an order that we never noted as sent: the flag comes from the table, the ids from here.
-        order.order_id, order.client_id, order.sent_at = event.order_id, event.client_id, event.received_at
+    _ids_take(event, order=order, execution=execution)
     if event.source == "status":
         order.why_held = event.why_held
     if event.status is ToldStatus.UNKNOWN:
@@ -190,6 +209,13 @@ def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None
     _quantity_follow(event, order=order, execution=execution)
     _move(order, _EVENT_OF_TOLD[event.status], execution=execution, at=event.received_at)
     _complete_if_filled(order, at=event.received_at, execution=execution)
+
+
+def _ids_take(event: OrderTold | FillTold, *, order: Order, execution: Execution) -> None:
+    _perm_id_set(order, perm_id=event.perm_id, execution=execution)
+    if order.order_id is None and event.order_id:
+        # The broker knows an order that we never noted as sent: the flag comes from the table, the ids from here.
+        order.order_id, order.client_id, order.sent_at = event.order_id, event.client_id, event.received_at
 
 
 def _perm_id_set(order: Order, *, perm_id: int, execution: Execution) -> None:
@@ -203,9 +229,11 @@ def _perm_id_set(order: Order, *, perm_id: int, execution: Execution) -> None:
 
 def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) -> None:
     """Take over the quantity the broker works with: it shrinks a child to what its parent filled."""
-    told = event.filled + event.remaining
+    # What is filled in full was as large as what was filled; its `remaining` is of the size it was sent with.
+    told = event.filled if event.status is ToldStatus.FILLED else event.filled + event.remaining
+    finished = event.source == "completed_order" and event.status is not ToldStatus.FILLED
     live = event.status not in (ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.INACTIVE)
-    if not live or event.source == "completed_order" or told <= 0 or told == order.quantity:
+    if not live or finished or told <= 0 or told == order.quantity:
         return
     if told < order.filled_quantity or not Leg(order.leg).is_exit:
         attention_add(
@@ -218,7 +246,9 @@ def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) ->
 def _message_told(event: OrderMessageTold, *, order: Order, execution: Execution) -> None:
     if event.meaning in (MessageMeaning.INFORMATION, MessageMeaning.CONNECTION):
         return
-    order.last_error_code, order.last_error = event.code, event.text
+    if event.meaning is MessageMeaning.REFUSAL or order.status != OrderStatus.REJECTED.value:
+        # Why an order was refused stays readable, whatever is said of it afterwards.
+        order.last_error_code, order.last_error = event.code, event.text
     if event.meaning is MessageMeaning.REFUSAL:
         _move(order, OrderEvent.REFUSED, execution=execution, at=event.received_at)
     elif event.meaning is MessageMeaning.UNKNOWN:
@@ -226,7 +256,7 @@ def _message_told(event: OrderMessageTold, *, order: Order, execution: Execution
 
 
 def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
-    _perm_id_set(order, perm_id=event.perm_id, execution=execution)
+    _ids_take(event, order=order, execution=execution)
     root = correction_root(event.exec_id)
     relatives = [fill for fill in order.fills.filter(exec_id__startswith=root) if correction_root(fill.exec_id) == root]
     newest = max([correction_number(fill.exec_id) for fill in relatives], default=-1)

@@ -7,13 +7,16 @@ from datetime import datetime
 
 from django.db import transaction
 
+from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
+from app.brokers.errors import NotConnected
 from app.core.errors import Conflict, NotFound
 from app.core.logging import bind_order, get_logger
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, news, selectors
 from app.executions.models import Execution, Order
+from app.executions.services.apply import attention_add
 from app.executions.services.submit import execution_give_up
 
 logger = get_logger(__name__)
@@ -70,33 +73,70 @@ def execution_expire(*, execution_id: int, now: datetime) -> bool:
 
 
 def execution_cancel_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> int:
-    """Send the cancels that were asked for; return how many. Raises NotConnected, BrokerTimeout.
+    """Send the cancels that are due; return how many. Raises NotConnected, BrokerTimeout.
 
     Cancelling an entry cancels its children at the broker. Where the entry is finished without a fill (refused), what
-    is left of its bracket is cancelled leg by leg.
+    is left of its bracket is cancelled leg by leg. Order ids belong to a client id: what another one placed is not
+    cancelled here, a person is told instead.
     """
     execution = selectors.execution_read(execution_id)
     orders = orders_to_cancel(execution)
+    if not orders:
+        return 0
+    connection = BrokerConnection.objects.filter(pk=broker.connection_id).first()
+    if connection is None:
+        raise NotConnected("There is no connection to the broker yet.")
+    ours = [o for o in orders if (o.account_id, o.client_id) == (connection.account_id, connection.client_id)]
     with bind_order(execution=execution.pk):
-        for order in orders:
+        for order in ours:
             broker.cancel_order(order.order_id or 0)
             logger.info("cancel_sent", order_ref=order.order_ref, order_id=order.order_id)
-    Execution.objects.filter(pk=execution_id).update(cancel_sent_at=now)
-    return len(orders)
+    _note_sent(execution_id=execution_id, foreign=[order for order in orders if order not in ours], now=now)
+    return len(ours)
+
+
+@transaction.atomic
+def _note_sent(*, execution_id: int, foreign: list[Order], now: datetime) -> None:
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    execution.cancel_sent_at = now
+    execution.cancel_reason = execution.cancel_reason or "stop_lost"
+    for order in foreign:
+        attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it")
+    execution.save(update_fields=["cancel_sent_at", "cancel_reason", "attention"])
+    news.publish_on_commit(execution.pk)
 
 
 def orders_to_cancel(execution: Execution) -> list[Order]:
-    """Return the orders on which a cancel is due now."""
+    """Return the orders on which a cancel is due now.
+
+    An open entry: on request, when a leg of its bracket was refused, and when its stop is finished in whatever way:
+    what it would still fill would have no stop. The other legs: once it is certain that their entry filled nothing.
+    """
     due: list[Order] = []
     for bracket in execution.brackets.all():
-        open_legs = [order for order in bracket.orders.all() if _can_cancel(order)]
-        entry = next(order for order in bracket.orders.all() if order.leg == Leg.ENTRY.value)
+        legs = list(bracket.orders.all())
+        open_legs = [order for order in legs if _can_cancel(order)]
+        entry = next(order for order in legs if order.leg == Leg.ENTRY.value)
         if entry in open_legs:
-            refused = any(order.status == OrderStatus.REJECTED.value for order in bracket.orders.all())
-            due += [entry] if execution.cancel_requested_at or refused else []
-        elif not entry.filled_quantity and OrderStatus(entry.status) in TERMINAL:
+            refused = any(order.status == OrderStatus.REJECTED.value for order in legs)
+            due += [entry] if execution.cancel_requested_at or refused or _stop_is_over(legs) else []
+        elif open_legs and _certainly_empty(entry):
             due += open_legs
     return due
+
+
+def _stop_is_over(legs: list[Order]) -> bool:
+    return any(order.leg == Leg.STOP_LOSS.value and OrderStatus(order.status) in TERMINAL for order in legs)
+
+
+def _certainly_empty(entry: Order) -> bool:
+    """Say whether no share was entered. Cancelled is no proof: a fill may be late, and its stop must be there then."""
+    if entry.filled_quantity or OrderStatus(entry.status) not in TERMINAL:
+        return False
+    if entry.status in (OrderStatus.REJECTED.value, OrderStatus.NOT_PLACED.value):
+        return True
+    complete_answers = BrokerConnection.objects.filter(account=entry.account_id, client_id=entry.client_id or 0)
+    return complete_answers.filter(reconciled_at__gt=entry.finished_at).exists()
 
 
 def _can_cancel(order: Order) -> bool:

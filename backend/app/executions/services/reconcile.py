@@ -5,6 +5,8 @@
     conclude: an order of ours that no answer knows     nothing heard of it  -> AbsenceProved -> NOT_PLACED
                                                         known to be live once -> a person must look
               an order that is open though we finished  a person must look
+              an order told filled, but not by deals    a person must look
+              shares held, and no stop in any answer    a person must look
 
 The questions are asked in this order because an order may finish between two of them: what is no longer open at the
 first has its deals in the second and its end in the third.
@@ -13,17 +15,20 @@ first has its deals in the second and its end in the third.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import Q
 
 from app.brokers.base import BlockingBroker, OpenOrder
 from app.core.logging import get_logger
-from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, OrderTold
+from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, OrderTold, ToldStatus
 from app.domain.order_ref import parse_order_ref
 from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
+from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import Execution, Order
-from app.executions.services.apply import attention_add, broker_event_record, order_match
+from app.executions.services.apply import attention_add, broker_event_keep, broker_event_record, order_match
 
 logger = get_logger(__name__)
 
@@ -53,7 +58,7 @@ def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds
     completed = broker.completed_orders()
     events: list[AnyBrokerEvent] = [order.told for order in open_orders]
     events += [*deals, *completed]
-    changed = {changed for event in events if (changed := broker_event_record(event, now=now)) is not None}
+    changed = {changed for event in events if (changed := _record(event, now=now)) is not None}
     known = _known_order_ids([order.told for order in open_orders], completed)
     external = [order for order in open_orders if order_match(order.told) is None]
     not_placed, vanished = [], []
@@ -61,13 +66,17 @@ def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds
         if order.pk in known:
             continue
         if OrderStatus(order.status) in UNANSWERED and not order.filled_quantity:
-            _conclude_absent(order, asked_at=now, completed=len(completed), open_orders=len(open_orders))
-            not_placed.append(order.order_ref)
+            if _conclude_absent(order, asked_at=now, completed=len(completed), open_orders=len(open_orders)):
+                not_placed.append(order.order_ref)
         else:
             _flag(order, "the broker neither holds it nor lists it as finished")
             vanished.append(order.order_ref)
-    for order in _open_though_finished(open_orders):
+    for order in _open_though_finished(open_orders, before=now - timedelta(seconds=settle_seconds)):
         _flag(order, "it is open at the broker though it was finished here")
+    for order in _filled_without_deals(open_orders, completed):
+        _flag(order, "the broker lists it as filled, but its deals are not all known")
+    for order in _entries_without_stop(broker.account_id, before=now - timedelta(seconds=settle_seconds)):
+        _flag(order, "its shares have no working stop at the broker")
     report = ReconcileReport(
         asked_at=now,
         open_orders=len(open_orders),
@@ -105,7 +114,12 @@ def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -
             yield order
 
 
-def _conclude_absent(order: Order, *, asked_at: datetime, open_orders: int, completed: int) -> None:
+@transaction.atomic
+def _conclude_absent(order: Order, *, asked_at: datetime, open_orders: int, completed: int) -> bool:
+    Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
+    now_is = Order.objects.get(pk=order.pk)
+    if (now_is.status, now_is.sent_at) != (order.status, order.sent_at):
+        return False  # Sent, or heard of, since the questions were asked: the answers say nothing about it.
     evidence = (
         "The worker stopped before the first byte; nothing was sent."
         if order.sent_at is None
@@ -122,20 +136,58 @@ def _conclude_absent(order: Order, *, asked_at: datetime, open_orders: int, comp
         ),
         now=asked_at,
     )
+    return True
 
 
 @transaction.atomic
 def _flag(order: Order, text: str) -> None:
     execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
+    before = execution.attention
     attention_add(execution, f"{order.leg}: {text}")
-    execution.save(update_fields=["attention"])
-    news.publish_on_commit(execution.pk)
+    if execution.attention != before:
+        execution.save(update_fields=["attention"])
+        news.publish_on_commit(execution.pk)
 
 
-def _open_though_finished(open_orders: Sequence[OpenOrder]) -> Iterable[Order]:
+def _open_though_finished(open_orders: Sequence[OpenOrder], *, before: datetime) -> Iterable[Order]:
+    """Return orders that were finished `before` the questions and are open at the broker all the same."""
     for open_order in open_orders:
         if parse_order_ref(open_order.told.order_ref) is None:
             continue
         order = order_match(open_order.told)
-        if order is not None and OrderStatus(order.status) in TERMINAL:
+        if order is not None and OrderStatus(order.status) in TERMINAL and (order.finished_at or before) <= before:
             yield order
+
+
+def _filled_without_deals(open_orders: Sequence[OpenOrder], completed: Sequence[OrderTold]) -> Iterable[Order]:
+    """Return orders that finished before the deals were asked for, filled, and lack deals: only today's are told."""
+    open_then = _known_order_ids([order.told for order in open_orders], [])
+    for told in completed:
+        order = order_match(told) if told.status is ToldStatus.FILLED else None
+        if order is not None and order.pk not in open_then and order.status != OrderStatus.FILLED.value:
+            yield order
+
+
+def _entries_without_stop(account_id: str, *, before: datetime) -> Iterable[Order]:
+    """Return the filled entries whose stop was over `before` the questions, or is parked, with shares still held."""
+    over = Q(finished_at__lte=before) | Q(status=OrderStatus.INACTIVE.value)
+    stops = Order.objects.filter(over, leg=Leg.STOP_LOSS.value, account__account_id=account_id)
+    for stop in stops.filter(bracket__execution__open_quantity__gt=0).select_related("bracket"):
+        legs = list(Order.objects.select_related("bracket").filter(bracket=stop.bracket))
+        held = sum((-leg.filled_quantity if Leg(leg.leg).is_exit else leg.filled_quantity for leg in legs), Decimal(0))
+        guarded = any(leg.leg == Leg.PROTECT.value and OrderStatus(leg.status) not in TERMINAL for leg in legs)
+        if held > 0 and not guarded:
+            yield next(leg for leg in legs if leg.leg == Leg.ENTRY.value)
+
+
+def _record(event: AnyBrokerEvent, *, now: datetime) -> int | None:
+    """Store and apply one answer; one that cannot be applied is kept and flagged, and does not stop the others."""
+    try:
+        return broker_event_record(event, now=now)
+    except IntegrityError:
+        logger.warning("event_told_twice", dedupe_key=event.dedupe_key)
+    try:  # Another thread stored the same event meanwhile: the second try finds it.
+        return broker_event_record(event, now=now)
+    except (IntegrityError, DataError) as error:
+        broker_event_keep(event, because=f"{type(error).__name__}: {error}", now=now)
+        return None

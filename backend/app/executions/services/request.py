@@ -20,10 +20,10 @@ from app.domain.order_ref import OrderRef
 from app.domain.sizing import size_position
 from app.domain.terms import EntryType, Leg, OrderType, Side, TimeInForce
 from app.executions import dispatch, news
-from app.executions.models import Bracket, Execution, Order
+from app.executions.models import ONE_UNFINISHED_PER_SETUP, Bracket, Execution, Order
 from app.market.services import increments_of, instrument_resolve, price_now
 from app.setups.models import Setup
-from app.setups.services import entry_plan, setup_mark_executed, setup_require_valid, targets_of
+from app.setups.services import entry_plan, plan_of, setup_mark_executed, setup_require_valid, targets_of
 
 MARKET_ENTRY_TIMEOUT_SECONDS = 60
 IDEMPOTENCY_KEY_LENGTH_MAX = 200
@@ -33,6 +33,7 @@ IDEMPOTENCY_KEY_LENGTH_MAX = 200
 class Preflight:
     """What the checks before the first row found: the size, and each check with its outcome."""
 
+    plan: Mapping[str, Any]
     quantity: Decimal
     tranches: list[Tranche]
     checks: list[dict[str, str]]
@@ -45,7 +46,8 @@ def execution_request(
 
     The same key with the same body answers the first execution again. Raises FixRequest `idempotency_key_missing`,
     `idempotency_key_reused` (same key, other request), or what the preflight refuses; Conflict `setup_archived`,
-    `execution_in_progress`; Forbidden `live_not_allowed`; RetryLater where something needed cannot be known now.
+    `setup_changed` (while it was checked), `execution_in_progress`; Forbidden `live_not_allowed`; RetryLater where
+    something needed cannot be known now.
     """
     digest = _digest(setup=setup, body=body)
     _require_usable(idempotency_key)
@@ -60,12 +62,14 @@ def execution_request(
             )
             dispatch.submit_on_commit(execution.pk)
             news.publish_on_commit(execution.pk)
-    except IntegrityError:
+    except IntegrityError as error:
         # Two requests at once: the database let one through. The same key is the same request, else it is a second one.
         known = Execution.objects.filter(requested_by=user, idempotency_key=idempotency_key).first()
-        if known is None:
-            raise _in_progress(setup.pk) from None
-        return _same_request(known, digest=digest), False
+        if known is not None:
+            return _same_request(known, digest=digest), False
+        if ONE_UNFINISHED_PER_SETUP not in str(error):
+            raise
+        raise _in_progress(setup.pk) from None
     return execution, True
 
 
@@ -126,6 +130,7 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
     if is_market and last_price is None:
         checks.append({"check": "stop_side", "outcome": "not_checked", "detail": "no price younger than 30 s"})
     passed("prices", f"judged at {last_price or setup.entry_price or 'no price'}")
+    _require_same_currency(setup=setup, traded_in=instrument.currency)
     reference = last_price if is_market else setup.entry_price
     quantity = size_position(
         side=Side(setup.side),
@@ -137,7 +142,22 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
         equity=setup.account.net_liquidation,
     )
     passed("size", f"{quantity.normalize():f} shares")
-    return Preflight(quantity=quantity, tranches=split_into_tranches(quantity=quantity, targets=targets), checks=checks)
+    return Preflight(
+        plan=plan_of(setup),
+        quantity=quantity,
+        tranches=split_into_tranches(quantity=quantity, targets=targets),
+        checks=checks,
+    )
+
+
+def _require_same_currency(*, setup: Setup, traded_in: str) -> None:
+    held_in = setup.account.currency
+    if setup.quantity is None and held_in and held_in != traded_in:
+        raise FixRequest(
+            f"The risk is in {held_in}, {setup.symbol} trades in {traded_in}: give a quantity.",
+            code="risk_in_other_currency",
+            details={"account_currency": held_in, "symbol_currency": traded_in},
+        )
 
 
 def require_account_allowed(*, account: Account, user: User) -> None:
@@ -163,6 +183,8 @@ def _write(*, setup_id: int, user: User, key: str, digest: str, preflight: Prefl
     setup = Setup.objects.select_for_update(no_key=True).select_related("account").get(pk=setup_id)
     if setup.archived_at:
         raise Conflict("An archived setup is not executed.", code="setup_archived")
+    if plan_of(setup) != preflight.plan:
+        raise Conflict("The setup was changed while it was checked; look at it again.", code="setup_changed")
     execution = Execution.objects.create(
         setup=setup,
         account=setup.account,

@@ -15,7 +15,7 @@ from datetime import datetime
 from django.db import transaction
 
 from app.accounts.models import BrokerConnection
-from app.accounts.services import order_id_floor_raise
+from app.accounts.services import OrderIdTooLow, order_id_floor_raise
 from app.brokers.base import BlockingBroker, BracketTicket, OrderTicket, WriteAhead
 from app.brokers.errors import NotConnected, QueueFull
 from app.core import clock
@@ -36,10 +36,11 @@ logger = get_logger(__name__)
 def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime) -> str:
     """Send the execution's brackets, each at most once whoever calls this and how often.
 
-    Returns the reference of the first bracket, or "" where there was nothing to do. Raises NotConnected or QueueFull
-    when nothing was sent and the row is free to be taken again.
+    Returns the reference of the first bracket, or "" where there was nothing to do. Raises NotConnected, QueueFull or
+    OrderIdTooLow when nothing was sent and the row is free to be taken again; NotConnected `account_not_served`, with
+    the row untouched, where the broker is connected to another account than the execution's.
     """
-    if not _claim(execution_id=execution_id, now=now):
+    if not _claim(execution_id=execution_id, account_id=broker.account_id, now=now):
         return ""
     execution = selectors.execution_read(execution_id)
     sent: list[str] = []
@@ -51,14 +52,15 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
                     id_floor=BrokerConnection.objects.get(pk=broker.connection_id).order_id_floor,
                     write_ahead=_write_ahead(bracket_id=bracket.pk, connection_id=broker.connection_id),
                 )
-            except (NotConnected, QueueFull):
-                if not sent and _release(execution_id=execution_id):
+            except (NotConnected, QueueFull, OrderIdTooLow):
+                if not sent and _release(execution_id=execution_id, now=now):
                     raise
                 # Part of it is on its way: what is not is settled by the reconcile that follows every connect.
                 logger.warning("bracket_not_sent", tranche=bracket.tranche)
                 break
             except Conflict as error:
                 logger.warning("bracket_not_sent", tranche=bracket.tranche, reason=error.code)
+                _settle_cancelled(execution_id=execution_id, now=now)
                 break
             sent.append(placed.reference)
             logger.info("bracket_sent", tranche=bracket.tranche, reference=placed.reference)
@@ -66,10 +68,16 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
 
 
 @transaction.atomic
-def _claim(*, execution_id: int, now: datetime) -> bool:
+def _claim(*, execution_id: int, account_id: str, now: datetime) -> bool:
     execution = Execution.objects.select_for_update(no_key=True).filter(pk=execution_id).first()
     if execution is None or execution.status != ExecutionStatus.REQUESTED.value:
         return False
+    if execution.account.account_id != account_id:
+        # Taken here, a plan for a paper account could trade a live one.
+        raise NotConnected(
+            f"This worker is connected to {account_id or 'no account'}, not to {execution.account}.",
+            code="account_not_served",
+        )
     if execution.deadline_at is not None and execution.deadline_at <= now:
         execution_give_up(execution=execution, reason_code="deadline_passed", now=now)
         return False
@@ -81,11 +89,14 @@ def _claim(*, execution_id: int, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _release(*, execution_id: int) -> bool:
+def _release(*, execution_id: int, now: datetime) -> bool:
     """Undo the claim where no order id was written ahead; say whether it was undone."""
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     orders = Order.objects.filter(bracket__execution=execution)
     if orders.exclude(status=OrderStatus.CREATED.value).exists():
+        return False
+    if execution.cancel_requested_at is not None:
+        execution_give_up(execution=execution, reason_code="cancelled_before_sending", now=now)
         return False
     execution.claimed_at = None
     execution.status = ExecutionStatus.REQUESTED.value
@@ -94,15 +105,23 @@ def _release(*, execution_id: int) -> bool:
     return True
 
 
+@transaction.atomic
+def _settle_cancelled(*, execution_id: int, now: datetime) -> None:
+    """End the legs whose write-ahead was refused because of a cancel: the refusal proves that they were not sent."""
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    if execution.cancel_requested_at is not None:
+        execution_give_up(execution=execution, reason_code="cancelled_before_sending", now=now)
+
+
 def execution_give_up(*, execution: Execution, reason_code: str, now: datetime) -> None:
-    """End an execution of which nothing was ever sent. Call it inside a transaction, with the row locked."""
+    """End the orders of an execution that were never sent. Call it inside a transaction, with the row locked."""
     reasons = {
         "deadline_passed": "No broker worker took it before the entry's deadline; nothing was sent.",
         "cancelled_before_sending": "It was cancelled before anything was sent.",
     }
     execution.reason_code, execution.reason = reason_code, reasons[reason_code]
     execution.save(update_fields=["reason_code", "reason"])
-    for order in Order.objects.filter(bracket__execution=execution):
+    for order in Order.objects.filter(bracket__execution=execution, status=OrderStatus.CREATED.value):
         broker_event_record(
             AbsenceProved(
                 dedupe_key=f"absence:{order.order_ref}:{reason_code}",
@@ -150,7 +169,7 @@ def _write_ahead(*, bracket_id: int, connection_id: int) -> WriteAhead:
 
     @transaction.atomic
     def write_ahead(order_ids: Mapping[str, int]) -> None:
-        order_id_floor_raise(connection_id=connection_id, order_id=max(order_ids.values()))
+        order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
         client_id = BrokerConnection.objects.values_list("client_id", flat=True).get(pk=connection_id)
         bracket = Bracket.objects.get(pk=bracket_id)
         execution = Execution.objects.select_for_update(no_key=True).get(pk=bracket.execution_id)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from app.domain.execution_status import FINISHED, ExecutionStatus
-from app.domain.order_status import OrderStatus
+from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, selectors
 from app.executions.models import Execution, Order
@@ -58,7 +58,7 @@ def _ids(executions: QuerySet[Execution]) -> list[int]:
 def _past_deadline(now: datetime) -> QuerySet[Execution]:
     to_give_up = Q(claimed_at__isnull=True)
     to_cancel = Q(on_timeout=OnTimeout.CANCEL.value, cancel_requested_at__isnull=True)
-    entry_open = Exists(_entries().filter(bracket__execution=OuterRef("pk")).exclude(status__in=_ENTRY_DONE))
+    entry_open = Exists(_entries().filter(bracket__execution=OuterRef("pk")).exclude(status__in=_DONE))
     return _unfinished().filter(entry_open, to_give_up | to_cancel, deadline_at__lte=now)
 
 
@@ -71,13 +71,17 @@ def _not_taken(*, before: datetime) -> QuerySet[Execution]:
 def _cancels_due(*, before: datetime) -> Iterable[Execution]:
     """Return executions with a cancel that was asked for, or became due with a refused leg, and shows no effect."""
     not_just_sent = Q(cancel_sent_at__isnull=True) | Q(cancel_sent_at__lte=before)
-    asked = Q(cancel_requested_at__lte=before)
-    refused = Exists(
-        Order.objects.filter(bracket__execution=OuterRef("pk"), finished_at__lte=before).filter(
-            Q(status=OrderStatus.REJECTED.value) | Q(leg=Leg.ENTRY.value, filled_quantity=0)
-        )
+    # Narrowed here to what can be due, so that the batch is never full of executions on which nothing is.
+    legs_over = Order.objects.filter(bracket=OuterRef("bracket"), finished_at__lte=before)
+    entry_doomed = Q(leg=Leg.ENTRY.value) & (
+        Q(bracket__execution__cancel_requested_at__lte=before)
+        | Exists(legs_over.filter(Q(status=OrderStatus.REJECTED.value) | Q(leg=Leg.STOP_LOSS.value)))
     )
-    due = _unfinished().filter(not_just_sent, asked | refused)
+    entry_over = ~Q(leg=Leg.ENTRY.value) & Exists(legs_over.filter(leg=Leg.ENTRY.value, filled_quantity=0))
+    open_orders = Order.objects.filter(bracket__execution=OuterRef("pk"), order_id__isnull=False).exclude(
+        status__in=[*_DONE, OrderStatus.PENDING_CANCEL.value]
+    )
+    due = _unfinished().filter(not_just_sent, Exists(open_orders.filter(entry_doomed | entry_over)))
     for execution in selectors.with_orders(due)[:BATCH_MAX]:
         if orders_to_cancel(execution):
             yield execution
@@ -87,9 +91,4 @@ def _entries() -> QuerySet[Order]:
     return Order.objects.filter(leg=Leg.ENTRY.value)
 
 
-_ENTRY_DONE = [
-    OrderStatus.FILLED.value,
-    OrderStatus.CANCELLED.value,
-    OrderStatus.REJECTED.value,
-    OrderStatus.NOT_PLACED.value,
-]
+_DONE = sorted(status.value for status in TERMINAL)

@@ -44,10 +44,10 @@ def execution_wait_for_fill(*, execution_id: int, seconds_max: float) -> str:
             execution = selectors.execution_read(execution_id)
             if selectors.entry_is_filled(execution):
                 return execution.reference
-            _raise_if_over(execution)
             now = clock.now()
-            if _deadline_passed(execution, now=now):
-                execution_expire(execution_id=execution_id, now=now)
+            if _deadline_passed(execution, now=now) and execution_expire(execution_id=execution_id, now=now):
+                continue
+            _raise_if_over(execution, now=now)
             if now >= give_up_at:
                 raise StillWaiting(f"Execution {execution_id} is {execution.status} still.")
             told.wait(seconds=_pause(execution, now=now, give_up_at=give_up_at))
@@ -84,7 +84,7 @@ def _pause(execution: Execution, *, now: datetime, give_up_at: datetime) -> floa
     return (min(moments) - now).total_seconds()
 
 
-def _raise_if_over(execution: Execution) -> None:
+def _raise_if_over(execution: Execution, *, now: datetime) -> None:
     orders = selectors.orders_of(execution)
     refused = next((order for order in orders if order.status == OrderStatus.REJECTED.value), None)
     if refused is not None and execution.open_quantity == 0:
@@ -96,7 +96,8 @@ def _raise_if_over(execution: Execution) -> None:
                 "order_ref": refused.order_ref,
             },
         )
-    details = {"status": execution.status, "reason_code": execution.reason_code}
+    # The reason of an entry that is over while its children are on their way out is that of its cancel.
+    details = {"status": execution.status, "reason_code": execution.reason_code or execution.cancel_reason}
     if execution.status == ExecutionStatus.NOT_PLACED.value:
         raise NotPlaced(f"Nothing was placed: {execution.reason}", details=details)
     entries = [order for order in orders if order.leg == Leg.ENTRY.value]
@@ -104,8 +105,12 @@ def _raise_if_over(execution: Execution) -> None:
     if statuses <= TERMINAL and statuses != {OrderStatus.FILLED}:
         filled = sum((entry.filled_quantity for entry in entries), Decimal(0))
         raise EntryNotFilled(
-            f"The entry was not filled: {execution.reason or 'what is filled keeps its stop'}",
+            f"The entry was not filled: {execution.reason or _not_filled_because(filled)}",
             details=details | {"filled_quantity": str(filled)},
         )
-    if execution.on_timeout == OnTimeout.KEEP.value and _deadline_passed(execution, now=clock.now()):
+    if execution.on_timeout == OnTimeout.KEEP.value and _deadline_passed(execution, now=now):
         raise EntryNotFilled("The entry was not filled in time; it is kept working.", details=details)
+
+
+def _not_filled_because(filled: Decimal) -> str:
+    return f"{filled.normalize():f} shares were, and keep their stop." if filled else "it was cancelled with its stop."

@@ -1,0 +1,140 @@
+"""A broker written by hand: it keeps the order of reserve, write ahead, send, and fails where it is told to.
+
+It has a small book (what is open, what finished, which deals) and answers from it; nothing it does arrives by itself.
+Tests say what the broker tells with the functions of `tests.services.heard`.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from app.accounts.models import BrokerConnection
+from app.brokers.base import BracketTicket, OpenOrder, PlacedBracket, WriteAhead
+from app.brokers.errors import BrokerTimeout, NotConnected, QueueFull
+from app.domain.broker_events import CommissionTold, FillTold, OrderTold
+from app.domain.contract import Contract
+from app.domain.terms import Action
+
+
+class ProcessDied(Exception):
+    """Stands for a kill: nobody is meant to handle it."""
+
+
+class FailAt(StrEnum):
+    """The point of a placement at which it fails."""
+
+    BEFORE_WRITE_AHEAD = "before the write-ahead, as a connection that is away does"
+    QUEUE = "before the write-ahead, as a full queue does"
+    AFTER_WRITE_AHEAD = "after the write-ahead, before the first byte, as a kill does"
+    BETWEEN_LEGS = "after the first leg, as a kill does"
+    AFTER_SEND = "after the last leg, as an answer that never comes does"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """A bracket on the wire, whole or in part."""
+
+    ticket: BracketTicket
+    order_ids: Mapping[str, int]
+    legs: tuple[str, ...]
+
+
+@dataclass
+class FakeBroker:
+    """A `BlockingBroker`. `next_ids` overrules the reservation; the hooks run at their point in the caller's thread."""
+
+    connection: BrokerConnection
+    fail_at: dict[int, FailAt] = field(default_factory=dict)
+    next_ids: list[int] = field(default_factory=list)
+    before_write_ahead: Callable[[BracketTicket], None] = lambda ticket: None
+    after_write_ahead: Callable[[Mapping[str, int]], None] = lambda order_ids: None
+    during_questions: Callable[[], None] = lambda: None
+    sent: list[Sent] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
+    cancel_fails: Exception | None = None
+    open_book: list[OpenOrder] = field(default_factory=list)
+    completed_book: list[OrderTold] = field(default_factory=list)
+    deals: list[FillTold | CommissionTold] = field(default_factory=list)
+    question_fails: dict[str, Exception] = field(default_factory=dict)
+    questions: list[str] = field(default_factory=list)
+    placements: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def connection_id(self) -> int:
+        return self.connection.pk
+
+    @property
+    def account_id(self) -> str:
+        return self.connection.account.account_id
+
+    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, write_ahead: WriteAhead) -> PlacedBracket:
+        with self._lock:  # One turn at a time.
+            self.placements += 1
+            fail_at = self.fail_at.get(self.placements)
+            if fail_at is FailAt.BEFORE_WRITE_AHEAD:
+                raise NotConnected("The connection is away.")
+            if fail_at is FailAt.QUEUE:
+                raise QueueFull("Too much waits.")
+            self.before_write_ahead(bracket)
+            order_ids = self._reserve(bracket, id_floor=id_floor)
+            write_ahead(order_ids)
+            self.after_write_ahead(order_ids)
+            if fail_at is FailAt.AFTER_WRITE_AHEAD:
+                raise ProcessDied
+            refs = tuple(ticket.order_ref for ticket in bracket.orders)
+            legs = refs[:1] if fail_at is FailAt.BETWEEN_LEGS else refs
+            self.sent.append(Sent(ticket=bracket, order_ids=order_ids, legs=legs))
+            if fail_at is FailAt.BETWEEN_LEGS:
+                raise ProcessDied
+            if fail_at is FailAt.AFTER_SEND:
+                raise BrokerTimeout("The connection broke while sending.")
+            entry, stop = order_ids[bracket.entry.order_ref], order_ids[bracket.stop_loss.order_ref]
+            return PlacedBracket(order_ids=order_ids, reference=f"IB-{entry}:{stop}")
+
+    def _reserve(self, bracket: BracketTicket, *, id_floor: int) -> dict[str, int]:
+        ids = self.next_ids or [id_floor + number for number in range(1, len(bracket.orders) + 1)]
+        return {ticket.order_ref: order_id for ticket, order_id in zip(bracket.orders, ids, strict=False)}
+
+    def cancel_order(self, order_id: int) -> None:
+        if self.cancel_fails is not None:
+            raise self.cancel_fails
+        self.cancelled.append(order_id)
+
+    def open_orders(self) -> Sequence[OpenOrder]:
+        self._asked("open_orders")
+        answer = list(self.open_book)
+        self.during_questions()
+        return answer
+
+    def completed_orders(self) -> Sequence[OrderTold]:
+        self._asked("completed_orders")
+        return list(self.completed_book)
+
+    def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
+        self._asked("fills_since")
+        return list(self.deals)
+
+    def _asked(self, question: str) -> None:
+        self.questions.append(question)
+        if question in self.question_fails:
+            raise self.question_fails[question]
+
+    def holds(self, *told: OrderTold) -> None:
+        """Put orders into the open book."""
+        self.open_book += [_open_order(order) for order in told]
+
+
+def _open_order(told: OrderTold) -> OpenOrder:
+    return OpenOrder(
+        told=told,
+        contract=Contract(symbol="AAPL"),
+        action=Action.BUY,
+        order_type="LMT",
+        quantity=told.filled + told.remaining,
+        limit_price=Decimal(190),
+        stop_price=None,
+    )

@@ -42,9 +42,11 @@ class DemoError(Exception):
 class Api:
     """The REST API as a script sees it: JSON in, JSON out."""
 
-    def __init__(self, url: str, *, token: str) -> None:
+    def __init__(self, url: str, *, token: str | None = None) -> None:
         self._netloc = urlsplit(url).netloc
-        self._headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
+        self._headers = {"Content-Type": "application/json"}
+        if token is not None:
+            self._headers["Authorization"] = f"Token {token}"
 
     def call(self, method: str, path: str, body: Json | None = None, **headers: str) -> tuple[int, Json]:
         """Return the status and the answer's object; an answer that is not JSON comes as `{"text": ...}`."""

@@ -1,13 +1,18 @@
-"""The one-off commands of `up`: bring the database up to date, make the demo user, execute the demo."""
+"""The one-off commands of `up`: bring the database up to date, make the demo user, execute the demo.
+
+Each costs a start of Django. A database that this very code has prepared before is not prepared again; its mark lies
+beside the data, so that it goes when the data goes. Of somebody else's server nothing is assumed.
+"""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from local_stack.demo import Api, DemoError
 from local_stack.errors import JobFailedError
 from local_stack.home import CLONE
-from local_stack.services import Services
+from local_stack.private_file import private_json_read, private_json_write
 from local_stack.stack import manage_spec, module_spec
 from local_stack.supervisor import Supervisor
 
@@ -15,21 +20,32 @@ MIGRATE_TIMEOUT_SECONDS = 120
 DEMO_USER_TIMEOUT_SECONDS = 60
 # Waiting until all is ready, then for the entry's own time limit, and a little.
 DEMO_TIMEOUT_SECONDS = 120
-MIGRATED_FILE = "migrated"
+MARK_FILE = "prepared.json"
 USER_KEYS = ("username", "password", "token")
 
 
-def migrate_job(supervisor: Supervisor, *, services: Services, environment: Mapping[str, str]) -> None:
-    """Run the migrations, unless the embedded database has had exactly these. Raises JobFailedError."""
-    wanted = _migrations_digest()
-    # The mark lies beside the data, so that it goes when the data goes. Of somebody else's server we know nothing.
-    mark = services.postgres_folder / MIGRATED_FILE if services.postgres_folder else None
-    if mark is not None and mark.is_file() and mark.read_text() == wanted:
-        return
+class PreparedMark:
+    """What an embedded database was last prepared with."""
+
+    def __init__(self, folder: Path | None, *, environment: Mapping[str, str]) -> None:
+        self._file = folder / MARK_FILE if folder else None
+        self._digest = _digest(environment.get("IB_ACCOUNT", ""))
+
+    def username(self) -> str | None:
+        """Return the demo user's name when the database is prepared for this code and account, None when it is not."""
+        found = private_json_read(self._file) if self._file else {}
+        return str(found["username"]) if found.get("digest") == self._digest and "username" in found else None
+
+    def write(self, *, username: str) -> None:
+        """Remember that everything has been prepared."""
+        if self._file:
+            private_json_write(self._file, {"digest": self._digest, "username": username})
+
+
+def migrate_job(supervisor: Supervisor, *, environment: Mapping[str, str]) -> None:
+    """Run the migrations. Raises JobFailedError."""
     spec = manage_spec("migrate", "migrate", "--no-input", environment=environment)
     supervisor.run_job(spec, timeout_seconds=MIGRATE_TIMEOUT_SECONDS)
-    if mark is not None:
-        mark.write_text(wanted)
 
 
 def demo_user_job(supervisor: Supervisor, *, password: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -47,19 +63,26 @@ def demo_user_job(supervisor: Supervisor, *, password: str, environment: Mapping
         raise JobFailedError(f"demo_user answered neither user nor token ({error})") from error
 
 
+def demo_user_known(url: str, *, username: str, password: str) -> dict[str, str] | None:
+    """Log in as the demo user and return what `demo_user_job` returns; None when that is not possible (any more)."""
+    credentials: dict[str, object] = {"username": username, "password": password}
+    try:
+        token = Api(url).demand("POST", "/api/v1/token/", credentials).get("token")
+    except DemoError:
+        # Deleted, or another password: the command puts it right, or says why it cannot.
+        return None
+    return {"username": username, "password": password, "token": str(token)} if token else None
+
+
 def demo_job(supervisor: Supervisor, *arguments: str, token: str, environment: Mapping[str, str]) -> str:
     """Execute the demo setup (see `demo`) and return the bracket's reference. Raises JobFailedError."""
     spec = module_spec("demo", "local_stack.demo", *arguments, environment={**environment, "DEMO_TOKEN": token})
     return supervisor.run_job(spec, timeout_seconds=DEMO_TIMEOUT_SECONDS).strip()
 
 
-def _migrations_digest() -> str:
-    digest = hashlib.sha256()
+def _digest(account: str) -> str:
+    digest = hashlib.sha256(account.encode())
     # Installed packages bring migrations too; the lock file stands for them.
-    for path in [CLONE / "requirements.lock", *sorted((CLONE / "backend" / "app").glob("*/migrations/*.py"))]:
-        digest.update(str(path.relative_to(CLONE)).encode() + b"\0" + _content(path))
+    for path in [CLONE / "requirements.lock", *sorted((CLONE / "backend" / "app").rglob("*.py"))]:
+        digest.update(str(path.relative_to(CLONE)).encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def _content(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()

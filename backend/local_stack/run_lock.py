@@ -42,7 +42,10 @@ def run_lock(local: Path) -> Iterator[None]:
 
 
 def processes_record(local: Path, pids: Mapping[str, int]) -> None:
-    """Write down what runs, in the order of its start."""
+    """Write down what runs, in the order of its start; the file is gone when nothing does."""
+    if not pids:
+        (local / PROCESSES).unlink(missing_ok=True)
+        return
     private_json_write(local / PROCESSES, {name: [pid, process_start_mark(pid) or ""] for name, pid in pids.items()})
 
 

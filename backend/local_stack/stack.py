@@ -11,6 +11,7 @@ them get.
 """
 
 import http.client
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ SEED = 7
 WEB_GRACE_SECONDS = 3
 HEALTH_TIMEOUT_SECONDS = 1
 # Threads of a worker that holds the broker connection wait for answers; those of the others work.
+CELERY = ("-m", "celery", "-A", "app.config.celery")
 QUEUES = {"broker-worker": ("broker", 16), "data-worker": ("data", 4), "worker": ("default", 16)}
 
 
@@ -38,6 +40,12 @@ class Ports:
     web: int
     simulator: int | None
     simulator_control: int | None
+
+    def simulator_address(self) -> dict[str, object] | None:
+        """Return where the simulator is, as others are told; None when there is none."""
+        if self.simulator is None:
+            return None
+        return {"host": LOOPBACK, "port": self.simulator, "control_port": self.simulator_control}
 
 
 def stack_environment(
@@ -101,24 +109,26 @@ def web_spec(*, port: int, environment: Mapping[str, str]) -> ProcessSpec:
     )
 
 
-def worker_specs(*, local: Path, environment: Mapping[str, str]) -> list[ProcessSpec]:
-    """Return how to start the Celery workers and beat."""
-    celery = ["-m", "celery", "-A", "app.config.celery"]
+def worker_specs(*, environment: Mapping[str, str]) -> list[ProcessSpec]:
+    """Return how to start the Celery workers."""
     quiet = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
-    workers = [
+    return [
         _python(
             name,
-            [*celery, "worker", "-Q", queue, "-P", "threads", "-c", str(threads), *quiet, "-n", f"{queue}@%h"],
+            [*CELERY, "worker", "-Q", queue, "-P", "threads", "-c", str(threads), *quiet, "-n", f"{queue}@%h"],
             environment=environment,
-            log_sign=" ready",
+            log_sign=r"@\S+ ready",
         )
         for name, (queue, threads) in QUEUES.items()
     ]
+
+
+def beat_spec(*, local: Path, environment: Mapping[str, str]) -> ProcessSpec:
+    """Return how to start beat. Not as `worker -B`, whose child would outlive a worker that is killed."""
     schedule = local / "beat"
     schedule.mkdir(exist_ok=True)
-    # A process of its own: `worker -B` makes a child that a kill -9 of the worker would leave behind.
-    beat = [*celery, "beat", "--schedule", str(schedule / "schedule"), "--loglevel", "INFO"]
-    return [*workers, _python("beat", beat, environment=environment, log_sign="beat: Starting")]
+    arguments = [*CELERY, "beat", "--schedule", str(schedule / "schedule"), "--loglevel", "INFO"]
+    return _python("beat", arguments, environment=environment, log_sign="beat: Starting")
 
 
 def manage_spec(name: str, *arguments: str, environment: Mapping[str, str]) -> ProcessSpec:
@@ -137,7 +147,7 @@ def _python(name: str, arguments: list[str], *, environment: Mapping[str, str], 
         argv=[sys.executable, *arguments],
         environment=environment,
         directory=CLONE,
-        ready=lambda _pid, log: log_sign in log,
+        ready=lambda _pid, log: re.search(log_sign, log) is not None,
         ready_timeout_seconds=60,
     )
 

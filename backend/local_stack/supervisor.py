@@ -159,6 +159,7 @@ class Supervisor:
                 if not process.stopped_within(process.spec.stop_timeout_seconds - (time.monotonic() - started)):
                     self._report(f"{process.spec.name} did not stop in time and was killed")
             self._batches.pop()
+            self._changed(self.pids)
 
     def _on_stop_signal(self, number: int, _frame: FrameType | None) -> None:
         self._stop_signal = number

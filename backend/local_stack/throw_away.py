@@ -17,12 +17,12 @@ from local_stack.errors import StackError
 from local_stack.home import ServiceHome, service_home
 from local_stack.leftovers import process_start_mark
 from local_stack.ports import port_free
-from local_stack.postgres import postgres_prepare
+from local_stack.postgres import EmbeddedPostgres, postgres_prepare
 from local_stack.process import ProcessSpec, RunningProcess, process_start, wait_all_ready
-from local_stack.valkey import valkey_prepare
+from local_stack.valkey import EmbeddedValkey, valkey_prepare
 
 FOLDER_PREFIX = "throw-away-"
-PREPARE = {"DATABASE_URL": postgres_prepare, "REDIS_URL": valkey_prepare}
+VARIABLES = ("DATABASE_URL", "REDIS_URL")
 
 
 class ThrowAwayServers:
@@ -38,7 +38,7 @@ class ThrowAwayServers:
         Raises:
             StackError: they cannot be started; nothing is left behind.
         """
-        wanted = [variable for variable in PREPARE if not os.environ.get(variable)]
+        wanted = [variable for variable in VARIABLES if not os.environ.get(variable)]
         if not wanted:
             return
         home = service_home()
@@ -68,8 +68,12 @@ class ThrowAwayServers:
 
 def _prepared(variable: str, place: ServiceHome, *, programs: ServiceHome) -> ProcessSpec:
     folder = place.folder(variable.partition("_")[0].lower())
-    password = secrets.token_urlsafe(24)
-    server = PREPARE[variable](programs, folder=folder, port=port_free(), password=password, throw_away=True)
+    port, password = port_free(), secrets.token_urlsafe(24)
+    server: EmbeddedPostgres | EmbeddedValkey
+    if variable == "DATABASE_URL":
+        server = postgres_prepare(programs, folder=folder, port=port, password=password, throw_away=True)
+    else:
+        server = valkey_prepare(programs, folder=folder, port=port, password=password, throw_away=True)
     os.environ[variable] = server.url
     return server.spec()
 

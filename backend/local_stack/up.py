@@ -17,13 +17,13 @@ from pathlib import Path
 from local_stack.environment import user_environment
 from local_stack.errors import StackError, UsageError
 from local_stack.home import LOCAL
-from local_stack.jobs import demo_job, demo_user_job, migrate_job
+from local_stack.jobs import PreparedMark, demo_job, demo_user_job, demo_user_known, migrate_job
 from local_stack.ports import LOOPBACK, port_choose
 from local_stack.private_file import passwords_of, private_json_write
 from local_stack.process import ProcessSpec
 from local_stack.run_lock import leftovers_end, processes_record, run_lock
-from local_stack.services import SECRETS, services_prepare
-from local_stack.stack import Ports, simulator_spec, stack_environment, web_spec, worker_specs
+from local_stack.services import SECRETS, Services, services_prepare
+from local_stack.stack import Ports, beat_spec, simulator_spec, stack_environment, web_spec, worker_specs
 from local_stack.supervisor import StopRequestedError, Supervisor
 
 UP_FILE = "up.json"
@@ -97,6 +97,21 @@ class Up:
         for name in leftovers_end(self._local):
             progress(f"stopped {name}, which a killed `up` had left behind")
         (self._local / UP_FILE).unlink(missing_ok=True)
+        secrets = passwords_of(self._local / SECRETS, "secret_key", "demo_password")
+        services = self._start_servers(secret_key=secrets["secret_key"])
+        url = f"http://{LOOPBACK}:{self._ports.web}"
+        user = self._start_application(url, services, password=secrets["demo_password"])
+        self._published = {
+            "url": url,
+            **user,
+            "database_url": services.database_url,
+            "redis_url": services.redis_url,
+            "simulator": self._ports.simulator_address(),
+        }
+        self._write_down(self._supervisor.pids)
+        progress(f"everything is ready after {time.monotonic() - started:.1f} s")
+
+    def _start_servers(self, *, secret_key: str) -> Services:
         self._ports = self._choose_ports()
         services = services_prepare(
             self._user_values,
@@ -104,34 +119,36 @@ class Up:
             postgres_port=self._options.postgres_port,
             redis_port=self._options.redis_port,
         )
-        secrets = passwords_of(self._local / SECRETS, "secret_key", "demo_password")
         self._environment = stack_environment(
-            self._user_values, services=services, ports=self._ports, secret_key=secrets["secret_key"]
+            self._user_values, services=services, ports=self._ports, secret_key=secret_key
         )
-        first = list(services.specs)
+        specs = list(services.specs)
         if self._ports.simulator is not None:
-            first.append(simulator_spec(ports=self._ports, local=self._local, environment=self._environment))
-        self._start_batch(first)
-        migrate_job(self._supervisor, services=services, environment=self._environment)
-        web = web_spec(port=self._ports.web, environment=self._environment)
-        self._start_batch([web, *worker_specs(local=self._local, environment=self._environment)], wait=False)
-        # Made while the others start; it needs only the database.
-        user = demo_user_job(self._supervisor, password=secrets["demo_password"], environment=self._environment)
+            specs.append(simulator_spec(ports=self._ports, local=self._local, environment=self._environment))
+        self._start_batch(specs)
         self._supervisor.wait_ready()
-        simulator = {
-            "host": LOOPBACK,
-            "port": self._ports.simulator,
-            "control_port": self._ports.simulator_control,
-        }
-        self._published = {
-            "url": f"http://{LOOPBACK}:{self._ports.web}",
-            **user,
-            "database_url": services.database_url,
-            "redis_url": services.redis_url,
-            "simulator": simulator if self._ports.simulator is not None else None,
-        }
-        self._write_down(self._supervisor.pids)
-        progress(f"everything is ready after {time.monotonic() - started:.1f} s")
+        return services
+
+    def _start_application(self, url: str, services: Services, *, password: str) -> dict[str, str]:
+        """Prepare the database where needed, start the rest, and return the demo user."""
+        mark = PreparedMark(services.postgres_folder, environment=self._environment)
+        known = mark.username()
+        if known is None:
+            progress("preparing the database")
+            migrate_job(self._supervisor, environment=self._environment)
+        web = web_spec(port=self._ports.web, environment=self._environment)
+        self._start_batch([web, *worker_specs(environment=self._environment)])
+        # The command needs only the database, so it runs while the others start.
+        user = None if known else demo_user_job(self._supervisor, password=password, environment=self._environment)
+        self._supervisor.wait_ready()
+        # Last, because nobody waits for it, and a start of Django keeps a processor busy.
+        self._start_batch([beat_spec(local=self._local, environment=self._environment)])
+        if user is None and known is not None:
+            user = demo_user_known(url, username=known, password=password)
+        if user is None:
+            user = demo_user_job(self._supervisor, password=password, environment=self._environment)
+        mark.write(username=user["username"])
+        return user
 
     def _choose_ports(self) -> Ports:
         web = port_choose(self._options.port, option="--port")
@@ -143,11 +160,10 @@ class Up:
             simulator_control=port_choose(self._options.simulator_control_port, option="--simulator-control-port"),
         )
 
-    def _start_batch(self, specs: Sequence[ProcessSpec], *, wait: bool = True) -> None:
-        progress("starting " + ", ".join(spec.name for spec in specs))
-        self._supervisor.start(specs)
-        if wait:
-            self._supervisor.wait_ready()
+    def _start_batch(self, specs: Sequence[ProcessSpec]) -> None:
+        if specs:
+            progress("starting " + ", ".join(spec.name for spec in specs))
+            self._supervisor.start(specs)
 
     def _demo(self) -> str:
         price = ["--simulator-control-port", str(self._ports.simulator_control)]

@@ -7,374 +7,217 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     initial = True
 
     dependencies = [
-        ("accounts", "0001_initial"),
-        ("setups", "0001_initial"),
+        ('accounts', '0001_initial'),
+        ('setups', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name="Fill",
+            name='Fill',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("exec_id", models.CharField(max_length=64, unique=True)),
-                ("quantity", models.DecimalField(decimal_places=4, max_digits=20)),
-                ("price", models.DecimalField(decimal_places=8, max_digits=20)),
-                ("executed_at", models.DateTimeField()),
-                ("superseded", models.BooleanField(default=False)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('exec_id', models.CharField(max_length=64, unique=True)),
+                ('quantity', models.DecimalField(decimal_places=4, max_digits=20)),
+                ('price', models.DecimalField(decimal_places=8, max_digits=20)),
+                ('executed_at', models.DateTimeField()),
+                ('superseded', models.BooleanField(default=False)),
             ],
             options={
-                "ordering": ["executed_at", "id"],
+                'ordering': ['executed_at', 'id'],
             },
         ),
         migrations.CreateModel(
-            name="Execution",
+            name='Execution',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("key", models.CharField(default=app.executions.models.new_execution_key, max_length=16, unique=True)),
-                ("idempotency_key", models.CharField(max_length=200)),
-                ("request_digest", models.CharField(max_length=64)),
-                ("symbol", models.CharField(max_length=32)),
-                ("security_type", models.CharField(max_length=8)),
-                ("exchange", models.CharField(max_length=16)),
-                ("currency", models.CharField(max_length=8)),
-                ("side", models.CharField(choices=[("LONG", "LONG"), ("SHORT", "SHORT")], max_length=8)),
-                ("quantity", models.DecimalField(decimal_places=4, max_digits=20)),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("REQUESTED", "REQUESTED"),
-                            ("SUBMITTING", "SUBMITTING"),
-                            ("WORKING", "WORKING"),
-                            ("OPEN", "OPEN"),
-                            ("CLOSED", "CLOSED"),
-                            ("CANCELLED", "CANCELLED"),
-                            ("REJECTED", "REJECTED"),
-                            ("NOT_PLACED", "NOT_PLACED"),
-                        ],
-                        default="REQUESTED",
-                        max_length=16,
-                    ),
-                ),
-                ("open_quantity", models.DecimalField(decimal_places=4, default=0, max_digits=20)),
-                ("attention", models.TextField(blank=True)),
-                ("reason_code", models.CharField(blank=True, max_length=64)),
-                ("reason", models.TextField(blank=True)),
-                ("exit_reason", models.CharField(blank=True, max_length=64)),
-                ("preflight", models.JSONField(default=list)),
-                ("on_timeout", models.CharField(choices=[("CANCEL", "CANCEL"), ("KEEP", "KEEP")], max_length=8)),
-                ("requested_at", models.DateTimeField()),
-                ("claimed_at", models.DateTimeField(null=True)),
-                ("deadline_at", models.DateTimeField(null=True)),
-                ("cancel_requested_at", models.DateTimeField(null=True)),
-                ("cancel_sent_at", models.DateTimeField(null=True)),
-                ("cancel_reason", models.CharField(blank=True, max_length=64)),
-                ("finished_at", models.DateTimeField(null=True)),
-                (
-                    "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="executions", to="accounts.account"
-                    ),
-                ),
-                (
-                    "requested_by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="executions",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "setup",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="executions", to="setups.setup"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key', models.CharField(default=app.executions.models.new_execution_key, max_length=16, unique=True)),
+                ('idempotency_key', models.CharField(max_length=200)),
+                ('request_digest', models.CharField(max_length=64)),
+                ('symbol', models.CharField(max_length=32)),
+                ('security_type', models.CharField(max_length=8)),
+                ('exchange', models.CharField(max_length=16)),
+                ('currency', models.CharField(max_length=8)),
+                ('side', models.CharField(choices=[('LONG', 'LONG'), ('SHORT', 'SHORT')], max_length=8)),
+                ('quantity', models.DecimalField(decimal_places=4, max_digits=20)),
+                ('status', models.CharField(choices=[('REQUESTED', 'REQUESTED'), ('SUBMITTING', 'SUBMITTING'), ('WORKING', 'WORKING'), ('OPEN', 'OPEN'), ('CLOSED', 'CLOSED'), ('CANCELLED', 'CANCELLED'), ('REJECTED', 'REJECTED'), ('NOT_PLACED', 'NOT_PLACED')], default='REQUESTED', max_length=16)),
+                ('open_quantity', models.DecimalField(decimal_places=4, default=0, max_digits=20)),
+                ('attention', models.TextField(blank=True)),
+                ('reason_code', models.CharField(blank=True, max_length=64)),
+                ('reason', models.TextField(blank=True)),
+                ('exit_reason', models.CharField(blank=True, max_length=64)),
+                ('preflight', models.JSONField(default=list)),
+                ('on_timeout', models.CharField(choices=[('CANCEL', 'CANCEL'), ('KEEP', 'KEEP')], max_length=8)),
+                ('requested_at', models.DateTimeField()),
+                ('claimed_at', models.DateTimeField(null=True)),
+                ('deadline_at', models.DateTimeField(null=True)),
+                ('cancel_requested_at', models.DateTimeField(null=True)),
+                ('cancel_sent_at', models.DateTimeField(null=True)),
+                ('cancel_reason', models.CharField(blank=True, max_length=64)),
+                ('finished_at', models.DateTimeField(null=True)),
+                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='executions', to='accounts.account')),
+                ('requested_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='executions', to=settings.AUTH_USER_MODEL)),
+                ('setup', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='executions', to='setups.setup')),
             ],
             options={
-                "ordering": ["-id"],
+                'ordering': ['-id'],
             },
         ),
         migrations.CreateModel(
-            name="Bracket",
+            name='Bracket',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("tranche", models.PositiveSmallIntegerField()),
-                ("quantity", models.DecimalField(decimal_places=4, max_digits=20)),
-                (
-                    "execution",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="brackets", to="executions.execution"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('tranche', models.PositiveSmallIntegerField()),
+                ('quantity', models.DecimalField(decimal_places=4, max_digits=20)),
+                ('execution', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='brackets', to='executions.execution')),
             ],
             options={
-                "ordering": ["execution_id", "tranche"],
+                'ordering': ['execution_id', 'tranche'],
             },
         ),
         migrations.CreateModel(
-            name="Commission",
+            name='Commission',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("exec_id", models.CharField(max_length=64, unique=True)),
-                ("amount", models.DecimalField(decimal_places=8, max_digits=20)),
-                ("currency", models.CharField(max_length=8)),
-                ("realized_pnl", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                (
-                    "fill",
-                    models.OneToOneField(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="commission",
-                        to="executions.fill",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('exec_id', models.CharField(max_length=64, unique=True)),
+                ('amount', models.DecimalField(decimal_places=8, max_digits=20)),
+                ('currency', models.CharField(max_length=8)),
+                ('realized_pnl', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ('fill', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='commission', to='executions.fill')),
             ],
         ),
         migrations.CreateModel(
-            name="Order",
+            name='Order',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "leg",
-                    models.CharField(
-                        choices=[
-                            ("ENTRY", "ENTRY"),
-                            ("STOP_LOSS", "STOP_LOSS"),
-                            ("TAKE_PROFIT", "TAKE_PROFIT"),
-                            ("CLOSE", "CLOSE"),
-                            ("PROTECT", "PROTECT"),
-                        ],
-                        max_length=16,
-                    ),
-                ),
-                ("order_ref", models.CharField(max_length=64, unique=True)),
-                ("client_id", models.PositiveIntegerField(null=True)),
-                ("order_id", models.BigIntegerField(null=True)),
-                ("perm_id", models.BigIntegerField(default=0)),
-                ("action", models.CharField(choices=[("BUY", "BUY"), ("SELL", "SELL")], max_length=8)),
-                (
-                    "order_type",
-                    models.CharField(
-                        choices=[
-                            ("MARKET", "MARKET"),
-                            ("LIMIT", "LIMIT"),
-                            ("STOP", "STOP"),
-                            ("STOP_LIMIT", "STOP_LIMIT"),
-                        ],
-                        max_length=16,
-                    ),
-                ),
-                ("quantity", models.DecimalField(decimal_places=4, max_digits=20)),
-                ("limit_price", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                ("stop_price", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                ("time_in_force", models.CharField(choices=[("DAY", "DAY"), ("GTC", "GTC")], max_length=8)),
-                ("outside_rth", models.BooleanField(default=False)),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("CREATED", "CREATED"),
-                            ("SENT", "SENT"),
-                            ("PENDING_SUBMIT", "PENDING_SUBMIT"),
-                            ("HELD", "HELD"),
-                            ("WORKING", "WORKING"),
-                            ("PENDING_CANCEL", "PENDING_CANCEL"),
-                            ("INACTIVE", "INACTIVE"),
-                            ("FILLED", "FILLED"),
-                            ("CANCELLED", "CANCELLED"),
-                            ("REJECTED", "REJECTED"),
-                            ("NOT_PLACED", "NOT_PLACED"),
-                        ],
-                        default="CREATED",
-                        max_length=16,
-                    ),
-                ),
-                ("filled_quantity", models.DecimalField(decimal_places=4, default=0, max_digits=20)),
-                ("average_price", models.DecimalField(decimal_places=8, max_digits=20, null=True)),
-                ("why_held", models.CharField(blank=True, max_length=64)),
-                ("last_error_code", models.IntegerField(null=True)),
-                ("last_error", models.TextField(blank=True)),
-                ("sent_at", models.DateTimeField(null=True)),
-                ("acknowledged_at", models.DateTimeField(null=True)),
-                ("finished_at", models.DateTimeField(null=True)),
-                (
-                    "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="accounts.account"
-                    ),
-                ),
-                (
-                    "bracket",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="executions.bracket"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('leg', models.CharField(choices=[('ENTRY', 'ENTRY'), ('STOP_LOSS', 'STOP_LOSS'), ('TAKE_PROFIT', 'TAKE_PROFIT'), ('CLOSE', 'CLOSE'), ('PROTECT', 'PROTECT')], max_length=16)),
+                ('order_ref', models.CharField(max_length=64, unique=True)),
+                ('client_id', models.PositiveIntegerField(null=True)),
+                ('order_id', models.BigIntegerField(null=True)),
+                ('perm_id', models.BigIntegerField(default=0)),
+                ('action', models.CharField(choices=[('BUY', 'BUY'), ('SELL', 'SELL')], max_length=8)),
+                ('order_type', models.CharField(choices=[('MARKET', 'MARKET'), ('LIMIT', 'LIMIT'), ('STOP', 'STOP'), ('STOP_LIMIT', 'STOP_LIMIT')], max_length=16)),
+                ('quantity', models.DecimalField(decimal_places=4, max_digits=20)),
+                ('limit_price', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ('stop_price', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ('time_in_force', models.CharField(choices=[('DAY', 'DAY'), ('GTC', 'GTC')], max_length=8)),
+                ('outside_rth', models.BooleanField(default=False)),
+                ('status', models.CharField(choices=[('CREATED', 'CREATED'), ('SENT', 'SENT'), ('PENDING_SUBMIT', 'PENDING_SUBMIT'), ('HELD', 'HELD'), ('WORKING', 'WORKING'), ('PENDING_CANCEL', 'PENDING_CANCEL'), ('INACTIVE', 'INACTIVE'), ('FILLED', 'FILLED'), ('CANCELLED', 'CANCELLED'), ('REJECTED', 'REJECTED'), ('NOT_PLACED', 'NOT_PLACED')], default='CREATED', max_length=16)),
+                ('filled_quantity', models.DecimalField(decimal_places=4, default=0, max_digits=20)),
+                ('average_price', models.DecimalField(decimal_places=8, max_digits=20, null=True)),
+                ('why_held', models.CharField(blank=True, max_length=64)),
+                ('last_error_code', models.IntegerField(null=True)),
+                ('last_error', models.TextField(blank=True)),
+                ('sent_at', models.DateTimeField(null=True)),
+                ('acknowledged_at', models.DateTimeField(null=True)),
+                ('finished_at', models.DateTimeField(null=True)),
+                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='accounts.account')),
+                ('bracket', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='executions.bracket')),
             ],
             options={
-                "ordering": ["bracket_id", "id"],
+                'ordering': ['bracket_id', 'id'],
             },
         ),
         migrations.AddField(
-            model_name="fill",
-            name="order",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="fills", to="executions.order"
-            ),
+            model_name='fill',
+            name='order',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='executions.order'),
         ),
         migrations.CreateModel(
-            name="BrokerEvent",
+            name='BrokerEvent',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("dedupe_key", models.CharField(max_length=200, unique=True)),
-                ("kind", models.CharField(max_length=32)),
-                ("account", models.CharField(blank=True, max_length=32)),
-                ("payload", models.JSONField()),
-                ("received_at", models.DateTimeField()),
-                ("recorded_at", models.DateTimeField()),
-                (
-                    "execution",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="events",
-                        to="executions.execution",
-                    ),
-                ),
-                (
-                    "order",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="events",
-                        to="executions.order",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('dedupe_key', models.CharField(max_length=200, unique=True)),
+                ('kind', models.CharField(max_length=32)),
+                ('account', models.CharField(blank=True, max_length=32)),
+                ('payload', models.JSONField()),
+                ('received_at', models.DateTimeField()),
+                ('recorded_at', models.DateTimeField()),
+                ('execution', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='executions.execution')),
+                ('order', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='executions.order')),
             ],
             options={
-                "ordering": ["id"],
+                'ordering': ['id'],
             },
         ),
         migrations.AddIndex(
-            model_name="execution",
-            index=models.Index(fields=["symbol", "-id"], name="execution_by_symbol"),
+            model_name='execution',
+            index=models.Index(fields=['symbol', '-id'], name='execution_by_symbol'),
         ),
         migrations.AddIndex(
-            model_name="execution",
-            index=models.Index(fields=["requested_by", "-id"], name="execution_by_user"),
+            model_name='execution',
+            index=models.Index(fields=['requested_by', '-id'], name='execution_by_user'),
         ),
         migrations.AddIndex(
-            model_name="execution",
-            index=models.Index(
-                condition=models.Q(("status__in", ["CANCELLED", "CLOSED", "NOT_PLACED", "REJECTED"]), _negated=True),
-                fields=["status"],
-                name="execution_unfinished",
-            ),
+            model_name='execution',
+            index=models.Index(condition=models.Q(('status__in', ['CANCELLED', 'CLOSED', 'NOT_PLACED', 'REJECTED']), _negated=True), fields=['status'], name='execution_unfinished'),
         ),
         migrations.AddIndex(
-            model_name="execution",
-            index=models.Index(fields=["-requested_at"], name="execution_by_time"),
+            model_name='execution',
+            index=models.Index(fields=['-requested_at'], name='execution_by_time'),
         ),
         migrations.AddConstraint(
-            model_name="execution",
-            constraint=models.UniqueConstraint(
-                fields=("requested_by", "idempotency_key"), name="one_execution_per_idempotency_key"
-            ),
+            model_name='execution',
+            constraint=models.UniqueConstraint(fields=('requested_by', 'idempotency_key'), name='one_execution_per_idempotency_key'),
         ),
         migrations.AddConstraint(
-            model_name="execution",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status__in", ["CANCELLED", "CLOSED", "NOT_PLACED", "REJECTED"]), _negated=True),
-                fields=("setup",),
-                name="one_unfinished_execution_per_setup",
-            ),
+            model_name='execution',
+            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['CANCELLED', 'CLOSED', 'NOT_PLACED', 'REJECTED']), _negated=True), fields=('setup',), name='one_unfinished_execution_per_setup'),
         ),
         migrations.AddConstraint(
-            model_name="execution",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("quantity__gt", 0)), name="execution_quantity_positive"
-            ),
+            model_name='execution',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='execution_quantity_positive'),
         ),
         migrations.AddConstraint(
-            model_name="execution",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("idempotency_key", ""), _negated=True), name="idempotency_key_not_empty"
-            ),
+            model_name='execution',
+            constraint=models.CheckConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), name='idempotency_key_not_empty'),
         ),
         migrations.AddConstraint(
-            model_name="bracket",
-            constraint=models.UniqueConstraint(fields=("execution", "tranche"), name="one_bracket_per_tranche"),
+            model_name='bracket',
+            constraint=models.UniqueConstraint(fields=('execution', 'tranche'), name='one_bracket_per_tranche'),
         ),
         migrations.AddConstraint(
-            model_name="bracket",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("quantity__gt", 0), ("tranche__gte", 1)), name="bracket_quantity_positive"
-            ),
+            model_name='bracket',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0), ('tranche__gte', 1)), name='bracket_quantity_positive'),
         ),
         migrations.AddIndex(
-            model_name="order",
-            index=models.Index(
-                condition=models.Q(("status__in", ["CANCELLED", "FILLED", "NOT_PLACED", "REJECTED"]), _negated=True),
-                fields=["status"],
-                name="order_unfinished",
-            ),
+            model_name='order',
+            index=models.Index(condition=models.Q(('status__in', ['CANCELLED', 'FILLED', 'NOT_PLACED', 'REJECTED']), _negated=True), fields=['status'], name='order_unfinished'),
         ),
         migrations.AddConstraint(
-            model_name="order",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("order_id__isnull", False)),
-                fields=("account", "client_id", "order_id"),
-                name="order_id_used_once_per_client",
-            ),
+            model_name='order',
+            constraint=models.UniqueConstraint(condition=models.Q(('order_id__isnull', False)), fields=('account', 'client_id', 'order_id'), name='order_id_used_once_per_client'),
         ),
         migrations.AddConstraint(
-            model_name="order",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("perm_id__gt", 0)), fields=("account", "perm_id"), name="perm_id_unique_per_account"
-            ),
+            model_name='order',
+            constraint=models.UniqueConstraint(condition=models.Q(('perm_id__gt', 0)), fields=('account', 'perm_id'), name='perm_id_unique_per_account'),
         ),
         migrations.AddConstraint(
-            model_name="order",
-            constraint=models.CheckConstraint(condition=models.Q(("quantity__gt", 0)), name="order_quantity_positive"),
+            model_name='order',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='order_quantity_positive'),
         ),
         migrations.AddConstraint(
-            model_name="order",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("filled_quantity__gte", 0)), name="order_filled_not_negative"
-            ),
+            model_name='order',
+            constraint=models.CheckConstraint(condition=models.Q(('filled_quantity__gte', 0)), name='order_filled_not_negative'),
         ),
         migrations.AddConstraint(
-            model_name="order",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status", "CREATED"),
-                    ("status", "NOT_PLACED"),
-                    models.Q(("order_id__isnull", False), ("sent_at__isnull", False)),
-                    ("perm_id__gt", 0),
-                    _connector="OR",
-                ),
-                name="order_written_ahead",
-            ),
+            model_name='order',
+            constraint=models.CheckConstraint(condition=models.Q(('status', 'CREATED'), ('status', 'NOT_PLACED'), models.Q(('order_id__isnull', False), ('sent_at__isnull', False)), ('perm_id__gt', 0), _connector='OR'), name='order_written_ahead'),
         ),
         migrations.AddConstraint(
-            model_name="order",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "FILLED"), _negated=True), ("filled_quantity__gt", 0), _connector="OR"
-                ),
-                name="order_filled_by_fills",
-            ),
+            model_name='order',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'FILLED'), _negated=True), ('filled_quantity__gt', 0), _connector='OR'), name='order_filled_by_fills'),
         ),
         migrations.AddConstraint(
-            model_name="fill",
-            constraint=models.CheckConstraint(condition=models.Q(("quantity__gt", 0)), name="fill_quantity_positive"),
+            model_name='fill',
+            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='fill_quantity_positive'),
         ),
         migrations.AddIndex(
-            model_name="brokerevent",
-            index=models.Index(fields=["execution", "id"], name="event_by_execution"),
+            model_name='brokerevent',
+            index=models.Index(fields=['execution', 'id'], name='event_by_execution'),
         ),
     ]

@@ -291,7 +291,7 @@ class Connection:
 
     def _heard_closed(self, link: Link, reason: str) -> None:
         link.closed.set()
-        if self._link is not link:
+        if self._link is not link or not reason:
             return
         if link.session is None:
             greeting.fail(link.failed, greeting.closed_while_connecting(self.settings, reason))

@@ -67,8 +67,8 @@ class QuestionBook:
         if late:
             oldest = late.pop(0)
             if question is not None:
+                # The rows stay: what came between the two ends may belong to either, and is true either way.
                 question.asked_at = oldest
-                question.rows.clear()
             return
         if question is not None:
             self._settle(question)

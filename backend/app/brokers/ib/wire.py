@@ -44,7 +44,7 @@ _PRECIOUS_MESSAGES = frozenset({"3", "4", "5", "11", "53", "55", "59", "61", "62
 
 OnUnreadable = Callable[[str], None]
 OnSystem = Callable[[int, str], None]
-OnClosed = Callable[[str], None]
+OnClosed = Callable[[str], None]  # given "" when it was us who closed
 
 
 class _Alarm(logging.LoggerAdapter[logging.Logger]):
@@ -135,8 +135,9 @@ class WireClient(Client):
             self.conn.transport.abort()
 
     def _onSocketDisconnected(self, msg: str) -> None:  # noqa: N802  # the library's name
+        by_us = self.connState == Client.DISCONNECTED
         super()._onSocketDisconnected(msg)
-        self._on_closed(msg or "The peer closed the connection.")
+        self._on_closed("" if by_us else msg or "The peer closed the connection.")
 
 
 class WireWrapper(Wrapper):

@@ -1,0 +1,411 @@
+"""How a connection begins, how it fails, and how it ends: every way has its name, and nothing hangs or pretends."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from dataclasses import replace
+
+import pytest
+
+from app.brokers.base import ConnectionState
+from app.brokers.errors import (
+    BrokerTimeout,
+    ClientIdInUse,
+    ConnectionRefused,
+    IncompleteAnswer,
+    LiveAccountRefused,
+    NotConnected,
+)
+from app.brokers.ib import IBBroker, IBSettings
+from app.core.errors import FixRequest
+from app.domain.terms import OrderType
+from ib_simulator.process import SimulatorProcess
+from tests.integration.broker_desk import BrokerDesk, bracket, eventually, sent_orders
+from tests.integration.scripted_peer import ScriptedPeer, frame
+
+pytestmark = pytest.mark.simulator_only
+
+READY, DEGRADED, DISCONNECTED = ConnectionState.READY, ConnectionState.DEGRADED, ConnectionState.DISCONNECTED
+
+
+def settings_for(peer: ScriptedPeer) -> IBSettings:
+    return IBSettings(
+        host=peer.host,
+        port=peer.port,
+        connect_timeout_seconds=0.5,
+        request_timeout_seconds=0.5,
+        reconnect_pause_seconds=0.0,
+    )
+
+
+# Beginnings.
+
+
+async def test_a_client_id_in_use_is_named_at_once(desk: BrokerDesk, broker_settings: IBSettings) -> None:
+    # Given a connection that holds the client id
+    started = time.monotonic()
+    # When a second one asks for the same, then it is told so without waiting for the time limit
+    with pytest.raises(ClientIdInUse) as raised:
+        await IBBroker(broker_settings).connect()
+    assert time.monotonic() - started < broker_settings.connect_timeout_seconds / 2
+    assert raised.value.code == "client_id_in_use"
+    assert "Client id 1" in raised.value.message
+    # And the first one is not disturbed
+    assert await desk.broker.ping()
+
+
+async def test_a_port_where_nobody_listens_says_what_to_check() -> None:
+    # Given a port that nobody listens on
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+    heard: list[ConnectionState] = []
+    broker = IBBroker(IBSettings(port=port), on_state=lambda state, _reason: heard.append(state))
+    # When it is connected to
+    with pytest.raises(ConnectionRefused) as raised:
+        await broker.connect()
+    # Then the message names the place and what to check
+    for words in (f"127.0.0.1:{port}", "API is enabled", "4002", "7497", "trusted IPs"):
+        assert words in raised.value.message
+    assert heard == [ConnectionState.CONNECTING, DISCONNECTED]
+
+
+async def test_a_silent_peer_is_a_timeout_not_a_hang() -> None:
+    async with ScriptedPeer(server_version="") as peer:
+        with pytest.raises(BrokerTimeout, match=r"did not answer in 0\.5 s"):
+            await IBBroker(settings_for(peer)).connect()
+
+
+async def test_a_peer_that_never_finishes_the_first_answer_is_a_timeout() -> None:
+    async with ScriptedPeer(answer_positions=False) as peer:
+        with pytest.raises(BrokerTimeout):
+            await IBBroker(settings_for(peer)).connect()
+
+
+async def test_a_peer_that_hangs_up_is_named_at_once() -> None:
+    # Given a Gateway that does not trust this machine: it accepts and closes
+    async with ScriptedPeer(hang_up=True) as peer:
+        settings = replace(settings_for(peer), connect_timeout_seconds=30)
+        with pytest.raises(ConnectionRefused, match="trusted IPs"):
+            await asyncio.wait_for(IBBroker(settings).connect(), 5)
+
+
+@pytest.mark.parametrize("version", ["100", "213"])
+async def test_a_version_we_do_not_speak_is_refused(version: str) -> None:
+    async with ScriptedPeer(server_version=version) as peer:
+        with pytest.raises(ConnectionRefused):
+            await IBBroker(settings_for(peer)).connect()
+
+
+async def test_a_live_account_is_refused_unless_it_is_named_and_the_mode_is_live() -> None:
+    async with ScriptedPeer(accounts="U7654321,") as peer:
+        # Given a live account, when it is not asked for in both ways, then it is refused
+        settings = settings_for(peer)
+        refused = (settings, replace(settings, trading_mode="live"), replace(settings, account="U7654321"))
+        for attempt in refused:
+            broker = IBBroker(attempt)
+            with pytest.raises(LiveAccountRefused, match="U7654321 is a live account"):
+                await broker.connect()
+            assert broker.state is DISCONNECTED
+        # When it is, then it is admitted as what it is
+        broker = IBBroker(replace(settings, trading_mode="live", account="U7654321"))
+        assert not (await broker.connect()).is_paper
+        await broker.disconnect()
+
+
+async def test_the_account_must_be_managed_and_unmistakable() -> None:
+    async with ScriptedPeer(accounts="DU1,DU2") as peer:
+        settings = settings_for(peer)
+        for account, code in (("DU3", "account_not_managed"), ("", "account_ambiguous")):
+            with pytest.raises(FixRequest) as raised:
+                await IBBroker(replace(settings, account=account)).connect()
+            assert raised.value.code == code
+            assert raised.value.details["managed"] == ["DU1", "DU2"]
+        broker = IBBroker(replace(settings, account="DU2"))
+        assert (await broker.connect()).account == "DU2"
+        await broker.disconnect()
+
+
+async def test_working_orders_told_before_the_greeting_are_heard(
+    desk: BrokerDesk, broker_settings: IBSettings, simulator: SimulatorProcess
+) -> None:
+    # Given a resting bracket whose session has ended
+    await desk.broker.place_bracket(bracket("setup", entry_type=OrderType.LIMIT, entry_price="150.00"))
+    await eventually(lambda: desk.heard.orders("setup-stop"))
+    await desk.broker.disconnect()
+    # When its client id comes back to a Gateway that tells working orders first
+    simulator.control.set_switch("open_orders_on_connect", "on")
+    async with BrokerDesk(broker_settings) as later:
+        # Then they are told, and new ids are above theirs
+        assert {told.order_ref for told in later.heard.orders()} == {"setup-entry", "setup-stop"}
+        assert later.session.next_order_id > max(told.order_id for told in later.heard.orders())
+
+
+async def test_connecting_twice_is_connecting_once(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    assert await desk.broker.connect() is desk.session
+    assert [message["name"] for message in simulator.control.messages()].count("startApi") == 1
+
+
+async def test_a_client_id_comes_back_after_a_pause(broker_settings: IBSettings) -> None:
+    # Given a pause between two connections of one client id
+    broker = IBBroker(replace(broker_settings, reconnect_pause_seconds=0.4))
+    first = await broker.connect()
+    await broker.disconnect()
+    started = time.monotonic()
+    # When it connects again, then the pause was kept, and it is a session like the first
+    again = await broker.connect()
+    assert time.monotonic() - started >= 0.4
+    assert again.account == first.account
+    await broker.disconnect()
+
+
+# Ends.
+
+
+async def test_a_drop_while_a_question_waits_is_no_answer(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a question that is not answered yet
+    simulator.control.mute(["openOrderEnd"])
+    question = asyncio.create_task(desk.broker.open_orders())
+    await eventually(lambda: [m for m in simulator.control.messages() if m["name"] == "reqAllOpenOrders"])
+    # When the connection drops
+    simulator.control.drop_connections()
+    # Then the question has no answer, and the state says so
+    with pytest.raises(NotConnected):
+        await question
+    assert desk.heard.states[-1][0] is DISCONNECTED
+    assert "connection lost" in desk.heard.states[-1][1]
+    # And it can be connected to again
+    simulator.control.unmute(["openOrderEnd"])
+    await desk.broker.connect()
+    assert await desk.broker.open_orders() == []
+
+
+async def test_a_drop_before_the_first_byte_sends_nothing(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a connection that drops while the ids are being stored
+    def write_ahead(_ids: object) -> None:
+        simulator.control.drop_connections()
+        time.sleep(0.2)
+
+    # When a bracket is placed, then nothing was sent, and the error says so
+    with pytest.raises(NotConnected):
+        await desk.broker.place_bracket(bracket("setup"), write_ahead=write_ahead)
+    assert simulator.control.orders() == []
+
+
+async def test_disconnecting_leaves_nothing_pending(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given an unanswered question and an entry that waits for its turn
+    simulator.control.mute(["openOrderEnd"])
+    question = asyncio.create_task(desk.broker.open_orders())
+    hold = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def held() -> None:
+        await hold.wait()
+
+    holder = asyncio.create_task(
+        desk.broker.place_bracket(
+            bracket("holder"), write_ahead=lambda _ids: asyncio.run_coroutine_threadsafe(held(), loop).result()
+        )
+    )
+    waiting = asyncio.create_task(desk.broker.place_bracket(bracket("waiting")))
+    await asyncio.sleep(0.1)
+    # When the broker disconnects, twice
+    await desk.broker.disconnect()
+    await desk.broker.disconnect()
+    hold.set()
+    # Then all of them end, and nothing was sent
+    results = await asyncio.wait_for(asyncio.gather(question, holder, waiting, return_exceptions=True), 5)
+    assert [type(result) for result in results] == [NotConnected] * 3
+    assert sent_orders(simulator.control.messages()) == []
+    assert desk.heard.states[-1][0] is DISCONNECTED
+
+
+async def test_a_frozen_gateway_does_not_answer_the_ping(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    os.kill(simulator.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(BrokerTimeout):
+            await desk.broker.ping()
+    finally:
+        os.kill(simulator.pid, signal.SIGCONT)
+    # And one that wakes up answers again, the late answer doing no harm
+    assert await desk.broker.ping()
+
+
+# Unknown is not empty.
+
+
+async def test_an_unanswered_question_is_not_an_empty_answer(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a Gateway that loses the end of its answers
+    simulator.control.mute(["openOrderEnd", "completedOrdersEnd", "positionEnd", "execDetailsEnd", "accountSummaryEnd"])
+    broker = desk.broker
+    # When it is asked, then every question says that it has no answer
+    questions = (broker.open_orders, broker.completed_orders, broker.positions, broker.fills_since)
+    results = await asyncio.gather(*(ask() for ask in (*questions, broker.account_summary)), return_exceptions=True)
+    assert [type(result) for result in results] == [BrokerTimeout] * 5
+
+
+async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        # Given a question that was given up
+        with pytest.raises(BrokerTimeout):
+            await desk.broker.open_orders()
+        # When it is asked again, and the end of the first answer comes before the second answer
+        question = asyncio.create_task(desk.broker.open_orders())
+        await eventually(lambda: peer.received.count(["16", "1", ""]) == 2)
+        peer.say(53, 1)
+        await asyncio.sleep(0.1)
+        # Then that is not the answer, and the next end is
+        assert not question.done()
+        peer.say(53, 1)
+        assert await question == []
+
+
+async def test_a_late_answer_that_comes_in_between_is_forgotten(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a question that was given up, whose answer comes when nobody asks
+    simulator.control.hold_answers(["openOrderEnd"])
+    with pytest.raises(BrokerTimeout):
+        await desk.broker.open_orders()
+    simulator.control.release_answers(["openOrderEnd"])
+    await desk.broker.place_bracket(bracket("setup", entry_type=OrderType.LIMIT, entry_price="150.00"))
+    # When it is asked again, then the answer has what was placed since
+    refs = {order.told.order_ref for order in await desk.broker.open_orders()}
+    assert refs == {"setup-entry", "setup-stop"}
+
+
+async def test_an_answer_that_was_lost_is_waited_for_only_so_long(
+    broker_settings: IBSettings, simulator: SimulatorProcess
+) -> None:
+    settings = replace(broker_settings, request_timeout_seconds=0.3, late_answer_seconds=0.5)
+    async with BrokerDesk(settings) as desk:
+        # Given an answer whose end was lost for good
+        simulator.control.mute(["openOrderEnd"])
+        with pytest.raises(BrokerTimeout):
+            await desk.broker.open_orders()
+        simulator.control.unmute(["openOrderEnd"])
+        # When it is asked while the lost one could still come, then its end is taken for the lost one's
+        with pytest.raises(BrokerTimeout):
+            await desk.broker.open_orders()
+        # And later it is answered
+        await asyncio.sleep(0.3)
+        assert await desk.broker.open_orders() == []
+
+
+# Between ready and lost.
+
+
+async def test_1100_stops_entries_until_1102(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a resting bracket
+    placed = await desk.broker.place_bracket(bracket("setup", entry_type=OrderType.LIMIT, entry_price="150.00"))
+    await eventually(lambda: desk.heard.orders("setup-entry"))
+    # When the Gateway loses IB
+    simulator.control.send_error(code=1100, text="Connectivity between IB and Trader Workstation has been lost.")
+    await eventually(lambda: desk.broker.state is DEGRADED)
+    # Then no entry is sent, but a cancel is
+    with pytest.raises(NotConnected):
+        await desk.broker.place_bracket(bracket("next"))
+    await desk.broker.cancel_order(placed.order_ids["setup-entry"])
+    # And with IB back, it is ready, and says that a reconcile is due
+    for code in (1101, 1102):
+        simulator.control.send_error(code=1100, text="lost")
+        simulator.control.send_error(code=code, text="restored")
+        await eventually(lambda code=code: desk.heard.states[-1][1].startswith(str(code)))
+        assert desk.heard.states[-1][0] is READY
+        assert "reconcile" in desk.heard.states[-1][1]
+    await desk.broker.place_bracket(bracket("next"))
+
+
+async def test_1300_is_the_end_of_the_connection(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    simulator.control.send_error(code=1300, text="TWS socket port has been reset")
+    await eventually(lambda: desk.broker.state is DISCONNECTED)
+    assert desk.heard.states[-1][1].startswith("1300")
+    with pytest.raises(NotConnected):
+        await desk.broker.open_orders()
+
+
+async def test_an_event_nobody_takes_degrades_until_everything_was_told_again(
+    broker_settings: IBSettings,
+) -> None:
+    # Given a sink that fails once
+    failures = [OSError("the disk is full")]
+    states: list[tuple[ConnectionState, str]] = []
+
+    def on_event(_event: object) -> None:
+        if failures:
+            raise failures.pop()
+
+    broker = IBBroker(broker_settings, on_event=on_event, on_state=lambda *told: states.append(told))
+    await broker.connect()
+    # When an event comes
+    await broker.place_bracket(bracket("setup"))
+    await eventually(lambda: broker.state is DEGRADED)
+    assert "the disk is full" in states[-1][1]
+    # Then open orders, completed orders and executions together recover it
+    await broker.open_orders()
+    await broker.completed_orders()
+    assert broker.state is DEGRADED
+    await broker.fills_since()
+    assert states[-1][0] is READY
+    await broker.disconnect()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        (3, 7, "Submitted", "many", 0, 0, 12, 0, 0, 1, "", 0),
+        (11, -1, 7, 0, "AAPL"),
+        (59, 1, "0001.01", "much", "USD", "", "", ""),
+        (5, 7, 0),
+    ],
+    ids=["orderStatus", "execDetails", "commissionReport", "openOrder"],
+)
+async def test_a_message_that_cannot_be_read_is_loud(message: tuple[object, ...]) -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        # When a message about orders comes that makes no sense
+        peer.say(*message)
+        # Then the state says so, and no event was made up
+        await eventually(lambda: desk.broker.state is DEGRADED)
+        assert "could not be read" in desk.heard.states[-1][1]
+        assert desk.heard.events == []
+
+
+async def test_an_answer_with_an_unreadable_part_is_incomplete() -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        # Given a question
+        question = asyncio.create_task(desk.broker.open_orders())
+        await eventually(lambda: ["16", "1", ""] in peer.received)
+        # When a part of its answer cannot be read
+        peer.say(5, 7, 0)
+        peer.say(53, 1)
+        # Then it is not an answer
+        with pytest.raises(IncompleteAnswer):
+            await question
+
+
+async def test_a_status_word_nobody_knows_is_told_as_unknown() -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        peer.say(3, 7, "Teleported", 0, 10, 0, 12, 0, 0, 1, "", 0)
+        told = (await eventually(desk.heard.orders))[0]
+        assert (told.status.value, told.raw_status) == ("Unknown", "Teleported")
+
+
+async def test_an_unknown_code_is_unknown_not_a_refusal() -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        peer.say(4, 2, 7, 98765, "Something new", "")
+        assert (await eventually(desk.heard.messages))[0].meaning.value == "UNKNOWN"
+
+
+async def test_a_cost_is_told_before_its_deal() -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        # When the cost of a deal comes that nobody has heard of
+        peer.say(59, 1, "0000e0d5.01.01", "1.25", "USD", "1.7976931348623157E308", "", "")
+        # Then it is told all the same
+        cost = (await eventually(desk.heard.commissions))[0]
+        assert (str(cost.amount), cost.realized_pnl, cost.account) == ("1.25", None, "")
+
+
+async def test_a_greeting_that_never_names_accounts_is_a_timeout() -> None:
+    async with ScriptedPeer(instead_of_greeting=[frame(9, 1, 1)]) as peer:
+        with pytest.raises(BrokerTimeout):
+            await IBBroker(settings_for(peer)).connect()

@@ -1,10 +1,51 @@
-"""What every page is told: paper or live, and whether the broker worker is there."""
+"""What every page is told: paper or live, and whether the broker worker is there.
 
+Everything is read only where a template asks for it, so that the admin's pages pay nothing.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from app.accounts.models import Account
+from app.accounts.selectors import broker_connection, is_alive, is_ready
+from app.core import clock
 
 
-def trading_mode(request: HttpRequest) -> dict[str, Any]:
-    """Return what the banner shows."""
-    return {}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trading:
+    """What the banner shows. `mode` is `paper` or `live`; `state` is the connection's, `detail` why it is not READY."""
+
+    mode: str
+    account: str
+    ready: bool
+    state: str
+    detail: str
+
+
+def trading_mode(_request: HttpRequest) -> dict[str, Any]:
+    """Return `trading`, read when it is used."""
+    return {"trading": SimpleLazyObject(trading_now)}
+
+
+def trading_now() -> Trading:
+    """Return what we trade on and whether it can execute now."""
+    connection = broker_connection()
+    account = Account(account_id=settings.IB_ACCOUNT) if settings.IB_ACCOUNT else connection and connection.account
+    # Not the setting but the account's id decides whether money is real.
+    mode = account.mode if account else settings.IB_TRADING_MODE
+    name = account.account_id if account else ""
+    if connection is None:
+        return Trading(
+            mode=mode, account=name, ready=False, state="AWAY", detail="The broker worker never showed itself."
+        )
+    now = clock.now()
+    if not is_alive(connection, now=now):
+        since = f" since {connection.heartbeat_at:%H:%M:%S} UTC" if connection.heartbeat_at else ""
+        detail = f"The broker worker has been silent{since}."
+        return Trading(mode=mode, account=name, ready=False, state="AWAY", detail=detail)
+    ready = is_ready(connection, now=now)
+    return Trading(mode=mode, account=name, ready=ready, state=connection.state, detail=connection.reason)

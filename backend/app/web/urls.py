@@ -1,7 +1,26 @@
 """Addresses of the pages."""
 
-from django.urls import URLPattern
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+from django.views.generic import RedirectView
+
+from app.web import execution_pages, login, pages, setup_pages, stream
 
 app_name = "web"
 
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="web:setup-list"), name="home"),
+    path("login/", login.Login.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("banner/", pages.banner, name="banner"),
+    path("setups/", setup_pages.setup_list, name="setup-list"),
+    path("setups/new/", setup_pages.setup_create, name="setup-create"),
+    path("setups/<int:pk>/", setup_pages.setup_detail, name="setup-detail"),
+    path("setups/<int:pk>/execute/", setup_pages.setup_execute, name="setup-execute"),
+    path("setups/<int:pk>/archive/", setup_pages.setup_put_away, name="setup-archive"),
+    path("executions/", execution_pages.execution_list, name="execution-list"),
+    path("executions/<int:pk>/", execution_pages.execution_detail, name="execution-detail"),
+    path("executions/<int:pk>/live/", execution_pages.execution_live, name="execution-live"),
+    path("executions/<int:pk>/cancel/", execution_pages.execution_cancel, name="execution-cancel"),
+    path("executions/<int:pk>/stream", stream.execution_stream, name="execution-stream"),
+]

@@ -1,0 +1,108 @@
+"""Pages about executions: the list, and one that follows the execution while it runs."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_GET, require_POST
+
+from app.core import clock
+from app.core.errors import Forbidden, TradingError
+from app.executions.models import Execution
+from app.executions.selectors import (
+    deals_of,
+    entries_to_cancel,
+    events_of,
+    executions_visible_to,
+    with_fills,
+    with_orders,
+)
+from app.executions.services.cancel import execution_cancel_request
+from app.setups.selectors import require_may_act_on
+from app.web.pages import status_of
+from app.web.paging import page_of
+
+EVENTS_SHOWN_MAX = 50
+# htmx's word for "stop polling".
+STOP_POLLING = 286
+
+
+@login_required
+@require_GET
+def execution_list(request: HttpRequest) -> HttpResponse:
+    """Show the executions the user may see, newest first."""
+    executions = with_orders(executions_visible_to(request.user))
+    symbol = request.GET.get("symbol", "").strip().upper()
+    if symbol:
+        executions = executions.filter(symbol=symbol)
+    attention = request.GET.get("attention") == "1"
+    if attention:
+        executions = executions.exclude(attention="")
+    page = page_of(executions, before=request.GET.get("before", ""))
+    return render(request, "web/execution_list.html", {"page": page, "symbol": symbol, "attention": attention})
+
+
+@login_required
+@require_GET
+def execution_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one execution; the page keeps itself current until the execution is finished."""
+    execution = execution_of(request, pk=pk)
+    return render(request, "web/execution_detail.html", execution_context(request, execution))
+
+
+@login_required
+@require_GET
+def execution_live(request: HttpRequest, pk: int) -> HttpResponse:
+    """Return the part of the page that changes, for a browser whose stream broke."""
+    execution = execution_of(request, pk=pk)
+    status = STOP_POLLING if execution.is_finished else HTTPStatus.OK
+    return HttpResponse(execution_fragment(request, execution), status=status)
+
+
+@login_required
+@require_POST
+def execution_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have the unfilled part of the entry cancelled."""
+    execution = execution_of(request, pk=pk)
+    try:
+        require_may_act_on(execution.setup, user=request.user)
+        execution_cancel_request(execution_id=execution.pk, reason="requested", now=clock.now())
+    except TradingError as error:
+        context = execution_context(request, execution_of(request, pk=pk)) | {"error": error}
+        return render(request, "web/execution_detail.html", context, status=status_of(error))
+    return redirect("web:execution-detail", pk=pk)
+
+
+def execution_of(request: HttpRequest, *, pk: int) -> Execution:
+    """Return the execution with everything a page shows. Raises Http404 where the user may not see it."""
+    return get_object_or_404(with_fills(executions_visible_to(request.user)), pk=pk)
+
+
+def execution_fragment(request: HttpRequest, execution: Execution, **more: Any) -> str:
+    """Return the HTML that changes while the execution runs; `more` adds to its context."""
+    context = execution_context(request, execution) | more
+    return render_to_string("web/parts/execution.html", context, request=request)
+
+
+def execution_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
+    """Return what the templates show of an execution."""
+    running = not execution.is_finished
+    open_entry = running and execution.cancel_requested_at is None and bool(entries_to_cancel(execution))
+    return {
+        "execution": execution,
+        "deals": deals_of(execution),
+        "events": events_of(execution, newest_max=EVENTS_SHOWN_MAX),
+        "may_cancel": open_entry and _may_act(request, execution),
+        "running": running,
+    }
+
+
+def _may_act(request: HttpRequest, execution: Execution) -> bool:
+    try:
+        require_may_act_on(execution.setup, user=request.user)
+    except Forbidden:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Logging in, with a limit on guessing passwords."""
+
+from typing import Any
+
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from redis.exceptions import RedisError
+
+from app.core.logging import get_logger
+
+logger = get_logger(__name__)
+
+ATTEMPTS_MAX = 10
+WINDOW_SECONDS = 60
+
+
+class LimitedLoginForm(AuthenticationForm):
+    """Refuses to look at passwords after ten failures in a minute, for one name or from one address."""
+
+    def clean(self) -> dict[str, Any]:
+        """Return the cleaned values. Raises ValidationError."""
+        keys = self._keys()
+        if any(_count(key) >= ATTEMPTS_MAX for key in keys):
+            raise ValidationError("Too many attempts; wait a minute.", code="throttled")
+        try:
+            return super().clean()
+        except ValidationError:
+            for key in keys:
+                _add(key)
+            raise
+
+    def _keys(self) -> list[str]:
+        address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
+        return [f"login:address:{address}", f"login:name:{self.cleaned_data.get('username', '')!r}"]
+
+
+class Login(LoginView):
+    """The login page."""
+
+    template_name = "web/login.html"
+    authentication_form = LimitedLoginForm
+
+
+def _count(key: str) -> int:
+    try:
+        return int(cache.get(key, 0))
+    except RedisError as error:
+        logger.warning("login_not_limited", error=str(error))
+        return 0
+
+
+def _add(key: str) -> None:
+    try:
+        cache.add(key, 0, timeout=WINDOW_SECONDS)
+        cache.incr(key)
+    except (RedisError, ValueError) as error:  # ValueError: the window ended between the two calls.
+        logger.warning("login_not_counted", error=str(error))

@@ -16,7 +16,7 @@ from app.brokers.ib import IBSettings
 from app.core import clock
 from app.domain.execution_status import ExecutionStatus
 from app.executions import selectors
-from app.executions.models import BrokerEvent, Execution, Fill, Order
+from app.executions.models import Commission, Execution, Fill, Order
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.request import execution_request
 from app.executions.services.submit import execution_submit
@@ -125,7 +125,7 @@ def test_a_requested_execution_becomes_a_filled_and_protected_bracket(
     assert theirs.keys() == {entry.order_ref, stop.order_ref}
     assert theirs[stop.order_ref]["parent_id"] == entry.order_id
     assert theirs[stop.order_ref]["live"]
-    eventually(lambda: Fill.objects.get().commission)
+    eventually(lambda: Commission.objects.filter(fill=Fill.objects.get()).exists())
     assert worker.changed
 
 
@@ -219,7 +219,7 @@ def test_a_second_worker_stands_by_and_takes_over(worker: Worker, simulator: Sim
     second = Worker(port=simulator.port)
     second.start()
     try:
-        eventually(lambda: BrokerEvent.objects is not None)
+        eventually(lambda: second.thread.standing_by)
         assert second.thread.state is ConnectionState.DISCONNECTED
         assert [row["client_id"] for row in simulator.control.state()["connections"]] == [CLIENT_ID]
 

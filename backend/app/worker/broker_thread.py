@@ -33,7 +33,7 @@ from app.core import clock
 from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
-from app.executions.services.reconcile import execution_reconcile
+from app.executions.services.reconcile import ReconcileReport, execution_reconcile
 from app.executions.services.sweep import execution_sweep, requested_resend
 from app.worker.event_recorder import EventRecorder
 from app.worker.holder import HolderLock
@@ -70,6 +70,7 @@ class BrokerThread:
         self._loop_thread = LoopThread("broker")
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
+        self.standing_by = False
 
     def start(self) -> None:
         """Start the thread; it connects by itself and keeps trying."""
@@ -145,7 +146,8 @@ class BrokerThread:
         failures = 0
         while not self._stopping.is_set():
             try:
-                if not await asyncio.to_thread(self._lock.try_acquire):
+                self.standing_by = not await asyncio.to_thread(self._lock.try_acquire)
+                if self.standing_by:
                     await self._stand_by()
                     continue
                 await self._connect()
@@ -190,9 +192,11 @@ class BrokerThread:
             ConnectionState.SYNCHRONISING, "", server_version=session.server_version if session else None
         )
         await asyncio.to_thread(self._recorder.drain, seconds_max=DRAIN_SECONDS_MAX)
-        await self._reconcile(settle_seconds=0)
+        left_behind = (await self._reconcile(settle_seconds=0)).left_behind
         await self._record_worth()
         await self._set_state(ConnectionState.READY, "")
+        for order_id in left_behind:
+            await self._broker.cancel_order(order_id)
         await in_database_thread(requested_resend)
 
     async def _serve(self) -> None:
@@ -219,10 +223,11 @@ class BrokerThread:
             await self._reconcile(settle_seconds=RECONCILE_SETTLE_SECONDS)
             await self._record_worth()
 
-    async def _reconcile(self, *, settle_seconds: float) -> None:
+    async def _reconcile(self, *, settle_seconds: float) -> ReconcileReport:
         now = clock.now()
-        await in_database_thread(execution_reconcile, broker=self, now=now, settle_seconds=settle_seconds)
+        report = await in_database_thread(execution_reconcile, broker=self, now=now, settle_seconds=settle_seconds)
         await in_database_thread(accounts.connection_reconciled, connection_id=self._connection_id, now=now)
+        return report
 
     async def _record_worth(self) -> None:
         summary = await self._broker.account_summary()

@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
+from app.accounts.services import OrderIdTooLow
 from app.brokers.errors import NotConnected, QueueFull
 from app.core import clock
 from app.core.errors import TradingError
@@ -26,7 +27,7 @@ def submit(execution_id: int) -> None:
     """Put the execution on the wire. Where there is no connection now, the sweep sends it again."""
     try:
         execution_submit(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
-    except (NotConnected, QueueFull) as error:
+    except (NotConnected, QueueFull, OrderIdTooLow) as error:
         logger.warning("submit_waits", execution=execution_id, reason=error.code)
 
 

@@ -229,6 +229,8 @@ def _perm_id_set(order: Order, *, perm_id: int, execution: Execution) -> None:
 
 def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) -> None:
     """Take over the quantity the broker works with: it shrinks a child to what its parent filled."""
+    if OrderStatus(order.status) in TERMINAL:
+        return  # A word from before the end; what it was finished with stands.
     # What is filled in full was as large as what was filled; its `remaining` is of the size it was sent with.
     told = event.filled if event.status is ToldStatus.FILLED else event.filled + event.remaining
     finished = event.source == "completed_order" and event.status is not ToldStatus.FILLED

@@ -35,7 +35,11 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReconcileReport:
-    """What one run found. `external` are open orders that are not ours: shown, never touched."""
+    """What one run found. `external` are open orders that are not ours: shown, never touched.
+
+    `left_behind` are order ids of entries that may rest in the Gateway, received but never transmitted: no question
+    shows them, but a person could transmit them from TWS, naked. Whoever asked cancels them.
+    """
 
     asked_at: datetime
     open_orders: int
@@ -44,6 +48,7 @@ class ReconcileReport:
     not_placed: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     external: list[OpenOrder] = field(default_factory=list)
+    left_behind: list[int] = field(default_factory=list)
 
 
 def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds: float) -> ReconcileReport:
@@ -61,13 +66,15 @@ def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds
     changed = {changed for event in events if (changed := _record(event, now=now)) is not None}
     known = _known_order_ids([order.told for order in open_orders], completed)
     external = [order for order in open_orders if order_match(order.told) is None]
-    not_placed, vanished = [], []
+    not_placed, vanished, left_behind = [], [], []
     for order in _unfinished(broker.account_id, asked_at=now, settle_seconds=settle_seconds):
         if order.pk in known:
             continue
         if OrderStatus(order.status) in UNANSWERED and not order.filled_quantity:
             if _conclude_absent(order, asked_at=now, completed=len(completed), open_orders=len(open_orders)):
                 not_placed.append(order.order_ref)
+                if order.order_id is not None and order.leg == Leg.ENTRY.value:
+                    left_behind.append(order.order_id)
         else:
             _flag(order, "the broker neither holds it nor lists it as finished")
             vanished.append(order.order_ref)
@@ -85,6 +92,7 @@ def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds
         not_placed=not_placed,
         vanished=vanished,
         external=external,
+        left_behind=left_behind,
     )
     logger.info(
         "reconciled",

@@ -16,7 +16,6 @@ class Book:
     def __init__(self, *, seed: int) -> None:
         self._orders: dict[int, Order] = {}
         self._by_client: dict[tuple[int, int], Order] = {}
-        self._by_perm_id: dict[int, Order] = {}
         self._children: dict[int, list[Order]] = {}
         self._active: dict[int, Order] = {}
         self.last_ids: dict[int, int] = {}
@@ -29,9 +28,6 @@ class Book:
     def __iter__(self) -> Iterator[Order]:
         return iter(list(self._orders.values()))
 
-    def __len__(self) -> int:
-        return len(self._orders)
-
     def add(self, order: Order) -> None:
         """Enter an order; its sequence becomes the last one."""
         self._orders[order.sequence] = order
@@ -41,7 +37,6 @@ class Book:
         if order.parent_sequence is not None:
             self._children.setdefault(order.parent_sequence, []).append(order)
         if order.perm_id:
-            self._by_perm_id[order.perm_id] = order
             self.last_perm_id = max(self.last_perm_id, order.perm_id)
         self._index_activity(order)
 
@@ -71,7 +66,6 @@ class Book:
         """Give the order its permanent number, one above the last: those of a bracket are consecutive."""
         self.last_perm_id += 1
         order.perm_id = self.last_perm_id
-        self._by_perm_id[order.perm_id] = order
 
     def bind(self, order: Order) -> None:
         """Give a manual order a (negative) id of client 0, as reqAutoOpenOrders does."""
@@ -81,12 +75,6 @@ class Book:
 
     def find(self, *, client_id: int, order_id: int) -> Order | None:
         return self._by_client.get((client_id, order_id))
-
-    def by_perm_id(self, perm_id: int) -> Order | None:
-        return self._by_perm_id.get(perm_id)
-
-    def by_sequence(self, sequence: int) -> Order:
-        return self._orders[sequence]
 
     def parent_of(self, order: Order) -> Order | None:
         return None if order.parent_sequence is None else self._orders[order.parent_sequence]

@@ -20,7 +20,6 @@ Answer = dict[str, Any]
 Command = Callable[["Gateway", Arguments], Answer]
 
 STEPS_MAX = 100_000
-MESSAGES_MAX = 20_000
 
 
 def _instrument(gateway: "Gateway", arguments: Arguments) -> Instrument:
@@ -296,10 +295,10 @@ def messages(gateway: "Gateway", arguments: Arguments) -> Answer:
     """What clients sent, in order, with the time of receipt."""
     client_id = arguments.optional_integer("client_id")
     name = arguments.text("name", default="")
-    limit = min(arguments.integer("limit", default=MESSAGES_MAX), MESSAGES_MAX)
+    limit = arguments.integer("limit", default=gateway.received.maxlen)
     found = [
         message.as_json()
-        for message in gateway.received_messages()
+        for message in gateway.received
         if client_id in {None, message.client_id} and name in {"", message.name}
     ]
     return {"messages": found[-limit:] if limit > 0 else []}

@@ -23,14 +23,14 @@ from ib_simulator.messages import answers
 from ib_simulator.messages.answers import Answer
 from ib_simulator.messages.open_order import open_order
 from ib_simulator.orders import Order
-from ib_simulator.records import changed_records, restore
+from ib_simulator.records import changed_records, forget_changes, restore
 from ib_simulator.scenario import Scenario
 from ib_simulator.session import ReceivedMessage, Session
 
 logger = logging.getLogger(__name__)
 
 CLIENTS_MAX = 32  # IB's documented limit of API clients per Gateway.
-ENDED_SESSIONS_KEPT = 50
+RECEIVED_MESSAGES_MAX = 20_000
 ZONE = ZoneInfo("US/Eastern")
 NO_REQUEST = -1
 FARM_NOTICES = (
@@ -76,7 +76,8 @@ class Gateway:
         )
         self.sessions: dict[int, Session] = {}
         self._clients: dict[int, Session] = {}
-        self._ended: deque[Session] = deque(maxlen=ENDED_SESSIONS_KEPT)
+        self.received: deque[ReceivedMessage] = deque(maxlen=RECEIVED_MESSAGES_MAX)
+        self.accounts_due: set[str] = set()
         self._last_session = 0
 
     # --- connections -----------------------------------------------------------------------------------------
@@ -90,8 +91,7 @@ class Gateway:
 
     def forget(self, session: Session) -> None:
         """A client is gone. Its orders stay."""
-        if self.sessions.pop(session.number, None) is not None:
-            self._ended.append(session)
+        self.sessions.pop(session.number, None)
         if session.client_id is not None and self._clients.get(session.client_id) is session:
             del self._clients[session.client_id]
 
@@ -121,12 +121,6 @@ class Gateway:
         """Return the sessions that have completed startApi, in order of connecting."""
         return sorted(self._clients.values(), key=lambda session: session.number)
 
-    def received_messages(self) -> list[ReceivedMessage]:
-        """Return what clients sent, of past connections too, in order of arrival."""
-        sessions = [*self._ended, *self.sessions.values()]
-        messages = [message for session in sessions for message in session.received]
-        return sorted(messages, key=lambda message: message.received_ms)
-
     # --- time and prices -------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -142,11 +136,19 @@ class Gateway:
     def prices_changed(self) -> None:
         market_data.push_quotes(self)
         self.desk.fills.market_moved()
+        self.push_due_values()
+
+    def push_due_values(self) -> None:
+        """Send the values of accounts that traded. Called now and then: IB doesn't send them with each deal either."""
+        due, self.accounts_due = self.accounts_due, set()
+        for account in sorted(due):
+            accounts.push_values(self, account)
 
     def commit(self) -> None:
         """Write what changed to the journal, before anybody hears of it."""
         if self._journal is not None:
             self._journal.write(changed_records(self))
+        forget_changes(self)
 
     def handshake_time(self) -> str:
         return self.clock.now().astimezone(ZONE).strftime("%Y%m%d %H:%M:%S %Z")

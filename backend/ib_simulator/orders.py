@@ -118,8 +118,3 @@ class Order:
         if self.is_active and self.waits_for_trigger:
             reasons.append("trigger")
         return ",".join(reasons)
-
-    def describe(self) -> str:
-        """The line IB puts into its texts, for example `BUY 10 AAPL NASDAQ.NMS`."""
-        listed = self.instrument
-        return f"{self.action} {self.quantity:f} {listed.symbol} {listed.primary_exchange}.{listed.trading_class}"

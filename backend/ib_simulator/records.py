@@ -34,7 +34,7 @@ _TIMES = frozenset({"completed_at", "time"})
 
 
 def changed_records(gateway: "Gateway") -> list[Record]:
-    """Return records of everything that changed since the last call; empty when nothing did."""
+    """Return records of everything that changed since `forget_changes`; empty when nothing did."""
     book, ledger = gateway.book, gateway.ledger
     records: list[Record] = [_to_record("order", order) for order in book.touched.values()]
     records += [_to_record("execution", execution) for execution in ledger.new_executions]
@@ -59,10 +59,15 @@ def changed_records(gateway: "Gateway") -> list[Record]:
                 "bound_id": book.last_bound_id,
             }
         )
+    return records
+
+
+def forget_changes(gateway: "Gateway") -> None:
+    """Say that everything that changed is written (or that there is no journal to write it to)."""
+    book, ledger = gateway.book, gateway.ledger
     for waiting in (book.touched, ledger.touched_positions, book.touched_clients, ledger.touched_values):
         waiting.clear()
     ledger.new_executions.clear()
-    return records
 
 
 def restore(records: Iterable[Record], *, gateway: "Gateway") -> None:

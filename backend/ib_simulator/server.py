@@ -14,6 +14,8 @@ from ib_simulator.session import Session
 
 logger = logging.getLogger(__name__)
 
+# How long after a deal the account's values are sent.
+ACCOUNT_VALUES_SECONDS = 1.0
 # A client that doesn't read is dropped when this much waits for it.
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 
@@ -63,7 +65,7 @@ class Server:
         self._controls: set[asyncio.StreamWriter] = set()
         self._listener: asyncio.Server | None = None
         self._control_listener: asyncio.Server | None = None
-        self._ticker: asyncio.Task[None] | None = None
+        self._timers: list[asyncio.Task[None]] = []
         self._syncing = asyncio.Lock()
         self._addresses = Addresses("127.0.0.1", 0, 0)
         self.stopped = asyncio.Event()
@@ -79,14 +81,15 @@ class Server:
         self._addresses = Addresses(
             host=addresses.host, port=_port_of(self._listener), control_port=_port_of(self._control_listener)
         )
+        self._timers = [asyncio.create_task(self._push_values())]
         if self._tick_seconds > 0:
-            self._ticker = asyncio.create_task(self._tick())
+            self._timers.append(asyncio.create_task(self._tick()))
         return self._addresses
 
     async def stop(self) -> None:
         """Close everything."""
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for timer in self._timers:
+            timer.cancel()
         for listener in (self._listener, self._control_listener):
             if listener is not None:
                 listener.close()
@@ -169,6 +172,12 @@ class Server:
         while True:
             await asyncio.sleep(self._tick_seconds)
             self._gateway.step()
+            self.flush()
+
+    async def _push_values(self) -> None:
+        while True:
+            await asyncio.sleep(ACCOUNT_VALUES_SECONDS)
+            self._gateway.push_due_values()
             self.flush()
 
 

@@ -7,7 +7,6 @@ Nothing is sent between the server version and startApi: the official client thr
 
 import logging
 import re
-from collections import deque
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOGGED_MESSAGES_MAX = 5000
 _VERSIONS = re.compile(r"v(\d{1,6})(?:\.\.(\d{1,6}))?(?: (.*))?", re.DOTALL)
 
 
@@ -57,7 +55,6 @@ class Session:
     closing: bool = False
     connect_options: str = ""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
-    received: deque[ReceivedMessage] = field(default_factory=lambda: deque(maxlen=LOGGED_MESSAGES_MAX))
     _reader: FrameReader = field(default_factory=FrameReader)
     _output: bytearray = field(default_factory=bytearray)
     _held: list[tuple[str, bytes]] = field(default_factory=list)
@@ -159,7 +156,7 @@ class Session:
     def _log(self, fields: list[str]) -> None:
         number = fields[0] if fields else ""
         clock = self.gateway.clock
-        self.received.append(
+        self.gateway.received.append(
             ReceivedMessage(
                 client_id=self.client_id,
                 connection=self.number,

@@ -3,9 +3,8 @@
 from decimal import Decimal
 
 import pytest
-from ib_async import Stock
-from ib_async.objects import TagValue
-from ib_async.order import PriceCondition
+from ib_async import ComboLeg, Contract, Order, Stock, TagValue
+from ib_async.order import OrderComboLeg, PriceCondition
 
 from tests.simulator.joined import AAPL, JoinedClient, Table, limit, market, stop
 
@@ -154,6 +153,56 @@ def test_an_order_ib_would_not_take_is_an_error_and_nothing_else(
 
     assert client.order_news() == [f"error 1 {code}"]
     assert table.orders() == []
+
+
+def test_a_combination_is_read_to_its_end_and_refused(client: JoinedClient) -> None:
+    legs = [ComboLeg(conId=1, ratio=1, action="BUY", exchange="SMART"), ComboLeg(conId=2, ratio=1, action="SELL")]
+    combination = Contract(secType="BAG", symbol="AAPL", exchange="SMART", currency="USD", comboLegs=legs)
+    order = limit("BUY", 1, 1.5, orderComboLegs=[OrderComboLeg(price=1.5)])
+    order.smartComboRoutingParams = [TagValue("NonGuaranteed", "1")]
+
+    client.place(order, combination)
+    client.api.reqMktData(7, combination, "", True, False, [])
+    client.api.reqHistoricalData(8, combination, "", "1 D", "1 hour", "TRADES", True, 1, False, [])
+
+    assert client.order_news() == ["error 1 200", "error 7 200", "error 8 200"]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        market("BUY", 10, orderType="PEG BENCH", referenceContractId=5),
+        market("BUY", 10, orderType="PEG BEST", minCompeteSize=5, competeAgainstBestOffset=0.5),
+        market("BUY", 10, orderType="PEG MID", midOffsetAtWhole=0.1),
+    ],
+)
+def test_pegged_orders_are_read_to_their_end_and_refused(client: JoinedClient, order: Order) -> None:
+    client.place(order)
+
+    [told] = client.read()
+    assert told.arguments[:2] == (1, 321)
+    assert "order type" in told.arguments[2]
+
+
+@pytest.mark.parametrize("version", [157, 178])
+def test_scale_and_delta_neutral_fields_come_back(version: int) -> None:
+    client = Table().connect(version=version)
+
+    client.place(
+        limit(
+            "BUY",
+            10,
+            150,
+            scalePriceIncrement=0.5,
+            scaleInitPosition=3,
+            deltaNeutralOrderType="MKT",
+            deltaNeutralConId=9,
+        )
+    )
+
+    echoed = client.read()[0].arguments[2]
+    assert (echoed.scalePriceIncrement, echoed.scaleInitPosition) == (0.5, 3)
+    assert (echoed.deltaNeutralOrderType, echoed.deltaNeutralConId) == ("MKT", 9)
 
 
 def test_with_several_accounts_an_order_must_name_one() -> None:

@@ -171,6 +171,11 @@ def test_account_updates_end_and_go_on(table: Table, client: JoinedClient) -> No
     client.place(market("SELL", 10))
     after = client.read()
     assert [call.arguments[1] for call in after if call.name == "updatePortfolio"] == [0]
+    table.gateway.push_due_values()
+    later = {call.arguments[0]: call.arguments[1] for call in client.read() if call.name == "updateAccountValue"}
+    assert later["TotalCashValue"] == "999997.80"
+    table.gateway.push_due_values()
+    assert client.read() == []
     client.api.reqAccountUpdates(False, "DU1234567")
     table.control("set_account_value", key="NetLiquidation", value="5.00")
     assert client.read() == []

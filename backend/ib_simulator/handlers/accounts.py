@@ -159,14 +159,14 @@ def _send_summary(gateway: "Gateway", session: "Session", request_id: int) -> No
 
 
 def push_position(gateway: "Gateway", *, account: str, instrument: Instrument) -> None:
-    """Tell every subscriber of a position that changed, flat ones too (quantity 0)."""
+    """Tell every subscriber of a position that changed, flat ones too. The account's values follow later."""
     held = gateway.ledger.position(account, instrument)
     for session in gateway.connected():
         if session.subscriptions.positions:
             session.send(answers.position(held))
         if session.subscriptions.account == account:
             _send_portfolio(gateway, session, held)
-    push_values(gateway, account)
+    gateway.accounts_due.add(account)
 
 
 def push_values(gateway: "Gateway", account: str) -> None:

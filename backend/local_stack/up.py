@@ -83,6 +83,8 @@ class Up:
                 if self._options.demo:
                     print(self._demo(), flush=True)
                 if not self._options.once:
+                    # Last, because nobody waits for its reminders, and each start of Django keeps a processor busy.
+                    self._start_batch([beat_spec(local=self._local, environment=self._environment)])
                     up_file, logs = self._local / UP_FILE, self._local / "log"
                     print(INSTRUCTIONS.format(**self._published, up_file=up_file, logs=logs), flush=True)
                     with contextlib.suppress(StopRequestedError):
@@ -127,6 +129,10 @@ class Up:
             specs.append(simulator_spec(ports=self._ports, local=self._local, environment=self._environment))
         self._start_batch(specs)
         self._supervisor.wait_ready()
+        if services.postgres_folder and not services.postgres_folder.is_relative_to(self._local):
+            progress(
+                f"the databases are in {services.postgres_folder.parent}, because their user cannot reach this clone"
+            )
         return services
 
     def _start_application(self, url: str, services: Services, *, password: str) -> dict[str, str]:
@@ -141,8 +147,6 @@ class Up:
         # The command needs only the database, so it runs while the others start.
         user = None if known else demo_user_job(self._supervisor, password=password, environment=self._environment)
         self._supervisor.wait_ready()
-        # Last, because nobody waits for it, and a start of Django keeps a processor busy.
-        self._start_batch([beat_spec(local=self._local, environment=self._environment)])
         if user is None and known is not None:
             user = demo_user_known(url, username=known, password=password)
         if user is None:

@@ -74,7 +74,9 @@ class Supervisor:
     @contextlib.contextmanager
     def stop_signals_heard(self) -> Iterator[None]:
         """Turn Ctrl-C, SIGTERM and a closed terminal into StopRequestedError at the next safe moment."""
-        before = {number: signal.signal(number, self._on_stop_signal) for number in STOP_SIGNALS}
+        # `nohup` means it: a hang-up that is ignored already stays ignored.
+        heard = [n for n in STOP_SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._on_stop_signal) for number in heard}
         try:
             yield
         finally:

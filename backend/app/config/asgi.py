@@ -11,3 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.config.settings")
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators", category=Warning)
 
 application = get_asgi_application()
+
+from app.config.checks import require_safe_settings  # noqa: E402 - Its models exist once Django is set up.
+
+require_safe_settings()

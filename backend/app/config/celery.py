@@ -1,8 +1,10 @@
 """The Celery application: `celery -A app.config.celery worker -Q broker -P threads`."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.config.settings")
 
@@ -10,3 +12,11 @@ app = Celery("trading_analyst", include=["app.worker.tasks", "app.worker.life"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # "Current" holds for the creating thread alone; requests run in others, and theirs would send to a broker of no name.
 app.set_default()
+
+
+@worker_init.connect
+def refuse_unsafe_settings(**_: Any) -> None:
+    """End the worker before it connects to anything."""
+    from app.config.checks import require_safe_settings  # Its models exist only once Django is set up.
+
+    require_safe_settings()

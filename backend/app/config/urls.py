@@ -6,10 +6,12 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views import defaults
 
 from app.api import health
+from app.web.login import LimitedAdminLoginForm
 
 admin.site.site_header = "Trading Analyst: order history"
 admin.site.site_title = "Trading Analyst"
 admin.site.index_title = "Order history"
+admin.site.login_form = LimitedAdminLoginForm
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.core.cache import cache
@@ -34,6 +35,10 @@ class LimitedLoginForm(AuthenticationForm):
     def _keys(self) -> list[str]:
         address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
         return [f"login:address:{address}", f"login:name:{self.cleaned_data.get('username', '')!r}"]
+
+
+class LimitedAdminLoginForm(LimitedLoginForm, AdminAuthenticationForm):
+    """The same limit where the admin asks for the password."""
 
 
 class Login(LoginView):

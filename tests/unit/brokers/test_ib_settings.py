@@ -27,7 +27,6 @@ def test_the_environment_is_read() -> None:
             "IB_CLIENT_ID": "12",
             "IB_ACCOUNT": "U1",
             "IB_TRADING_MODE": "live",
-            "IB_TIME_ZONE": "US/Eastern",
             "IB_MESSAGES_PER_SECOND": "40",
         }
     )
@@ -37,7 +36,6 @@ def test_the_environment_is_read() -> None:
         client_id=12,
         account="U1",
         trading_mode="live",
-        time_zone="US/Eastern",
         messages_per_second=40,
     )
 

@@ -42,7 +42,7 @@ class IBSettings:
     def from_environment(
         cls, *, client_id_variable: str = "IB_CLIENT_ID", environment: Mapping[str, str] | None = None
     ) -> "IBSettings":
-        """Return what the environment says: IB_HOST, IB_PORT, IB_ACCOUNT, IB_TRADING_MODE, IB_TIME_ZONE,
+        """Return what the environment says: IB_HOST, IB_PORT, IB_ACCOUNT, IB_TRADING_MODE,
         IB_MESSAGES_PER_SECOND, and the client id from `client_id_variable`.
 
         What is unset or empty keeps its default; IB_DATA_CLIENT_ID defaults to 2, any other client id to 1.
@@ -56,7 +56,6 @@ class IBSettings:
             client_id=_number(source, client_id_variable, default=default_client_id),
             account=source.get("IB_ACCOUNT") or "",
             trading_mode=source.get("IB_TRADING_MODE") or "paper",
-            time_zone=source.get("IB_TIME_ZONE") or "",
             messages_per_second=_number(source, "IB_MESSAGES_PER_SECOND", default=45),
         )
 

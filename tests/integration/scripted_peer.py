@@ -2,9 +2,11 @@
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
+
+Answer = Callable[[list[str]], Sequence[bytes]]
 
 
 def frame(*fields: object) -> bytes:
@@ -30,6 +32,7 @@ class ScriptedPeer:
         self._hang_up = hang_up
         self._answer_positions = answer_positions
         self._instead_of_greeting = instead_of_greeting
+        self._answers: dict[str, Answer] = {}
         self._writers: list[asyncio.StreamWriter] = []
         self.received: list[list[str]] = []
         self.host, self.port = "127.0.0.1", 0
@@ -50,6 +53,10 @@ class ScriptedPeer:
     def say(self, *fields: object) -> None:
         """Send one message to the client that came last."""
         self._writers[-1].write(frame(*fields))
+
+    def answer(self, message_id: str, reply: "Answer") -> None:
+        """From now on answer messages of this id with what `reply` makes of their fields."""
+        self._answers[message_id] = reply
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)
@@ -75,5 +82,8 @@ class ScriptedPeer:
         if fields[0] == "71":
             for message in self._instead_of_greeting or (frame(15, 1, self._accounts), frame(9, 1, 1)):
                 writer.write(message)
-        if fields[0] == "61" and self._answer_positions:
+        if fields[0] in self._answers:
+            for message in self._answers[fields[0]](fields):
+                writer.write(message)
+        elif fields[0] == "61" and self._answer_positions:
             writer.write(frame(62, 1))

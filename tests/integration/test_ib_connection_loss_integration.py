@@ -19,9 +19,16 @@ from app.domain.terms import OrderType
 from ib_simulator.process import SimulatorProcess
 from tests.eventually import eventually as wait_until
 from tests.integration.broker_desk import BrokerDesk, bracket, eventually, sent_orders
-from tests.integration.scripted_peer import ScriptedPeer
+from tests.integration.scripted_peer import ScriptedPeer, frame
 
 pytestmark = pytest.mark.simulator_only
+
+# Every field is there, and the side is neither a buy nor a sell: the library reads it, we can't.
+EXECUTION_WITHOUT_A_SIDE = (
+    *(11, -1, 7, 265598, "AAPL", "STK", "", 0, "", "", "SMART", "USD", "AAPL", "NMS"),
+    *("0000e0d5.01.01", "20261120 10:00:00 UTC", "DU1234567", "SMART", "???", 10, 189.5, 12, 1, 0, 10, 189.5),
+    *("ref", "", "", "", 2, 0),
+)
 
 READY, DEGRADED, DISCONNECTED = ConnectionState.READY, ConnectionState.DEGRADED, ConnectionState.DISCONNECTED
 
@@ -236,8 +243,9 @@ async def test_an_event_nobody_takes_degrades_until_everything_was_told_again(
         (11, -1, 7, 0, "AAPL"),
         (59, 1, "0001.01", "much", "USD", "", "", ""),
         (5, 7, 0),
+        EXECUTION_WITHOUT_A_SIDE,
     ],
-    ids=["orderStatus", "execDetails", "commissionReport", "openOrder"],
+    ids=["orderStatus", "execDetails", "commissionReport", "openOrder", "a side nobody knows"],
 )
 async def test_a_message_that_cannot_be_read_is_loud(message: tuple[object, ...]) -> None:
     async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
@@ -260,6 +268,20 @@ async def test_an_answer_with_an_unreadable_part_is_incomplete() -> None:
         # Then it is not an answer
         with pytest.raises(IncompleteAnswer):
             await question
+
+
+async def test_an_account_summary_that_lacks_a_figure_is_incomplete() -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        peer.answer(
+            "62",
+            lambda fields: [
+                frame(63, 1, fields[2], "DU1234567", "NetLiquidation", "100000.00", "USD"),
+                frame(63, 1, fields[2], "DU7654321", "BuyingPower", "400000.00", "USD"),
+                frame(64, 1, fields[2]),
+            ],
+        )
+        with pytest.raises(IncompleteAnswer, match="lacks AvailableFunds, BuyingPower"):
+            await desk.broker.account_summary()
 
 
 async def test_a_status_word_nobody_knows_is_told_as_unknown() -> None:

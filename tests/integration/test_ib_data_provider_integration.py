@@ -1,16 +1,18 @@
 """IBDataProvider against the simulator, or the Gateway that IB_HOST names."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
 
 import pytest
 
-from app.brokers.errors import BrokerTimeout, NotConnected, UnknownSymbol
+from app.brokers.errors import BrokerTimeout, NotConnected, RequestRefused, UnknownSymbol
 from app.brokers.ib import IBBroker, IBDataProvider, IBSettings
-from app.core.errors import FixRequest
+from app.core.errors import FixRequest, RetryLater
 from ib_simulator.process import SimulatorProcess
+from tests.integration.scripted_peer import ScriptedPeer, frame
 
 simulator_only = pytest.mark.simulator_only
 
@@ -143,3 +145,66 @@ async def test_without_a_connection_it_says_so_and_can_be_connected_again(
     await data.connect()
     assert data.is_connected
     assert await data.last_price("AAPL") > 0
+
+
+@asynccontextmanager
+async def connected_to(peer: ScriptedPeer) -> AsyncIterator[IBDataProvider]:
+    provider = IBDataProvider(IBSettings(host=peer.host, port=peer.port, client_id=2, request_timeout_seconds=1))
+    await provider.connect()
+    try:
+        yield provider
+    finally:
+        await provider.disconnect()
+
+
+@simulator_only
+async def test_an_empty_description_is_an_unknown_symbol() -> None:
+    async with ScriptedPeer() as peer, connected_to(peer) as data:
+        peer.answer("9", lambda fields: [frame(52, 1, fields[2])])
+        with pytest.raises(UnknownSymbol):
+            await data.get_symbol_info("AAPL")
+
+
+@simulator_only
+async def test_without_a_trade_the_close_is_the_last_price_and_without_that_there_is_none() -> None:
+    async with ScriptedPeer() as peer, connected_to(peer) as data:
+        # Given a snapshot with a warning, a last price that is none, and a close
+        peer.answer(
+            "1",
+            lambda fields: [
+                frame(4, 2, fields[2], 10167, "Displaying delayed market data", ""),
+                frame(1, 6, fields[2], 68, -1, 0, 0),
+                frame(1, 6, fields[2], 75, 188.25, 0, 0),
+                frame(57, 1, fields[2]),
+            ],
+        )
+        quote = await data.last_quote("AAPL")
+        # Then the close is the price, and says what it is
+        assert (quote.price, quote.is_delayed, quote.is_close) == (Decimal("188.25"), True, True)
+        # And a snapshot without any price is no price
+        peer.answer("1", lambda fields: [frame(57, 1, fields[2])])
+        with pytest.raises(RetryLater) as raised:
+            await data.last_price("AAPL")
+        assert raised.value.code == "price_unknown"
+
+
+@simulator_only
+async def test_a_refused_question_has_ibs_code_and_text() -> None:
+    async with ScriptedPeer() as peer, connected_to(peer) as data:
+        # Given a Gateway without market data
+        peer.answer("1", lambda fields: [frame(4, 2, fields[2], 354, "Requested market data is not subscribed.", "")])
+        with pytest.raises(RequestRefused, match="354 Requested market data") as raised:
+            await data.last_price("AAPL")
+        assert raised.value.details["broker_code"] == 354
+
+
+@simulator_only
+async def test_no_bars_is_an_answer_and_a_pacing_violation_is_not() -> None:
+    async with ScriptedPeer() as peer, connected_to(peer) as data:
+        text = "Historical Market Data Service error message:HMDS query returned no data: AAPL@SMART Trades"
+        peer.answer("20", lambda fields: [frame(4, 2, fields[1], 162, text, "")])
+        assert await data.fetch_bars("AAPL", "1 min") == ()
+        text = "Historical Market Data Service error message:Historical data request pacing violation"
+        peer.answer("20", lambda fields: [frame(4, 2, fields[1], 162, text, "")])
+        with pytest.raises(RequestRefused, match="pacing violation"):
+            await data.fetch_bars("AAPL", "1 min")

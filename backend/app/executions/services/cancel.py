@@ -91,15 +91,18 @@ def execution_cancel_send(*, execution_id: int, broker: BlockingBroker, now: dat
         for order in ours:
             broker.cancel_order(order.order_id or 0)
             logger.info("cancel_sent", order_ref=order.order_ref, order_id=order.order_id)
-    _note_sent(execution_id=execution_id, foreign=[order for order in orders if order not in ours], now=now)
+    _note_sent(
+        execution_id=execution_id, orders=ours, foreign=[order for order in orders if order not in ours], now=now
+    )
     return len(ours)
 
 
 @transaction.atomic
-def _note_sent(*, execution_id: int, foreign: list[Order], now: datetime) -> None:
+def _note_sent(*, execution_id: int, orders: list[Order], foreign: list[Order], now: datetime) -> None:
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     execution.cancel_sent_at = now
-    execution.cancel_reason = execution.cancel_reason or "stop_lost"
+    if not execution.cancel_reason and any(order.leg == Leg.ENTRY.value for order in orders):
+        execution.cancel_reason = "stop_lost"  # Nobody asked for it: a leg of the bracket was refused or is over.
     for order in foreign:
         attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it")
     execution.save(update_fields=["cancel_sent_at", "cancel_reason", "attention"])

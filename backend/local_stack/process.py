@@ -68,7 +68,7 @@ class ProcessSpec:
     ready: Callable[[int, str], bool]
     ready_timeout_seconds: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_timeout_seconds: float = 4.0
+    stop_timeout_seconds: float = 3.0
     death_signal: signal.Signals = signal.SIGKILL
     user: ServiceUser | None = None
 

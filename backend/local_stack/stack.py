@@ -25,9 +25,13 @@ from local_stack.services import Services
 SIMULATOR = "ib-simulator"
 ACCOUNT = "DU1234567"
 SEED = 7
+# Everything is down within ten seconds: beat, then these, then the servers (see ProcessSpec) each get their share.
+BEAT_STOP_SECONDS = 1
+APPLICATION_STOP_SECONDS = 5
 # Live pages keep a stream open, which uvicorn would wait for without end.
 WEB_GRACE_SECONDS = 3
 HEALTH_TIMEOUT_SECONDS = 1
+READY_TIMEOUT_SECONDS = 90
 # Threads of a worker that holds the broker connection wait for answers; those of the others work.
 CELERY = ("-m", "celery", "-A", "app.config.celery")
 QUEUES = {"broker-worker": ("broker", 16), "data-worker": ("data", 4), "worker": ("default", 16)}
@@ -105,7 +109,8 @@ def web_spec(*, port: int, environment: Mapping[str, str]) -> ProcessSpec:
         environment=environment,
         directory=CLONE,
         ready=lambda _pid, _log: _healthy(port),
-        ready_timeout_seconds=60,
+        ready_timeout_seconds=READY_TIMEOUT_SECONDS,
+        stop_timeout_seconds=APPLICATION_STOP_SECONDS,
     )
 
 
@@ -118,6 +123,7 @@ def worker_specs(*, environment: Mapping[str, str]) -> list[ProcessSpec]:
             [*CELERY, "worker", "-Q", queue, "-P", "threads", "-c", str(threads), *quiet, "-n", f"{queue}@%h"],
             environment=environment,
             log_sign=r"@\S+ ready",
+            stop_seconds=APPLICATION_STOP_SECONDS,
         )
         for name, (queue, threads) in QUEUES.items()
     ]
@@ -128,7 +134,9 @@ def beat_spec(*, local: Path, environment: Mapping[str, str]) -> ProcessSpec:
     schedule = local / "beat"
     schedule.mkdir(exist_ok=True)
     arguments = [*CELERY, "beat", "--schedule", str(schedule / "schedule"), "--loglevel", "INFO"]
-    return _python("beat", arguments, environment=environment, log_sign="beat: Starting")
+    return _python(
+        "beat", arguments, environment=environment, log_sign="beat: Starting", stop_seconds=BEAT_STOP_SECONDS
+    )
 
 
 def manage_spec(name: str, *arguments: str, environment: Mapping[str, str]) -> ProcessSpec:
@@ -141,14 +149,17 @@ def module_spec(name: str, module: str, *arguments: str, environment: Mapping[st
     return _python(name, ["-m", module, *arguments], environment=environment, log_sign="")
 
 
-def _python(name: str, arguments: list[str], *, environment: Mapping[str, str], log_sign: str) -> ProcessSpec:
+def _python(
+    name: str, arguments: list[str], *, environment: Mapping[str, str], log_sign: str, stop_seconds: float = 3
+) -> ProcessSpec:
     return ProcessSpec(
         name=name,
         argv=[sys.executable, *arguments],
         environment=environment,
         directory=CLONE,
         ready=lambda _pid, log: re.search(log_sign, log) is not None,
-        ready_timeout_seconds=60,
+        ready_timeout_seconds=READY_TIMEOUT_SECONDS,
+        stop_timeout_seconds=stop_seconds,
     )
 
 

@@ -50,6 +50,11 @@ class ScriptedPeer:
             writer.close()
         await self._server.wait_closed()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether a client has come."""
+        return bool(self._writers)
+
     def say(self, *fields: object) -> None:
         """Send one message to the client that came last."""
         self._writers[-1].write(frame(*fields))

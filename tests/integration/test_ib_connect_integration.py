@@ -13,6 +13,7 @@ from app.brokers.errors import (
     ClientIdInUse,
     ConnectionRefused,
     LiveAccountRefused,
+    NotConnected,
 )
 from app.brokers.ib import IBBroker, IBSettings
 from app.core.errors import FixRequest
@@ -134,6 +135,19 @@ async def test_working_orders_told_before_the_greeting_are_heard(
         # Then they are told, and new ids are above theirs
         assert {told.order_ref for told in later.heard.orders()} == {"setup-entry", "setup-stop"}
         assert later.session.next_order_id > max(told.order_id for told in later.heard.orders())
+
+
+async def test_disconnecting_ends_an_attempt_to_connect() -> None:
+    # Given an attempt that waits for a silent peer
+    async with ScriptedPeer(server_version="") as peer:
+        broker = IBBroker(replace(settings_for(peer), connect_timeout_seconds=30))
+        attempt = asyncio.create_task(broker.connect())
+        await eventually(lambda: peer.is_connected)
+        # When the broker disconnects, then the attempt ends
+        await broker.disconnect()
+        with pytest.raises(NotConnected):
+            await asyncio.wait_for(attempt, 5)
+        assert broker.state is ConnectionState.DISCONNECTED
 
 
 async def test_connecting_twice_is_connecting_once(desk: BrokerDesk, simulator: SimulatorProcess) -> None:

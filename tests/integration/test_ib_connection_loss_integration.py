@@ -202,6 +202,18 @@ async def test_1100_stops_entries_until_1102(desk: BrokerDesk, simulator: Simula
     await desk.broker.place_bracket(bracket("next"))
 
 
+async def test_1100_while_the_ids_are_stored_stops_the_bracket(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+    # Given a Gateway that loses IB between the reservation of the ids and the first byte
+    def write_ahead(_ids: object) -> None:
+        simulator.control.send_error(code=1100, text="lost")
+        wait_until(lambda: desk.broker.state is DEGRADED)
+
+    # When a bracket is placed, then nothing is sent, and the error says so
+    with pytest.raises(NotConnected, match="nothing was sent"):
+        await desk.broker.place_bracket(bracket("setup"), write_ahead=write_ahead)
+    assert sent_orders(simulator.control.messages()) == []
+
+
 async def test_1300_is_the_end_of_the_connection(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
     simulator.control.send_error(code=1300, text="TWS socket port has been reset")
     await eventually(lambda: desk.broker.state is DISCONNECTED)

@@ -81,7 +81,7 @@ def test_any_change_of_a_status_counts(told: SessionTold, changed: dict[str, obj
     assert keys(order_status(told), order_status(told, **changed)) == ["1", "2"]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("changed", [{"totalQuantity": 8.0}, {"lmtPrice": 191.0}, {"auxPrice": 180.0}])
+@pytest.mark.parametrize("changed", [{"totalQuantity": 8.0}, {"lmtPrice": 191.0}])
 def test_an_echoed_change_of_an_order_counts(told: SessionTold, changed: dict[str, object]) -> None:
     assert keys(open_order(told), open_order(told, **changed)) == ["1", "2"]
 
@@ -121,14 +121,28 @@ def test_a_completed_order_is_matched_by_its_permanent_id(told: SessionTold) -> 
     open_order(told)
     order = WireOrder(permId=77, totalQuantity=10.0, filledQuantity=10.0, orderRef="ref", account="DU1")
     # When it is told as completed, which says neither client nor order id
-    completed = told.completed_order(contract=AAPL, order=order, raw_status="Filled")
+    completed = told.completed_order(order=order, raw_status="Filled")
     # Then it is the same order
     assert (completed.order_id, completed.client_id, completed.dedupe_key) == (7, 1, "status:s:1:7:2")
     assert (completed.filled, completed.remaining, completed.source) == (Decimal(10), Decimal(0), "completed_order")
     # And one that was never told live is known by its permanent id
     order = WireOrder(permId=5, totalQuantity=3.0, filledQuantity=0.0)
-    stranger = told.completed_order(contract=AAPL, order=order, raw_status="Cancelled")
+    stranger = told.completed_order(order=order, raw_status="Cancelled")
     assert (stranger.order_id, stranger.perm_id, stranger.remaining) == (0, 5, Decimal(3))
+
+
+@pytest.mark.parametrize(
+    ("order_type", "limit_price", "stop_price"),
+    [("MKT", None, None), ("LMT", "190", None), ("STP", None, "180"), ("STP LMT", "190", "180"), ("REL", "190", "180")],
+)
+def test_an_echo_has_only_the_prices_its_type_has(
+    told: SessionTold, order_type: str, limit_price: str | None, stop_price: str | None
+) -> None:
+    event = open_order(told, orderType=order_type, lmtPrice=190.0, auxPrice=180.0)
+    described = told.open_order_of(told.key_of(event))
+    assert described is not None
+    expected = [None if price is None else Decimal(price) for price in (limit_price, stop_price)]
+    assert [described.limit_price, described.stop_price] == expected
 
 
 def test_an_open_order_is_described_until_it_has_finished(told: SessionTold) -> None:

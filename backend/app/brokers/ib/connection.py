@@ -272,6 +272,7 @@ class Connection:
             return
         self._link = None
         self._not_before = time.monotonic() + self.settings.reconnect_pause_seconds
+        greeting.fail(link.failed, NotConnected(reason))
         link.questions.fail_all(lambda: NotConnected(reason))
         self.pacer.drop_waiting(lambda: NotConnected(f"{reason} Nothing was sent."))
 

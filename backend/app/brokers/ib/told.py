@@ -23,6 +23,8 @@ from app.brokers.base import OpenOrder
 from app.brokers.ib import translate
 from app.brokers.ib.error_codes import meaning_of
 from app.domain.broker_events import CommissionTold, FillTold, OrderMessageTold, OrderTold, ToldStatus
+from app.domain.contract import Contract
+from app.domain.terms import Action
 
 OrderKey = tuple[int, int]  # (client id, order id); (-1, perm_id) for an order without an order id
 
@@ -49,12 +51,20 @@ class _State:
     stop_price: Decimal | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _What:
+    """What the order is, from an open-order message; the library's own object has 140 fields."""
+
+    contract: Contract
+    action: Action
+    order_type: str
+
+
 @dataclass(slots=True)
 class _Told:
     state: _State
     change_number: int = 0
-    contract: WireContract | None = None
-    order: WireOrder | None = None
+    what: _What | None = None
     last_event: OrderTold | None = None
 
 
@@ -88,10 +98,14 @@ class SessionTold:
             quantity=quantity,
             remaining=max(quantity - told.state.filled, Decimal(0)),
             parent_id=translate.to_identifier(order.parentId) or told.state.parent_id,
-            limit_price=translate.to_decimal(order.lmtPrice),
-            stop_price=translate.to_decimal(order.auxPrice),
+            limit_price=translate.to_limit_price(order),
+            stop_price=translate.to_stop_price(order),
         )
-        told.contract, told.order = contract, order
+        told.what = _What(
+            contract=translate.to_contract(contract),
+            action=translate.to_action(order.action),
+            order_type=translate.to_order_type(order.orderType),
+        )
         return self._tell(told, state, source="open_order")
 
     def order_status(
@@ -121,7 +135,7 @@ class SessionTold:
         )
         return self._tell(told, state, source="status")
 
-    def completed_order(self, *, contract: WireContract, order: WireOrder, raw_status: str) -> OrderTold:
+    def completed_order(self, *, order: WireOrder, raw_status: str) -> OrderTold:
         """Take in a completed order, which says its permanent id but neither client nor order id."""
         perm_id = translate.to_identifier(order.permId)
         told = self._told(self._key_by_perm_id.get(perm_id, (-1, perm_id)), perm_id=perm_id)
@@ -137,7 +151,6 @@ class SessionTold:
             remaining=max(quantity - (filled or Decimal(0)), Decimal(0)),
             why_held="",
         )
-        told.contract, told.order = contract, order
         return self._tell(told, state, source="completed_order")
 
     def execution(self, *, contract: WireContract, execution: Execution) -> FillTold:
@@ -187,15 +200,13 @@ class SessionTold:
     def open_order_of(self, key: OrderKey) -> OpenOrder | None:
         """Return the order as last told; None when it has finished or was never told as an open order."""
         told = self._orders[key]
-        if told.last_event is None or told.contract is None or told.order is None:
-            return None
-        if told.last_event.status in FINISHED:
+        if told.last_event is None or told.what is None or told.last_event.status in FINISHED:
             return None
         return OpenOrder(
             told=told.last_event,
-            contract=translate.to_contract(told.contract),
-            action=translate.to_action(told.order.action),
-            order_type=translate.to_order_type(told.order.orderType),
+            contract=told.what.contract,
+            action=told.what.action,
+            order_type=told.what.order_type,
             quantity=told.state.quantity,
             limit_price=told.state.limit_price,
             stop_price=told.state.stop_price,

@@ -85,6 +85,16 @@ def to_order_type(wire_type: str) -> str:
     return _DOMAIN_ORDER_TYPES.get(wire_type, wire_type)
 
 
+def to_limit_price(order: WireOrder) -> Decimal | None:
+    """Return an order's limit; None for a market or stop order, which the Gateway echoes with 0."""
+    return None if order.orderType in ("MKT", "STP") else to_decimal(order.lmtPrice)
+
+
+def to_stop_price(order: WireOrder) -> Decimal | None:
+    """Return an order's trigger; None for a market or limit order, which the Gateway echoes with 0."""
+    return None if order.orderType in ("MKT", "LMT") else to_decimal(order.auxPrice)
+
+
 def to_contract(contract: WireContract) -> Contract:
     """Return the contract in domain words."""
     return Contract(

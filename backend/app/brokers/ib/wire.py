@@ -37,7 +37,7 @@ OPEN_ORDERS = "open_orders"
 COMPLETED_ORDERS = "completed_orders"
 POSITIONS = "positions"
 CURRENT_TIME = "current_time"
-NO_ID = -1
+NO_ORDER = 0  # what is about no order comes with -1, and no order has 0
 
 # Orders, answers about orders, deals, costs and errors: losing one of these is losing truth.
 _PRECIOUS_MESSAGES = frozenset({"3", "4", "5", "11", "53", "55", "59", "61", "62", "101", "102"})
@@ -226,7 +226,7 @@ class WireWrapper(Wrapper):
 
     def completedOrder(self, contract: WireContract, order: WireOrder, orderState: OrderState) -> None:  # noqa: N802, N803
         with self._hearing("completedOrder", contract, order, orderState):
-            event = self.told.completed_order(contract=contract, order=order, raw_status=orderState.status)
+            event = self.told.completed_order(order=order, raw_status=orderState.status)
             self._on_event(event)
             self.questions.add_row(COMPLETED_ORDERS, event)
 
@@ -252,7 +252,7 @@ class WireWrapper(Wrapper):
             if reqId in self.questions:
                 if fails_question(errorCode):
                     self.questions.refuse(reqId, code=errorCode, text=errorString)
-            elif reqId == NO_ID or reqId in self.ib.client.request_ids:
+            elif reqId <= NO_ORDER or reqId in self.ib.client.request_ids:
                 self._on_system(errorCode, errorString)
             else:
                 self._on_event(self.told.message(order_id=reqId, code=errorCode, text=errorString))
@@ -342,6 +342,9 @@ class WireIB(IB):
             on_unreadable=on_unreadable,
         )
         self.client = WireClient(self.wrapper, on_sent=on_sent, on_closed=on_closed, on_unreadable=on_unreadable)
+
+    def __del__(self) -> None:
+        """Do nothing: a connection is closed on purpose, not when the garbage collector finds it."""
 
 
 def market_rule_key(market_rule_id: int) -> str:

@@ -29,5 +29,5 @@ class NewestFirstCursor(CursorPagination):
         """Return one page. Raises FixRequest `cursor_invalid`."""
         try:
             return super().paginate_queryset(queryset, request, view)
-        except NotFound as error:
+        except (NotFound, ValueError) as error:  # ValueError: a position that is no id.
             raise FixRequest("The cursor is not one that a page's link carries.", code="cursor_invalid") from error

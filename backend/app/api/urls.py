@@ -25,7 +25,7 @@ urlpatterns = [
     *_both("v1/executions/<int:pk>/", execution_views.ExecutionItem.as_view(), "execution"),
     *_both("v1/executions/<int:pk>/cancel/", execution_views.ExecutionCancel.as_view(), "execution-cancel"),
     *_both("v1/accounts/", account_views.AccountCollection.as_view(), "accounts"),
-    *_both("v1/accounts/<str:account_id>/", account_views.AccountItem.as_view(), "account"),
+    *_both("v1/accounts/<slug:account_id>/", account_views.AccountItem.as_view(), "account"),
     *_both("schema/", SpectacularAPIView.as_view(), "schema"),
     *_both("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), "docs"),
     re_path(r"", health.unknown_address),

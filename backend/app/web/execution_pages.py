@@ -23,7 +23,7 @@ from app.executions.selectors import (
 from app.executions.services.cancel import execution_cancel_request
 from app.setups.selectors import require_may_act_on
 from app.web.pages import status_of
-from app.web.paging import page_of
+from app.web.paging import page_of, symbol_asked_for
 
 EVENTS_SHOWN_MAX = 50
 # htmx's word for "stop polling".
@@ -35,7 +35,7 @@ STOP_POLLING = 286
 def execution_list(request: HttpRequest) -> HttpResponse:
     """Show the executions the user may see, newest first."""
     executions = with_orders(executions_visible_to(request.user))
-    symbol = request.GET.get("symbol", "").strip().upper()
+    symbol = symbol_asked_for(request)
     if symbol:
         executions = executions.filter(symbol=symbol)
     attention = request.GET.get("attention") == "1"

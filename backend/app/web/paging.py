@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import HttpRequest
 
 PAGE_SIZE = 50
 ID_DIGITS_MAX = 18
@@ -23,3 +24,9 @@ def page_of(rows: QuerySet[Any], *, before: str) -> Page:
         rows = rows.filter(pk__lt=int(before))
     found = list(rows.order_by("-pk")[: PAGE_SIZE + 1])
     return Page(rows=found[:PAGE_SIZE], older=found[PAGE_SIZE - 1].pk if len(found) > PAGE_SIZE else None)
+
+
+def symbol_asked_for(request: HttpRequest) -> str:
+    """Return the symbol that a list is narrowed to, or ""."""
+    symbol = request.GET.get("symbol", "").strip().upper()
+    return symbol if symbol.isprintable() else ""

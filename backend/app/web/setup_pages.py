@@ -20,7 +20,7 @@ from app.setups.models import Setup
 from app.setups.selectors import require_may_act_on, require_may_plan, setups_visible_to
 from app.setups.services import setup_archive
 from app.web.pages import refusal_shown, status_of
-from app.web.paging import page_of
+from app.web.paging import page_of, symbol_asked_for
 from app.web.setup_form import SetupForm
 
 
@@ -29,7 +29,7 @@ from app.web.setup_form import SetupForm
 def setup_list(request: HttpRequest) -> HttpResponse:
     """Show the setups the user may see, newest first."""
     setups = setups_visible_to(request.user)
-    symbol = request.GET.get("symbol", "").strip().upper()
+    symbol = symbol_asked_for(request)
     archived = request.GET.get("archived") == "1"
     setups = setups.filter(archived_at__isnull=not archived)
     if symbol:

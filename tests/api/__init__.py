@@ -1,0 +1,1 @@
+"""The REST edge, against a real PostgreSQL and Redis; nothing is mocked."""

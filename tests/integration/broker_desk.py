@@ -11,6 +11,7 @@ from app.brokers.ib import IBBroker, IBSettings
 from app.domain.broker_events import AnyBrokerEvent, CommissionTold, FillTold, OrderMessageTold, OrderTold
 from app.domain.contract import Contract
 from app.domain.terms import Action, OrderType, TimeInForce
+from ib_simulator.process import SimulatorProcess
 
 AAPL = Contract(symbol="AAPL")
 T = TypeVar("T")
@@ -70,6 +71,15 @@ class BrokerDesk:
 
     async def __aexit__(self, *_: object) -> None:
         await self.broker.disconnect()
+
+
+def simulator_settings(running: SimulatorProcess) -> IBSettings:
+    """How to reach a simulator."""
+    return IBSettings(
+        host=running.host,
+        port=running.port,
+        reconnect_pause_seconds=0.05,
+    )
 
 
 def bracket(

@@ -12,7 +12,7 @@ import pytest
 
 from app.brokers.ib import IBSettings
 from ib_simulator.process import SimulatorProcess, running_simulator
-from tests.integration.broker_desk import BrokerDesk
+from tests.integration.broker_desk import BrokerDesk, simulator_settings
 
 ACCOUNT = "DU1234567"
 
@@ -39,7 +39,7 @@ def simulator() -> Iterator[SimulatorProcess]:
 
 @pytest.fixture
 def broker_settings(request: pytest.FixtureRequest) -> IBSettings:
-    """How to reach the peer, with short limits where it is the simulator."""
+    """How to reach the peer."""
     if os.environ.get("IB_HOST"):
         return replace(IBSettings.from_environment(), trading_mode="paper")
     return simulator_settings(request.getfixturevalue("simulator"))
@@ -61,11 +61,8 @@ async def desk(broker_settings: IBSettings) -> AsyncIterator[BrokerDesk]:
         yield connected
 
 
-def simulator_settings(running: SimulatorProcess) -> IBSettings:
-    return IBSettings(
-        host=running.host,
-        port=running.port,
-        connect_timeout_seconds=5,
-        request_timeout_seconds=3,
-        reconnect_pause_seconds=0.05,
-    )
+@pytest.fixture
+async def impatient_desk(broker_settings: IBSettings) -> AsyncIterator[BrokerDesk]:
+    """A connected broker that waits for an answer for a second only."""
+    async with BrokerDesk(replace(broker_settings, request_timeout_seconds=1)) as connected:
+        yield connected

@@ -98,24 +98,28 @@ async def test_disconnecting_leaves_nothing_pending(desk: BrokerDesk, simulator:
     assert desk.heard.states[-1][0] is DISCONNECTED
 
 
-async def test_a_frozen_gateway_does_not_answer_the_ping(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+async def test_a_frozen_gateway_does_not_answer_the_ping(
+    impatient_desk: BrokerDesk, simulator: SimulatorProcess
+) -> None:
     os.kill(simulator.pid, signal.SIGSTOP)
     try:
         with pytest.raises(BrokerTimeout):
-            await desk.broker.ping()
+            await impatient_desk.broker.ping()
     finally:
         os.kill(simulator.pid, signal.SIGCONT)
     # And one that wakes up answers again, the late answer doing no harm
-    assert await desk.broker.ping()
+    assert await impatient_desk.broker.ping()
 
 
 # Unknown is not empty.
 
 
-async def test_an_unanswered_question_is_not_an_empty_answer(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+async def test_an_unanswered_question_is_not_an_empty_answer(
+    impatient_desk: BrokerDesk, simulator: SimulatorProcess
+) -> None:
     # Given a Gateway that loses the end of its answers
     simulator.control.mute(["openOrderEnd", "completedOrdersEnd", "positionEnd", "execDetailsEnd", "accountSummaryEnd"])
-    broker = desk.broker
+    broker = impatient_desk.broker
     # When it is asked, then every question says that it has no answer
     questions = (broker.open_orders, broker.completed_orders, broker.positions, broker.fills_since)
     results = await asyncio.gather(*(ask() for ask in (*questions, broker.account_summary)), return_exceptions=True)
@@ -139,15 +143,17 @@ async def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
         assert await question == []
 
 
-async def test_a_late_answer_that_comes_in_between_is_forgotten(desk: BrokerDesk, simulator: SimulatorProcess) -> None:
+async def test_a_late_answer_that_comes_in_between_is_forgotten(
+    impatient_desk: BrokerDesk, simulator: SimulatorProcess
+) -> None:
     # Given a question that was given up, whose answer comes when nobody asks
     simulator.control.hold_answers(["openOrderEnd"])
     with pytest.raises(BrokerTimeout):
-        await desk.broker.open_orders()
+        await impatient_desk.broker.open_orders()
     simulator.control.release_answers(["openOrderEnd"])
-    await desk.broker.place_bracket(bracket("setup", entry_type=OrderType.LIMIT, entry_price="150.00"))
+    await impatient_desk.broker.place_bracket(bracket("setup", entry_type=OrderType.LIMIT, entry_price="150.00"))
     # When it is asked again, then the answer has what was placed since
-    refs = {order.told.order_ref for order in await desk.broker.open_orders()}
+    refs = {order.told.order_ref for order in await impatient_desk.broker.open_orders()}
     assert refs == {"setup-entry", "setup-stop"}
 
 
@@ -188,9 +194,11 @@ async def test_1100_stops_entries_until_1102(desk: BrokerDesk, simulator: Simula
     # When the Gateway loses IB
     simulator.control.send_error(code=1100, text="Connectivity between IB and Trader Workstation has been lost.")
     await eventually(lambda: desk.broker.state is DEGRADED)
-    # Then no entry is sent, but a cancel is
+    # Then no entry is sent nor its ids stored, but a cancel is sent
+    stored: list[object] = []
     with pytest.raises(NotConnected):
-        await desk.broker.place_bracket(bracket("next"))
+        await desk.broker.place_bracket(bracket("next"), write_ahead=stored.append)
+    assert stored == []
     await desk.broker.cancel_order(placed.order_ids["setup-entry"])
     # And with IB back, it is ready, and says that a reconcile is due
     for code in (1101, 1102):

@@ -10,6 +10,7 @@ which all processes of a machine share.
 
 import argparse
 import asyncio
+import logging
 import os
 import platform
 import statistics
@@ -140,6 +141,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
     options = parser.parse_args()
+    logging.getLogger("ib_async").setLevel(logging.CRITICAL)  # The bare script's own cancels are not news.
     asyncio.set_event_loop(asyncio.new_event_loop())
     with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder) / "bench") as stack:
         report(Bench(stack).run(options.rounds, warm_up=options.warm_up))

@@ -1,0 +1,53 @@
+"""Whether the process lives, and whether everything it needs is there."""
+
+from datetime import timedelta
+
+import pytest
+from pytest_django import DjangoAssertNumQueries, Settings
+from rest_framework.test import APIClient
+
+from app.accounts.models import BrokerConnection
+from app.accounts.services import connection_state_record
+from app.brokers.base import ConnectionState
+from app.core import clock
+
+pytestmark = pytest.mark.django_db
+
+
+def test_alive_is_answered_without_asking_anybody(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(0):
+        answer = APIClient().get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def readiness() -> tuple[int, dict[str, bool]]:
+    answer = APIClient().get("/readyz")
+    return answer.status_code, {name: check["ok"] for name, check in answer.json()["checks"].items()}
+
+
+ALL_WELL = {"database": True, "redis": True, "broker_worker": True, "gateway": True}
+
+
+def test_ready_is_when_everything_answers(connection: BrokerConnection) -> None:
+    assert readiness() == (503, ALL_WELL | {"broker_worker": False, "gateway": False})
+    now = clock.now()
+    connection_state_record(connection_id=connection.pk, state=ConnectionState.DEGRADED, reason="1100", now=now)
+    assert readiness() == (503, ALL_WELL | {"gateway": False})
+    connection_state_record(connection_id=connection.pk, state=ConnectionState.READY, reason="", now=now)
+    assert readiness() == (200, ALL_WELL)
+    BrokerConnection.objects.update(heartbeat_at=now - timedelta(seconds=11))
+    assert readiness() == (503, ALL_WELL | {"broker_worker": False, "gateway": False})
+
+
+def test_ready_names_redis_when_it_is_away(connection: BrokerConnection, settings: Settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+    now = clock.now()
+    connection_state_record(connection_id=connection.pk, state=ConnectionState.READY, reason="", now=now)
+    assert readiness() == (503, ALL_WELL | {"redis": False})
+
+
+def test_ready_asks_for_the_connection_that_executes_here(settings: Settings, connection: BrokerConnection) -> None:
+    now = clock.now()
+    connection_state_record(connection_id=connection.pk, state=ConnectionState.READY, reason="", now=now)
+    settings.IB_ACCOUNT = "DU7654321"
+    assert readiness()[0] == 503

@@ -94,7 +94,7 @@ def test_more_filled_than_ordered_calls_a_person(submitted: Submitted) -> None:
     book = submitted()
     book.hear(fill(book.entry, "10"), fill(book.entry, "5"))
     assert book.entry.filled_quantity == 15
-    assert "ENTRY: filled 15" in book.execution.attention
+    assert "ENTRY: filled 15 of 10" in book.execution.attention
 
 
 # Once

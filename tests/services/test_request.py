@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from celery import current_app
 from django.contrib.auth.models import Permission, User
 from django.db import IntegrityError, transaction
 from pytest_django import Settings
@@ -182,6 +183,9 @@ def test_the_task_is_sent_once_the_rows_are_committed(make_setup: MakeSetup, ana
     assert (message["headers"]["task"], message["headers"]["argsrepr"]) == ("executions.submit", f"[{execution.pk}]")
     # And it ends by itself: while no worker comes, the sweep repeats it.
     assert message["headers"]["expires"] is not None
+    # And nobody listens for its result: that would fail the request while Redis is away, and pile up while it is there.
+    assert message["headers"]["ignore_result"] is True
+    assert message["headers"]["id"] not in str(current_app.backend.result_consumer.subscribed_to)
     queue.close()
 
 

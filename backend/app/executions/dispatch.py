@@ -45,6 +45,7 @@ def wait_for_fill(execution_id: int) -> None:
 
 def _send(task: str, execution_id: int, *, queue: str, expires: float | None = None) -> None:
     try:
-        current_app.send_task(task, args=[execution_id], queue=queue, expires=expires)
+        # Without `ignore_result` the sender listens for an answer that nobody reads, and fails where Redis is away.
+        current_app.send_task(task, args=[execution_id], queue=queue, expires=expires, ignore_result=True)
     except (OperationalError, RedisError) as error:
         logger.warning("task_not_sent", task=task, execution=execution_id, error=str(error))

@@ -27,6 +27,6 @@ def look_up(symbol: str) -> dict[str, Any]:
             f"The data worker did not answer about {symbol} within {LOOK_UP_SECONDS_MAX:g} s.",
             code="market_data_unavailable",
         ) from error
-    except (OperationalError, RedisError) as error:
+    except (OperationalError, RedisError, RuntimeError) as error:  # Celery's word for a lost result store is the last.
         raise RetryLater("The task queue is away.", code="task_queue_unavailable") from error
     return answer

@@ -15,6 +15,11 @@ def _choices(vocabulary: type[StrEnum]) -> list[tuple[str, str]]:
     return [(word.value, word.value) for word in vocabulary]
 
 
+def _only_size(given: str) -> Q:
+    others = {f"{name}__isnull": True for name in ("quantity", "risk_amount", "risk_percent") if name != given}
+    return Q(**{f"{given}__isnull": False, f"{given}__gt": 0}, **others)
+
+
 class Setup(models.Model):
     """Symbol, side, entry, protective stop, and exactly one of quantity, risk amount and risk percent."""
 
@@ -48,16 +53,26 @@ class Setup(models.Model):
         permissions = [("view_all_setups", "May see every analyst's setups and executions")]
         constraints = [
             models.CheckConstraint(condition=Q(stop_price__gt=0), name="setup_stop_price_positive"),
+            # A check that is neither true nor false passes: every column that must be there is asked for by name.
             models.CheckConstraint(
-                condition=Q(quantity__gt=0, risk_amount__isnull=True, risk_percent__isnull=True)
-                | Q(quantity__isnull=True, risk_amount__gt=0, risk_percent__isnull=True)
-                | Q(quantity__isnull=True, risk_amount__isnull=True, risk_percent__gt=0),
+                condition=_only_size("quantity") | _only_size("risk_amount") | _only_size("risk_percent"),
                 name="setup_exactly_one_size",
             ),
             models.CheckConstraint(
                 condition=Q(entry_type="MARKET", entry_price__isnull=True, entry_limit_price__isnull=True)
-                | Q(entry_type__in=["LIMIT", "STOP"], entry_price__gt=0, entry_limit_price__isnull=True)
-                | Q(entry_type="STOP_LIMIT", entry_price__gt=0, entry_limit_price__gt=0),
+                | Q(
+                    entry_type__in=["LIMIT", "STOP"],
+                    entry_price__isnull=False,
+                    entry_price__gt=0,
+                    entry_limit_price__isnull=True,
+                )
+                | Q(
+                    entry_type="STOP_LIMIT",
+                    entry_price__isnull=False,
+                    entry_price__gt=0,
+                    entry_limit_price__isnull=False,
+                    entry_limit_price__gt=0,
+                ),
                 name="setup_entry_prices_fit_type",
             ),
             models.CheckConstraint(

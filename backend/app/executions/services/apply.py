@@ -275,7 +275,8 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
     Commission.objects.filter(exec_id=event.exec_id, fill__isnull=True).update(fill=fill)
     _fills_sum(order)
     if order.filled_quantity > order.quantity:
-        attention_add(execution, f"{order.leg}: filled {order.filled_quantity} of {order.quantity}")
+        of = f"{order.filled_quantity.normalize():f} of {order.quantity.normalize():f}"
+        attention_add(execution, f"{order.leg}: filled {of}")
     full = order.filled_quantity >= order.quantity
     moved = OrderEvent.FULLY_FILLED if full else OrderEvent.PARTLY_FILLED
     _move(order, moved, execution=execution, at=event.received_at)

@@ -106,7 +106,7 @@ def _raise_if_over(execution: Execution, *, now: datetime) -> None:
         filled = sum((entry.filled_quantity for entry in entries), Decimal(0))
         raise EntryNotFilled(
             f"The entry was not filled: {execution.reason or _not_filled_because(filled)}",
-            details=details | {"filled_quantity": str(filled)},
+            details=details | {"filled_quantity": f"{filled.normalize():f}"},
         )
     if execution.on_timeout == OnTimeout.KEEP.value and _deadline_passed(execution, now=now):
         raise EntryNotFilled("The entry was not filled in time; it is kept working.", details=details)

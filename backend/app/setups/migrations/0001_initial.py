@@ -77,11 +77,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='setup',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('quantity__gt', 0), ('risk_amount__isnull', True), ('risk_percent__isnull', True)), models.Q(('quantity__isnull', True), ('risk_amount__gt', 0), ('risk_percent__isnull', True)), models.Q(('quantity__isnull', True), ('risk_amount__isnull', True), ('risk_percent__gt', 0)), _connector='OR'), name='setup_exactly_one_size'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('quantity__gt', 0), ('quantity__isnull', False), ('risk_amount__isnull', True), ('risk_percent__isnull', True)), models.Q(('quantity__isnull', True), ('risk_amount__gt', 0), ('risk_amount__isnull', False), ('risk_percent__isnull', True)), models.Q(('quantity__isnull', True), ('risk_amount__isnull', True), ('risk_percent__gt', 0), ('risk_percent__isnull', False)), _connector='OR'), name='setup_exactly_one_size'),
         ),
         migrations.AddConstraint(
             model_name='setup',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('entry_limit_price__isnull', True), ('entry_price__isnull', True), ('entry_type', 'MARKET')), models.Q(('entry_limit_price__isnull', True), ('entry_price__gt', 0), ('entry_type__in', ['LIMIT', 'STOP'])), models.Q(('entry_limit_price__gt', 0), ('entry_price__gt', 0), ('entry_type', 'STOP_LIMIT')), _connector='OR'), name='setup_entry_prices_fit_type'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('entry_limit_price__isnull', True), ('entry_price__isnull', True), ('entry_type', 'MARKET')), models.Q(('entry_limit_price__isnull', True), ('entry_price__gt', 0), ('entry_price__isnull', False), ('entry_type__in', ['LIMIT', 'STOP'])), models.Q(('entry_limit_price__gt', 0), ('entry_limit_price__isnull', False), ('entry_price__gt', 0), ('entry_price__isnull', False), ('entry_type', 'STOP_LIMIT')), _connector='OR'), name='setup_entry_prices_fit_type'),
         ),
         migrations.AddConstraint(
             model_name='setup',

@@ -1,0 +1,122 @@
+"""Setups: every plan is checked before it is stored, and fixed once it was executed."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, Group, User
+
+from app.accounts.models import Account
+from app.core.errors import Conflict, FixRequest
+from app.domain.bracket import Target
+from app.domain.contract import PriceIncrement
+from app.executions.models import Execution
+from app.executions.selectors import executions_visible_to, fills_of
+from app.setups.models import Setup
+from app.setups.selectors import setups_visible_to
+from app.setups.services import setup_archive, setup_create, setup_update, targets_of
+from tests.services.book import Book
+from tests.services.heard import T0, at, fill
+
+pytestmark = pytest.mark.django_db
+
+MakeSetup = Callable[..., Setup]
+CENTS = (PriceIncrement(low_edge=Decimal(0), increment=Decimal("0.01")),)
+
+
+def test_a_setup_is_stored_with_its_targets(make_setup: MakeSetup) -> None:
+    targets = [{"price": Decimal(200), "fraction": Decimal("0.5")}, {"price": Decimal(210), "fraction": Decimal("0.5")}]
+    setup = make_setup(take_profits=targets, notes="gap", tags=["earnings"])
+    stored = Setup.objects.get(pk=setup.pk)
+    assert (stored.symbol, stored.side, stored.quantity, stored.tags) == ("AAPL", "LONG", 10, ["earnings"])
+    assert targets_of(stored) == [
+        Target(price=Decimal(200), fraction=Decimal("0.5")),
+        Target(price=Decimal(210), fraction=Decimal("0.5")),
+    ]
+    assert stored.state == "DRAFT"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"quantity": None}, "size_ambiguous"),
+        ({"risk_amount": Decimal(5)}, "size_ambiguous"),
+        ({"quantity": Decimal(0)}, "size_not_positive"),
+        ({"quantity": Decimal("NaN")}, "size_not_positive"),
+        ({"quantity": Decimal("1.5")}, "size_not_whole"),
+        ({"quantity": None, "risk_percent": Decimal(101)}, "risk_percent_too_large"),
+        ({"stop_price": Decimal(191)}, "stop_wrong_side"),
+        ({"stop_price": Decimal(0)}, "price_not_positive"),
+        ({"stop_price": Decimal("185.001")}, "price_off_tick"),
+        ({"entry_type": "LIMIT"}, "price_missing"),
+        ({"take_profits": [{"price": Decimal(180)}]}, "target_wrong_side"),
+        ({"take_profits": [{"price": Decimal(200), "fraction": Decimal(2)}]}, "target_fractions"),
+    ],
+)
+def test_a_plan_that_cannot_be_executed_is_refused_with_its_code(
+    analyst: User, account: Account, changed: dict[str, Any], code: str
+) -> None:
+    values = {
+        "symbol": "AAPL",
+        "side": "LONG",
+        "entry_type": "MARKET",
+        "stop_price": Decimal(185),
+        "quantity": Decimal(10),
+    }
+    with pytest.raises(FixRequest) as refused:
+        setup_create(owner=analyst, account=account, values=values | changed, increments=CENTS, last_price=Decimal(190))
+    assert refused.value.code == code
+    assert not Setup.objects.exists()
+
+
+def test_a_setup_is_changed_until_it_is_executed(make_setup: MakeSetup) -> None:
+    setup = make_setup(take_profits=[{"price": Decimal(200)}])
+    changed = setup_update(
+        setup_id=setup.pk, values={"stop_price": Decimal(186)}, increments=CENTS, last_price=Decimal(190)
+    )
+    assert (changed.stop_price, len(targets_of(changed))) == (186, 1)
+    changed = setup_update(setup_id=setup.pk, values={"take_profits": []}, increments=CENTS, last_price=Decimal(190))
+    assert targets_of(Setup.objects.get(pk=setup.pk)) == []
+
+
+def test_a_change_is_checked_like_a_new_plan(make_setup: MakeSetup) -> None:
+    setup = make_setup(take_profits=[{"price": Decimal(200)}])
+    with pytest.raises(FixRequest) as refused:
+        setup_update(setup_id=setup.pk, values={"side": "SHORT"}, increments=None, last_price=Decimal(190))
+    assert refused.value.code == "stop_wrong_side"
+    assert Setup.objects.get(pk=setup.pk).side == "LONG"
+
+
+def test_an_archived_setup_stays_as_it_is(make_setup: MakeSetup) -> None:
+    setup = make_setup()
+    assert setup_archive(setup_id=setup.pk, now=T0).state == "ARCHIVED"
+    assert setup_archive(setup_id=setup.pk, now=at(5)).archived_at == T0
+    with pytest.raises(Conflict) as refused:
+        setup_update(setup_id=setup.pk, values={"notes": "x"}, increments=None, last_price=None)
+    assert refused.value.code == "setup_archived"
+
+
+def test_an_executed_setup_says_so(requested: Callable[..., Execution]) -> None:
+    assert Setup.objects.get(pk=requested().setup_id).state == "EXECUTED"
+
+
+def test_an_analyst_sees_what_is_theirs_and_a_reviewer_everything(
+    requested: Callable[..., Execution], analyst: User
+) -> None:
+    execution = requested()
+    stranger, reviewer = User.objects.create_user("bob"), User.objects.create_user("eve")
+    reviewer.groups.add(Group.objects.get(name="reviewer"))
+    seen = {user: (list(setups_visible_to(user)), list(executions_visible_to(user))) for user in (analyst, reviewer)}
+    assert seen[analyst] == seen[reviewer] == ([execution.setup], [execution])
+    for nobody in (stranger, AnonymousUser()):
+        assert (list(setups_visible_to(nobody)), list(executions_visible_to(nobody))) == ([], [])
+
+
+def test_the_deals_of_an_execution_leave_out_what_was_corrected(submitted: Callable[..., Book]) -> None:
+    book = submitted()
+    book.hear(
+        fill(book.entry, "4", "190", exec_id="0000e0d5.65543f2a.01.01"),
+        fill(book.entry, "4", "189", exec_id="0000e0d5.65543f2a.01.02"),
+    )
+    assert [deal.price for deal in fills_of(book.execution)] == [189]

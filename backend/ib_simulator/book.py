@@ -48,9 +48,9 @@ class Book:
         self.add(new)
 
     def touch(self, order: Order) -> None:
-        """Say that an order changed: it is indexed anew and will be written to the journal, unless it is a draft."""
+        """Say that an order changed: it is indexed anew and, if it ever reached IB, will be written to the journal."""
         self._index_activity(order)
-        if order.stage is not Stage.DRAFT:
+        if order.perm_id:
             self.touched[order.sequence] = order
 
     def _index_activity(self, order: Order) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ib_simulator.arguments import Arguments
 from ib_simulator.book_state import book_state, order_state
+from ib_simulator.brackets import capacity
 from ib_simulator.errors import CommandError, Refusal
 from ib_simulator.handlers import accounts
 from ib_simulator.ledger import Position
@@ -107,9 +108,10 @@ def fill(gateway: "Gateway", arguments: Arguments) -> Answer:
     order = _order(gateway, arguments)
     if order.stage is not Stage.WORKING:
         raise CommandError(code="order_not_live", message=f"the order is {order.stage.value} ({order.status.value})")
-    quantity = arguments.positive("quantity") if arguments.has("quantity") else order.remaining
-    if quantity > order.remaining:
-        raise CommandError(code="bad_value", message=f"only {order.remaining:f} are left to fill")
+    left = capacity(gateway.book, order)
+    quantity = arguments.positive("quantity") if arguments.has("quantity") else left
+    if quantity > left or not left:
+        raise CommandError(code="bad_value", message=f"only {left:f} are left to fill")
     quote = gateway.market.quote(order.instrument)
     default = order.limit_price or (quote.ask if order.is_buy else quote.bid)
     price = arguments.positive("price") if arguments.has("price") else default

@@ -266,6 +266,20 @@ def test_the_record_is_written_before_the_answer_leaves(journals: Journals, tmp_
     assert client.order_news()[0] == "open 9 Submitted 1"
 
 
+def test_a_discarded_draft_leaves_no_trace_in_the_journal(journals: Journals, tmp_path: Path) -> None:
+    table = journals.restart(tmp_path)
+    client = table.connect(client_id=1)
+    entry = client.place(market("BUY", 10, transmit=False))
+    child = client.place(stop("SELL", 10, 150, parentId=entry, transmit=False))
+    client.api.cancelOrder(child)
+    table.gateway.commit()
+
+    after = journals.restart(tmp_path)
+
+    assert after.orders() == []
+    assert after.control("state")["next_valid_ids"] == {"1": 3}
+
+
 def test_a_quiet_gateway_writes_nothing(journals: Journals, tmp_path: Path) -> None:
     table = journals.restart(tmp_path)
     table.control("step", n=100)

@@ -142,6 +142,31 @@ def test_an_error_has_its_text_in_the_right_place(version: int) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_an_error_has_the_advanced_reject_field_only_where_it_exists(version: int) -> None:
+    client = Table().connect(version=version)
+
+    client.place(market("BUY", 0))
+
+    [fields] = client.frames()
+    assert len(fields) == (6 if version >= 166 else 5)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_completed_child_names_its_parent(version: int) -> None:
+    client = Table().connect(version=version)
+    entry = client.place(market("BUY", 10, transmit=False))
+    child = client.place(limit("SELL", 10, 999, parentId=entry))
+    client.api.cancelOrder(child)
+    client.read()
+
+    client.api.reqCompletedOrders(False)
+
+    parent, completed, _end = client.read()
+    assert completed.arguments[1].parentPermId == parent.arguments[1].permId > 0
+    assert (completed.arguments[2].status, completed.arguments[2].completedStatus) == ("Cancelled", "Cancelled")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_contract_details(version: int) -> None:
     client = Table().connect(version=version)
 

@@ -8,6 +8,7 @@ import pytest
 from app.domain.broker_events import MessageMeaning, ToldStatus, event_to_payload
 from app.domain.terms import Leg
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order
+from app.executions.selectors import deals_of, events_of, with_fills
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
@@ -473,3 +474,17 @@ def test_a_foreign_event_that_cannot_be_applied_is_kept(submitted: Submitted) ->
     assert BrokerEvent.objects.count() == 1
     assert book.execution.attention == ""
     assert not Order.objects.exclude(status="SENT").exists()
+
+
+# Read back
+
+
+def test_what_was_told_and_dealt_is_read_in_its_order(submitted: Submitted) -> None:
+    book = submitted()
+    late, early = fill(book.entry, "4", executed_at=at(9)), fill(book.entry, "6", executed_at=at(5))
+    book.hear(told(book.stop, T.PRE_SUBMITTED), late, early)
+    execution = with_fills(Execution.objects.all()).get()
+    assert [deal.exec_id for deal in deals_of(execution)] == [early.exec_id, late.exec_id]
+    assert [event.kind for event in events_of(execution, newest_max=9)] == ["order_told", "fill_told", "fill_told"]
+    newest = [event.dedupe_key for event in events_of(execution, newest_max=2)]
+    assert newest == [late.dedupe_key, early.dedupe_key]

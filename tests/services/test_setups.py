@@ -8,20 +8,32 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, Group, User
 
 from app.accounts.models import Account
-from app.core.errors import Conflict, FixRequest
+from app.accounts.services import account_ensure
+from app.brokers.errors import UnknownSymbol
+from app.core.errors import Conflict, FixRequest, Forbidden
 from app.domain.bracket import Target
 from app.domain.contract import PriceIncrement
 from app.executions.models import Execution
 from app.executions.selectors import executions_visible_to, fills_of
+from app.executions.services.plan import plan_change, plan_create
+from app.market.models import Instrument
 from app.setups.models import Setup
-from app.setups.selectors import setups_visible_to
+from app.setups.selectors import require_may_act_on, setups_visible_to
 from app.setups.services import setup_archive, setup_create, setup_update, targets_of
 from tests.services.book import Book
+from tests.services.data_worker import DataWorker
 from tests.services.heard import T0, at, fill
 
 pytestmark = pytest.mark.django_db
 
 MakeSetup = Callable[..., Setup]
+PLAN: dict[str, Any] = {
+    "symbol": "AAPL",
+    "side": "LONG",
+    "entry_type": "MARKET",
+    "stop_price": Decimal(185),
+    "quantity": Decimal(10),
+}
 CENTS = (PriceIncrement(low_edge=Decimal(0), increment=Decimal("0.01")),)
 
 
@@ -57,15 +69,8 @@ def test_a_setup_is_stored_with_its_targets(make_setup: MakeSetup) -> None:
 def test_a_plan_that_cannot_be_executed_is_refused_with_its_code(
     analyst: User, account: Account, changed: dict[str, Any], code: str
 ) -> None:
-    values = {
-        "symbol": "AAPL",
-        "side": "LONG",
-        "entry_type": "MARKET",
-        "stop_price": Decimal(185),
-        "quantity": Decimal(10),
-    }
     with pytest.raises(FixRequest) as refused:
-        setup_create(owner=analyst, account=account, values=values | changed, increments=CENTS, last_price=Decimal(190))
+        setup_create(owner=analyst, account=account, values=PLAN | changed, increments=CENTS, last_price=Decimal(190))
     assert refused.value.code == code
     assert not Setup.objects.exists()
 
@@ -120,3 +125,61 @@ def test_the_deals_of_an_execution_leave_out_what_was_corrected(submitted: Calla
         fill(book.entry, "4", "189", exec_id="0000e0d5.65543f2a.01.02"),
     )
     assert [deal.price for deal in fills_of(book.execution)] == [189]
+
+
+@pytest.mark.parametrize(
+    ("role", "owns", "code"),
+    [
+        ("analyst", True, None),
+        ("trader", True, None),
+        ("analyst", False, "not_owner"),
+        ("reviewer", False, "role_missing"),
+        ("", True, "role_missing"),
+        ("admin", False, None),
+    ],
+)
+def test_only_its_owner_acts_on_a_setup(make_setup: MakeSetup, role: str, owns: bool, code: str | None) -> None:
+    setup, user = make_setup(), User.objects.create_user("bob", is_superuser=role == "admin")
+    if role in ("analyst", "trader", "reviewer"):
+        user.groups.add(Group.objects.get(name=role))
+    if owns:
+        Setup.objects.update(owner=user)
+    setup.refresh_from_db()
+    if code is None:
+        assert require_may_act_on(setup, user=user) == user
+        return
+    with pytest.raises(Forbidden) as refused:
+        require_may_act_on(setup, user=user)
+    assert refused.value.code == code
+
+
+# With what is known of the symbol
+
+
+def test_a_plan_is_checked_against_the_symbol(analyst: User, account: Account, apple: Instrument) -> None:
+    setup = plan_create(owner=analyst, values=PLAN)
+    assert (setup.account, setup.state) == (account, "DRAFT")
+    for wrong, code in (({"stop_price": Decimal("185.001")}, "price_off_tick"), ({"side": "SHORT"}, "stop_wrong_side")):
+        with pytest.raises(FixRequest) as refused:
+            plan_create(owner=analyst, values=PLAN | wrong)
+        assert refused.value.code == code
+        with pytest.raises(FixRequest) as refused:
+            plan_change(setup=setup, values=wrong)
+        assert refused.value.code == code
+
+
+def test_a_plan_moves_to_the_account_that_is_named(analyst: User, account: Account, apple: Instrument) -> None:
+    other = account_ensure("DU7654321")
+    setup = plan_create(owner=analyst, values=PLAN, account_id=account.account_id)
+    assert plan_change(setup=setup, values={}, account_id=other.account_id).account == other
+
+
+def test_a_plan_for_a_symbol_that_cannot_be_asked_about_is_kept(
+    analyst: User, account: Account, data_worker: DataWorker
+) -> None:
+    data_worker.answers({"error": {"code": "broker_not_connected", "message": "No connection."}})
+    setup = plan_create(owner=analyst, values=PLAN | {"stop_price": Decimal("185.001")})
+    assert Setup.objects.get() == setup
+    data_worker.answers({"error": {"code": "unknown_symbol", "message": "No such contract."}})
+    with pytest.raises(UnknownSymbol):
+        plan_create(owner=analyst, values=PLAN | {"symbol": "NOPE"})

@@ -1,0 +1,1 @@
+"""The pages and the admin, as a browser asks for them."""

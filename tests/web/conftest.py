@@ -1,0 +1,31 @@
+"""The fixtures of the edges, and a browser without scripts that is logged in."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tests.api.desk import (  # noqa: F401 - Fixtures are found by their names.
+    account,
+    analyst,
+    apple,
+    broker,
+    connection,
+    filled,
+    make_setup,
+    make_user,
+    requested,
+    reviewer,
+    served_account,
+)
+
+
+@pytest.fixture
+def visit(analyst: User) -> Client:  # noqa: F811
+    """A visit of the analyst."""
+    return visit_of(analyst)
+
+
+def visit_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client

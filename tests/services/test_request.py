@@ -313,6 +313,19 @@ def test_the_size_follows_from_what_is_risked(
     assert [order.quantity for order in book.orders] == [expected, expected]
 
 
+def test_a_stop_limit_entry_is_sized_by_its_worst_fill(make_setup: MakeSetup, analyst: User) -> None:
+    setup = make_setup(
+        entry_type="STOP_LIMIT",
+        entry_price=Decimal(190),
+        entry_limit_price=Decimal(195),
+        stop_price=Decimal(185),
+        quantity=None,
+        risk_amount=Decimal(100),
+    )
+    execution, _ = request(setup, analyst)
+    assert execution.quantity == 10  # 10 per share when filled at the limit, not 5 as at the trigger
+
+
 @pytest.mark.parametrize(
     ("size", "code"),
     [

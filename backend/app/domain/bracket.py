@@ -42,6 +42,11 @@ class EntryPlan:
         """The price the entry is planned at; None for a market entry."""
         return self.price
 
+    @property
+    def worst_price(self) -> Decimal | None:
+        """The worst price the entry can be filled at by its own terms, which a risk must be sized by; None if any."""
+        return self.limit_price if self.type is EntryType.STOP_LIMIT else self.price
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:

@@ -131,7 +131,7 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
         checks.append({"check": "stop_side", "outcome": "not_checked", "detail": "no price younger than 30 s"})
     passed("prices", f"judged at {last_price or setup.entry_price or 'no price'}")
     _require_same_currency(setup=setup, traded_in=instrument.currency)
-    reference = last_price if is_market else setup.entry_price
+    reference = last_price if is_market else entry_plan(setup).worst_price
     quantity = size_position(
         side=Side(setup.side),
         stop_price=setup.stop_price,

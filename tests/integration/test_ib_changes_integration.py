@@ -1,5 +1,8 @@
 """Orders that live are changed and cancelled, and no code is taken for more than it says."""
 
+import asyncio
+import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,6 +14,19 @@ from ib_simulator.process import SimulatorProcess
 from tests.integration.broker_desk import AAPL, BrokerDesk, bracket, eventually, sent_orders, stop_ticket
 
 pytestmark = pytest.mark.simulator_only
+
+
+async def test_every_message_counts_towards_the_limit(broker_settings: IBSettings, simulator: SimulatorProcess) -> None:
+    # Given a limit so small that connecting nearly fills a second
+    started = time.monotonic()
+    async with BrokerDesk(replace(broker_settings, messages_per_second=3)) as desk:
+        # When cancels follow at once, which nothing but the limit holds back
+        await asyncio.gather(*(desk.broker.cancel_order(number) for number in range(1, 5)))
+    # Then what connecting sent was counted: at no moment had more arrived than so many seconds may hold
+    messages = simulator.control.messages()
+    assert [message["name"] for message in messages] == ["startApi", "reqPositions"] + ["cancelOrder"] * 4
+    for arrived, message in enumerate(messages, start=1):
+        assert arrived <= 3 * (int(message["received_ms"] / 1000 - started) + 1)
 
 
 async def test_a_stop_is_moved_and_a_refused_move_leaves_it_alive(

@@ -98,6 +98,18 @@ async def test_disconnecting_leaves_nothing_pending(desk: BrokerDesk, simulator:
     assert desk.heard.states[-1][0] is DISCONNECTED
 
 
+async def test_what_waits_for_its_turn_fails_at_once_when_the_connection_ends(broker_settings: IBSettings) -> None:
+    # Given a bracket that waits for the next minute's messages, this one's being used up
+    desk = BrokerDesk(replace(broker_settings, messages_per_second=3))
+    async with desk:
+        desk.broker._connection.pacer.window_seconds = 60
+        waiting = asyncio.create_task(desk.broker.place_bracket(bracket("setup")))
+        await eventually(lambda: desk.broker._connection.pacer.queue_length)
+    # When the connection ends, then the bracket fails at once
+    with pytest.raises(NotConnected, match="Nothing was sent"):
+        await asyncio.wait_for(waiting, 5)
+
+
 async def test_a_frozen_gateway_does_not_answer_the_ping(
     impatient_desk: BrokerDesk, simulator: SimulatorProcess
 ) -> None:

@@ -32,7 +32,7 @@ def test_the_same_seed_gives_the_same_prices_another_seed_others() -> None:
 
 
 def test_prices_stay_on_tick_and_near_their_base() -> None:
-    for prices in path_of(3, steps=5000)[::100]:
+    for prices in path_of(3, steps=2000)[::100]:
         for symbol, price in prices.items():
             listed = INSTRUMENTS.by_symbol(symbol)
             assert listed is not None

@@ -250,7 +250,7 @@ _FIELD = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 110), st.lists(_FIELD, max_size=150)), max_size=5))
 def test_arbitrary_fields_never_crash_and_leave_the_stream_whole(messages: list[tuple[int, list[str]]]) -> None:
     client = Table().connect()
@@ -261,7 +261,7 @@ def test_arbitrary_fields_never_crash_and_leave_the_stream_whole(messages: list[
     assert [fields[0] for fields in client.frames()] == ["49"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(1, 120), _FIELD)
 def test_an_order_with_any_one_field_spoilt_never_crashes(position: int, value: str) -> None:
     table = Table()

@@ -59,7 +59,7 @@ class PricePath:
 
     def pin(self, price: Decimal) -> None:
         self.pinned = True
-        self._set(price)
+        self._set(price.quantize(self.instrument.tick))
 
     def release(self) -> None:
         self.pinned = False

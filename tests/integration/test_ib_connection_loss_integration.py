@@ -169,6 +169,20 @@ async def test_a_late_answer_that_comes_in_between_is_forgotten(
     assert refs == {"setup-entry", "setup-stop"}
 
 
+async def test_a_late_refusal_to_answer_is_not_about_an_order() -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        # Given a question with an id that was given up
+        with pytest.raises(BrokerTimeout):
+            await desk.broker.fills_since()
+        request_id = int(next(fields[2] for fields in peer.received if fields[0] == "7"))
+        # When it is refused after all, and then an order with another id
+        peer.say(4, 2, request_id, 321, "Error validating request", "")
+        peer.say(4, 2, request_id + 1, 201, "Order rejected", "")
+        # Then only the second is told of an order
+        told = await eventually(desk.heard.messages)
+        assert [message.order_id for message in told] == [request_id + 1]
+
+
 async def test_an_answer_that_was_lost_is_waited_for_only_so_long(
     broker_settings: IBSettings, simulator: SimulatorProcess
 ) -> None:

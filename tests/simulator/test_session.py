@@ -161,6 +161,14 @@ def test_a_client_id_in_use_is_error_326_and_the_end() -> None:
     assert session.take_output() == b""
 
 
+def test_no_more_clients_than_a_gateway_takes() -> None:
+    table = Table()
+    for client_id in range(32):
+        assert not table.connect(client_id=client_id).session.closing
+
+    assert table.connect(client_id=99).session.closing
+
+
 def test_a_second_start_api_is_an_error() -> None:
     client = Table().connect()
 

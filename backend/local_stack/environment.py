@@ -29,6 +29,11 @@ def dotenv_parse(text: str) -> dict[str, str]:
     return values
 
 
+def dotenv_names(text: str) -> list[str]:
+    """Return the names of all variables in a `.env` file, those that are commented out (`#NAME=`) too."""
+    return list(dotenv_parse(re.sub(r"^#(?=[A-Z])", "", text, flags=re.MULTILINE)))
+
+
 def user_environment(*, clone: Path = CLONE, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return `.env` overlaid by the environment; a variable set to nothing counts as not set."""
     path = clone / ".env"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local_stack.demo import Api, DemoError
+from local_stack.environment import dotenv_names
 from local_stack.errors import JobFailedError
 from local_stack.home import CLONE
 from local_stack.private_file import private_json_read, private_json_write
@@ -21,6 +22,7 @@ DEMO_USER_TIMEOUT_SECONDS = 60
 # Waiting until all is ready, then for the entry's own time limit, and a little.
 DEMO_TIMEOUT_SECONDS = 120
 MARK_FILE = "prepared.json"
+MOVING_SETTINGS = {"DATABASE_URL", "REDIS_URL", "IB_HOST", "IB_PORT"}
 USER_KEYS = ("username", "password", "token")
 
 
@@ -29,7 +31,7 @@ class PreparedMark:
 
     def __init__(self, folder: Path | None, *, environment: Mapping[str, str]) -> None:
         self._file = folder / MARK_FILE if folder else None
-        self._digest = _digest(environment.get("IB_ACCOUNT", ""))
+        self._digest = _digest(environment)
 
     def username(self) -> str | None:
         """Return the demo user's name when the database is prepared for this code and account, None when it is not."""
@@ -80,8 +82,10 @@ def demo_job(supervisor: Supervisor, *arguments: str, token: str, environment: M
     return supervisor.run_job(spec, timeout_seconds=DEMO_TIMEOUT_SECONDS).strip()
 
 
-def _digest(account: str) -> str:
-    digest = hashlib.sha256(account.encode())
+def _digest(environment: Mapping[str, str]) -> str:
+    # Every setting that a check may refuse; where the servers listen today is none.
+    names = set(dotenv_names((CLONE / ".env.example").read_text())) - MOVING_SETTINGS
+    digest = hashlib.sha256(repr(sorted((name, environment.get(name)) for name in names)).encode())
     # Installed packages bring migrations too; the lock file stands for them.
     for path in [CLONE / "requirements.lock", *sorted((CLONE / "backend" / "app").rglob("*.py"))]:
         digest.update(str(path.relative_to(CLONE)).encode() + hashlib.sha256(path.read_bytes()).digest())

@@ -13,7 +13,7 @@ them get.
 import http.client
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,11 @@ WEB_GRACE_SECONDS = 3
 HEALTH_TIMEOUT_SECONDS = 1
 READY_TIMEOUT_SECONDS = 90
 # Threads of a worker that holds the broker connection wait for answers; those of the others work.
+WITHOUT_CHECKS = {"CELERY_SKIP_CHECKS": "1"}
 CELERY = ("-m", "celery", "-A", "app.config.celery")
 QUEUES = {"broker-worker": ("broker", 16), "data-worker": ("data", 4), "worker": ("default", 16)}
+TRADING_WORKERS = ("broker-worker", "data-worker")
+BACKGROUND_WORKERS = ("worker",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,18 +117,22 @@ def web_spec(*, port: int, environment: Mapping[str, str]) -> ProcessSpec:
     )
 
 
-def worker_specs(*, environment: Mapping[str, str]) -> list[ProcessSpec]:
-    """Return how to start the Celery workers."""
+def worker_specs(names: Sequence[str], *, environment: Mapping[str, str]) -> list[ProcessSpec]:
+    """Return how to start Celery workers.
+
+    They leave out Celery's own run of Django's checks, which would make each of them load all pages and the API once
+    more: the application checks its settings itself.
+    """
     quiet = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     return [
         _python(
             name,
             [*CELERY, "worker", "-Q", queue, "-P", "threads", "-c", str(threads), *quiet, "-n", f"{queue}@%h"],
-            environment=environment,
+            environment={**environment, **WITHOUT_CHECKS},
             log_sign=r"@\S+ ready",
             stop_seconds=APPLICATION_STOP_SECONDS,
         )
-        for name, (queue, threads) in QUEUES.items()
+        for name, (queue, threads) in ((name, QUEUES[name]) for name in names)
     ]
 
 
@@ -135,7 +142,11 @@ def beat_spec(*, local: Path, environment: Mapping[str, str]) -> ProcessSpec:
     schedule.mkdir(exist_ok=True)
     arguments = [*CELERY, "beat", "--schedule", str(schedule / "schedule"), "--loglevel", "INFO"]
     return _python(
-        "beat", arguments, environment=environment, log_sign="beat: Starting", stop_seconds=BEAT_STOP_SECONDS
+        "beat",
+        arguments,
+        environment={**environment, **WITHOUT_CHECKS},
+        log_sign="beat: Starting",
+        stop_seconds=BEAT_STOP_SECONDS,
     )
 
 

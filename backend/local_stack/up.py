@@ -23,7 +23,16 @@ from local_stack.private_file import passwords_of, private_json_write
 from local_stack.process import ProcessSpec
 from local_stack.run_lock import leftovers_end, processes_record, run_lock
 from local_stack.services import SECRETS, Services, services_prepare
-from local_stack.stack import Ports, beat_spec, simulator_spec, stack_environment, web_spec, worker_specs
+from local_stack.stack import (
+    BACKGROUND_WORKERS,
+    TRADING_WORKERS,
+    Ports,
+    beat_spec,
+    simulator_spec,
+    stack_environment,
+    web_spec,
+    worker_specs,
+)
 from local_stack.supervisor import StopRequestedError, Supervisor
 
 UP_FILE = "up.json"
@@ -58,7 +67,7 @@ class Options:
 
 
 class Up:
-    """One run of `up`. `up.json` appears when everything is ready, follows restarts, and is gone after a clean stop."""
+    """One run of `up`. `up.json` appears when a setup can be executed, follows restarts, is gone after a clean stop."""
 
     def __init__(self, options: Options, user_values: Mapping[str, str], *, local: Path) -> None:
         self._options = options
@@ -83,8 +92,8 @@ class Up:
                 if self._options.demo:
                     print(self._demo(), flush=True)
                 if not self._options.once:
-                    # Last, because nobody waits for its reminders, and each start of Django keeps a processor busy.
                     self._start_batch([beat_spec(local=self._local, environment=self._environment)])
+                    self._supervisor.wait_ready()
                     up_file, logs = self._local / UP_FILE, self._local / "log"
                     print(INSTRUCTIONS.format(**self._published, up_file=up_file, logs=logs), flush=True)
                     with contextlib.suppress(StopRequestedError):
@@ -110,8 +119,9 @@ class Up:
             "redis_url": services.redis_url,
             "simulator": self._ports.simulator_address(),
         }
-        self._write_down(self._supervisor.pids)
-        progress(f"everything is ready after {time.monotonic() - started:.1f} s")
+        # Nothing that a user does waits for these: they start while the demo runs.
+        self._start_batch(worker_specs(BACKGROUND_WORKERS, environment=self._environment))
+        progress(f"ready after {time.monotonic() - started:.1f} s")
 
     def _start_servers(self, *, secret_key: str) -> Services:
         self._ports = self._choose_ports()
@@ -143,7 +153,7 @@ class Up:
             progress("preparing the database")
             migrate_job(self._supervisor, environment=self._environment)
         web = web_spec(port=self._ports.web, environment=self._environment)
-        self._start_batch([web, *worker_specs(environment=self._environment)])
+        self._start_batch([web, *worker_specs(TRADING_WORKERS, environment=self._environment)])
         # The command needs only the database, so it runs while the others start.
         user = None if known else demo_user_job(self._supervisor, password=password, environment=self._environment)
         self._supervisor.wait_ready()

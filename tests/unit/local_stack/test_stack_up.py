@@ -84,11 +84,12 @@ def test_with_a_gateway_of_the_user_everything_about_it_stays_as_he_set_it() -> 
     assert _environment(WITHOUT, SECRET_KEY="his")["SECRET_KEY"] == "his"
 
 
-def test_a_database_is_prepared_again_for_another_account_and_never_assumed_of_somebody_elses(tmp_path: Path) -> None:
-    PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1"}).write(username="demo")
+def test_a_database_is_prepared_again_for_another_setting_and_never_assumed_of_somebody_elses(tmp_path: Path) -> None:
+    PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1", "IB_PORT": "1"}).write(username="demo")
 
-    assert PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1"}).username() == "demo"
-    assert PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU2"}).username() is None
+    assert PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1", "IB_PORT": "2"}).username() == "demo"
+    assert PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU2", "IB_PORT": "1"}).username() is None
+    assert PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1", "DEBUG": "true"}).username() is None
     PreparedMark(None, environment={}).write(username="demo")
     assert PreparedMark(None, environment={}).username() is None
 
@@ -153,8 +154,12 @@ def test_up_executes_a_demo_stays_up_and_leaves_nothing_behind(
     # The second finds it all there, and stays.
     stays = up("--port", "0", "--simulator-port", "0", "--simulator-control-port", "0")
     up_file = tmp_path / "up.json"
-    eventually(lambda: stays.poll() is not None or (up_file.exists() and "beat" in up_file.read_text()), seconds=240)
-    assert stays.poll() is None, stays.communicate()[1]
+    assert stays.stdout is not None
+    answer = ""
+    while "Ctrl-C stops all of it" not in answer:
+        line = stays.stdout.readline()
+        assert line, stays.communicate()[1]
+        answer += line
     assert stat.S_IMODE(up_file.stat().st_mode) == 0o600
     told = json.loads(up_file.read_text())
     assert set(told) == {"url", "username", "password", "token", "database_url", "redis_url", "simulator", "pids"}
@@ -165,7 +170,7 @@ def test_up_executes_a_demo_stays_up_and_leaves_nothing_behind(
     pids = json.loads(up_file.read_text())["pids"].values()
 
     stays.send_signal(signal.SIGINT)
-    answer, progress = stays.communicate(timeout=10)
+    _, progress = stays.communicate(timeout=10)
 
     assert stays.returncode == 0, progress
     assert all(told[key] in answer for key in ("url", "username", "password", "token"))

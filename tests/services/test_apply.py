@@ -354,6 +354,9 @@ def test_a_child_that_shrank_unseen_is_filled_when_the_broker_says_so(submitted:
     remaining = 6 if source == "completed_order" else 0
     book.hear(told(book.stop, T.FILLED, filled=4, remaining=remaining, source=source))
     assert (book.stop.quantity, book.stop.status, book.execution.status) == (4, "FILLED", "CLOSED")
+    # And a late word of its old size changes nothing
+    book.hear(told(book.stop, T.SUBMITTED, remaining=10))
+    assert (book.stop.quantity, book.execution.attention) == (4, "")
 
 
 def test_an_entry_of_another_size_calls_a_person(submitted: Submitted) -> None:

@@ -225,6 +225,7 @@ def test_an_entry_past_its_deadline_is_cancelled_once(submitted: Submitted, brok
     assert sweep(29.9).expired == []
     assert sweep(30).expired == [book.execution_id]
     assert sweep(30.5).expired == []
+    assert not execution_expire(execution_id=book.execution_id, now=at(31))
     assert (book.execution.cancel_requested_at, book.execution.cancel_reason) == (at(30), "entry_timeout")
     send_cancels(book, broker)
     book.hear(told(book.entry, T.CANCELLED), told(book.stop, T.CANCELLED))

@@ -2,14 +2,15 @@
 
 import json
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 import redis
-from celery import current_app
+from celery import Celery, current_app
 from django.contrib.auth.models import Permission, User
 from django.db import IntegrityError, transaction
 from pytest_django import Settings
@@ -17,12 +18,14 @@ from pytest_django import Settings
 from app.accounts.models import Account
 from app.accounts.services import account_ensure
 from app.brokers.errors import UnknownSymbol
+from app.config.celery import app as celery_app
 from app.core import clock
 from app.core.errors import Conflict, FixRequest, Forbidden, RetryLater, TradingError
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_ref import parse_order_ref
 from app.executions.models import BrokerEvent, Execution
 from app.executions.services.request import execution_request
+from app.executions.services.sweep import execution_sweep
 from app.market.models import Instrument
 from app.setups.models import Setup
 from app.setups.services import setup_archive, setup_update
@@ -187,6 +190,28 @@ def test_the_task_is_sent_once_the_rows_are_committed(make_setup: MakeSetup, ana
     assert message["headers"]["ignore_result"] is True
     assert message["headers"]["id"] not in str(current_app.backend.result_consumer.subscribed_to)
     queue.close()
+
+
+@pytest.fixture
+def redis_is_away() -> Iterator[None]:
+    nobody_listens = "redis://127.0.0.1:9/0"
+    app = Celery("away", broker=nobody_listens, backend=nobody_listens)
+    app.conf.update({name: celery_app.conf[name] for name in ("task_publish_retry_policy", "broker_transport_options")})
+    app.set_current()
+    yield
+    celery_app.set_current()
+    app.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_while_redis_is_away_is_kept_for_the_sweep(
+    make_setup: MakeSetup, analyst: User, redis_is_away: None
+) -> None:
+    started = time.monotonic()
+    execution, is_new = request(make_setup(), analyst)
+    assert (is_new, Execution.objects.get().status) == (True, "REQUESTED")
+    assert time.monotonic() - started < 5
+    assert execution_sweep(now=at(10)).resent == [execution.pk]
 
 
 # Refused before anything is written

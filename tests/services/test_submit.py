@@ -109,7 +109,7 @@ def test_submitting_again_sends_nothing(requested: Requested, broker: FakeBroker
     execution = requested()
     submit(execution, broker)
     assert submit(execution, broker) == ""
-    assert len(broker.sent) == 1
+    assert (len(broker.sent), broker.placements) == (1, 1)
 
 
 def test_an_unknown_execution_sends_nothing(broker: FakeBroker) -> None:
@@ -121,28 +121,31 @@ def test_an_unknown_execution_sends_nothing(broker: FakeBroker) -> None:
 def test_two_workers_that_race_send_one_bracket(
     requested: Requested, broker: FakeBroker, in_thread: Callable[[Callable[[], None]], Callable[[], None]]
 ) -> None:
-    # Given two workers with a connection each, about to take the same execution
-    execution = requested()
+    # Given two workers with a connection each, about to take the same executions
+    executions = [requested() for _ in range(4)]
     other = FakeBroker(connection=connection_ensure(account_id=broker.account_id, client_id=2))
     barrier = threading.Barrier(2)
     answers: list[str] = []
 
     def worker(with_broker: FakeBroker) -> Callable[[], None]:
         def work() -> None:
-            barrier.wait(timeout=10)
-            answers.append(submit(execution, with_broker))
+            for execution in executions:
+                barrier.wait(timeout=10)
+                answers.append(submit(execution, with_broker))
 
         return in_thread(work)
 
     threads = [threading.Thread(target=worker(each)) for each in (broker, other)]
-    # When both start at once
+    # When both take each at the same time
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=20)
-    # Then exactly one of them sent
-    assert len(broker.sent) + len(other.sent) == 1
-    assert sorted(answers) == ["", "IB-1:2"]
+    # Then each was sent by one of them, and the other did not even ask for a turn
+    sent = [ref for each in (broker, other) for bracket in each.sent for ref in bracket.order_ids]
+    assert sorted(sent) == sorted(Order.objects.values_list("order_ref", flat=True))
+    assert len(broker.sent) + len(other.sent) == broker.placements + other.placements == 4
+    assert answers.count("") == 4
 
 
 @pytest.mark.parametrize("fail_at", [FailAt.AFTER_WRITE_AHEAD, FailAt.BETWEEN_LEGS])

@@ -13,8 +13,6 @@ from functools import cache
 import redis
 from django.conf import settings
 from django.db import transaction
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from app.core.logging import get_logger
 
@@ -29,10 +27,7 @@ def channel_of(execution_id: int) -> str:
 
 @cache
 def _client() -> "redis.Redis":
-    # Tried once: the driver's own retries take seconds, and news that comes so late is told by polling anyway.
-    return redis.Redis.from_url(
-        settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=2, retry=Retry(NoBackoff(), retries=0)
-    )
+    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=2)
 
 
 def publish_on_commit(execution_id: int) -> None:

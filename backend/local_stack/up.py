@@ -138,7 +138,6 @@ class Up:
         if self._ports.simulator is not None:
             specs.append(simulator_spec(ports=self._ports, local=self._local, environment=self._environment))
         self._start_batch(specs)
-        self._supervisor.wait_ready()
         if services.postgres_folder and not services.postgres_folder.is_relative_to(self._local):
             progress(
                 f"the databases are in {services.postgres_folder.parent}, because their user cannot reach this clone"
@@ -150,8 +149,10 @@ class Up:
         mark = PreparedMark(services.postgres_folder, environment=self._environment)
         known = mark.username()
         if known is None:
+            self._supervisor.wait_ready()
             progress("preparing the database")
             migrate_job(self._supervisor, environment=self._environment)
+        # Loading the application takes ten times as long as the servers need, so neither waits for the other.
         web = web_spec(port=self._ports.web, environment=self._environment)
         self._start_batch([web, *worker_specs(TRADING_WORKERS, environment=self._environment)])
         # The command needs only the database, so it runs while the others start.

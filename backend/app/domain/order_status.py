@@ -107,7 +107,7 @@ _TABLE = {
     OrderStatus.PENDING_CANCEL: "!      late   held   work   stay   inac   canc   stay   stay   fill   rej     !",
     OrderStatus.INACTIVE:       "!      late   held   work   pcan   stay   canc   stay   work   fill   rej     !",
     OrderStatus.FILLED:         "!      late   late   late   late   late   !      stay   !      stay   !       !",
-    OrderStatus.CANCELLED:      "!      late   late   late   late   late   stay   !      stay   fill   late    stay",
+    OrderStatus.CANCELLED:      "!      late   late   late   late   late   stay   !      stay   fill   rej     stay",
     OrderStatus.REJECTED:       "!      late   !held  !work  late   stay   stay   !      !work  !fill  stay    stay",
     OrderStatus.NOT_PLACED:     "!      !pend  !held  !work  !pcan  !inac  stay   !      !work  !fill  stay    stay",
 }

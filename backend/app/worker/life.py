@@ -8,12 +8,14 @@ from typing import Any
 
 from celery.signals import worker_init, worker_shutdown
 from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
 
 from app.brokers.factory import get_broker, get_data_provider
 from app.brokers.ib.settings import IBSettings
 from app.core.errors import RetryLater
 from app.core.logging import get_logger
-from app.domain.order_status import OrderStatus
+from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.terms import Leg
 from app.executions import dispatch
 from app.executions.models import Order
 from app.worker.broker_thread import BrokerThread
@@ -54,7 +56,7 @@ def start(sender: Any, **_: Any) -> None:
     logger.info("worker_starts", queues=",".join(sorted(queues)))
     if dispatch.BROKER_QUEUE in queues:
         ib_settings = _settings(client_id=settings.IB_CLIENT_ID)
-        _Held.recorder = EventRecorder(on_changed=cancel_rest_of_refused)
+        _Held.recorder = EventRecorder(on_changed=cancel_rest_of_broken)
         _Held.broker = BrokerThread(
             make_broker=lambda on_event, on_state: get_broker(ib_settings, on_event=on_event, on_state=on_state),
             recorder=_Held.recorder,
@@ -79,9 +81,12 @@ def stop(**_: Any) -> None:
         _Held.data.stop(seconds_max=STOP_SECONDS_MAX)
 
 
-def cancel_rest_of_refused(execution_id: int) -> None:
-    """Have the rest of a bracket cancelled as soon as one of its legs was refused: all legs or none."""
-    if Order.objects.filter(bracket__execution_id=execution_id, status=OrderStatus.REJECTED.value).exists():
+def cancel_rest_of_broken(execution_id: int) -> None:
+    """Have the rest of a bracket cancelled as soon as a leg was refused or an open entry lost its stop: all or none."""
+    orders = Order.objects.filter(bracket__execution_id=execution_id)
+    open_entry = Exists(orders.filter(bracket=OuterRef("bracket"), leg=Leg.ENTRY.value).exclude(status__in=TERMINAL))
+    lost_stop = Q(open_entry, leg=Leg.STOP_LOSS.value, status__in=TERMINAL)
+    if orders.filter(Q(status=OrderStatus.REJECTED.value) | lost_stop).exists():
         dispatch.cancel(execution_id)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 
 from app.accounts.services import OrderIdTooLow
-from app.brokers.errors import NotConnected, QueueFull
+from app.brokers.errors import BrokerTimeout, NotConnected, QueueFull
 from app.core import clock
 from app.core.errors import TradingError
 from app.core.logging import get_logger
@@ -36,7 +36,7 @@ def cancel(execution_id: int) -> None:
     """Send the cancels that are due on the execution; the sweep repeats what could not be sent."""
     try:
         execution_cancel_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
-    except NotConnected as error:
+    except (NotConnected, BrokerTimeout) as error:
         logger.warning("cancel_waits", execution=execution_id, reason=error.code)
 
 

@@ -50,7 +50,7 @@ ANSWERS = {
     E.FILLED_TOLD:         (S.WORKING,        "!→   →    stay stay stay stay stay stay !    !    !   "),
     E.PARTLY_FILLED:       (S.WORKING,        "!→   →    →    →    stay stay →    !    stay !→   !→  "),
     E.FULLY_FILLED:        (S.FILLED,         "!→   →    →    →    →    →    →    stay →    !→   !→  "),
-    E.REFUSED:             (S.REJECTED,       "!→   →    →    →    →    →    →    !    late stay stay"),
+    E.REFUSED:             (S.REJECTED,       "!→   →    →    →    →    →    →    !    →    stay stay"),
     E.PROVED_ABSENT:       (S.NOT_PLACED,     "→    →    !    !    !    !    !    !    stay stay stay"),
 }
 # fmt: on
@@ -118,9 +118,10 @@ def test_a_fill_is_never_lost(status: OrderStatus) -> None:
     assert partly.status in {S.WORKING, S.PENDING_CANCEL, S.CANCELLED, S.FILLED}
 
 
-def test_a_cancelled_order_may_still_fill_without_alarm_and_changes_by_nothing_else() -> None:
+def test_a_cancelled_order_may_still_fill_without_alarm_and_changes_otherwise_only_by_its_refusal() -> None:
     moves = {event: result for status, event, result in _moves() if status is S.CANCELLED and result is not status}
-    assert moves == {E.FULLY_FILLED: S.FILLED}
+    # A refusal told after the cancel it caused is still why the order ended.
+    assert moves == {E.FULLY_FILLED: S.FILLED, E.REFUSED: S.REJECTED}
     assert not any(transition(S.CANCELLED, fill).flag for fill in FILLS)
 
 

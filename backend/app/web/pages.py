@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
 
 from app.core.errors import Conflict, Forbidden, NotFound, RetryLater, TradingError
@@ -20,6 +21,13 @@ P = ParamSpec("P")
 def banner(request: HttpRequest) -> HttpResponse:
     """Return the banner's text, which every page asks for again and again."""
     return render(request, "web/parts/banner.html")
+
+
+@require_GET
+@cache_control(max_age=86400, public=True)
+def no_icon(_request: HttpRequest) -> HttpResponse:
+    """Answer browsers that ask for an icon: there is none, and no page about that need be made."""
+    return HttpResponse(status=204)
 
 
 def refusal_shown(

@@ -60,7 +60,7 @@ class SetupForm(forms.Form):
     tags = forms.CharField(required=False, max_length=400, help_text="Separated by commas.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         for number in TARGETS:
             self.fields[f"target_{number}_price"] = _price(f"Target {number}")
             self.fields[f"target_{number}_percent"] = forms.DecimalField(

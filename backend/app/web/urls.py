@@ -12,6 +12,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="web:setup-list"), name="home"),
     path("login/", login.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("favicon.ico", pages.no_icon),
     path("banner/", pages.banner, name="banner"),
     path("setups/", setup_pages.setup_list, name="setup-list"),
     path("setups/new/", setup_pages.setup_create, name="setup-create"),

@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
+from django.db import connection, connections
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -16,6 +16,7 @@ from app.core import clock
 from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.executions.models import Execution
 from app.executions.services.submit import execution_submit
+from app.executions.services.wait import execution_wait_for_answer
 from app.market.models import Instrument
 from tests.api.desk import MakeSetup, MakeUser, script
 from tests.eventually import eventually
@@ -195,6 +196,28 @@ class TestWaiting:
         assert (execution["status"], execution["reason_code"]) == ("REJECTED", "order_refused")
         entry = execution["brackets"][0]["orders"][0]
         assert entry["last_error"] == {"code": 201, "text": "Order rejected - reason: no cash"}
+
+    def test_those_who_wait_hold_no_database_connection(self, analyst: User, requested: Any) -> None:
+        execution = requested(analyst)
+
+        def wait() -> None:
+            try:
+                execution_wait_for_answer(execution_id=execution.pk, seconds_max=3)
+            finally:
+                connections.close_all()  # As the end of a request does.
+
+        waiting = threading.Thread(target=wait)
+        pool = cast("Any", connection).pool
+
+        def in_use() -> int:
+            stats = pool.get_stats()
+            return int(stats["pool_size"] - stats["pool_available"])
+
+        before, asked = in_use(), pool.get_stats()["requests_num"]
+        waiting.start()
+        eventually(lambda: pool.get_stats()["requests_num"] > asked)
+        eventually(lambda: in_use() == before and waiting.is_alive(), seconds_max=2)
+        waiting.join()
 
     def test_after_the_wait_the_answer_is_202(self, api: APIClient, analyst: User, make_setup: MakeSetup) -> None:
         answer = execute(api, make_setup(analyst).pk, Prefer="wait=1")

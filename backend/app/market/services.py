@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from app.brokers.errors import UnknownSymbol
 from app.core import clock
+from app.core.decimal_text import plain
 from app.core.errors import RetryLater
 from app.domain.contract import PriceIncrement, SymbolInfo
 from app.domain.prices import is_price
@@ -77,4 +78,6 @@ def price_now(instrument: Instrument, *, now: datetime) -> Decimal | None:
     """Return the last price while it is young enough to judge an order by, else None."""
     if instrument.last_price is None or instrument.last_price_at is None:
         return None
-    return instrument.last_price if now - instrument.last_price_at <= PRICE_AGE_MAX else None
+    if now - instrument.last_price_at > PRICE_AGE_MAX:
+        return None
+    return Decimal(plain(instrument.last_price, places_min=2))  # As people read it in what is said about it.

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from app.accounts.models import Account
+from app.core.decimal_text import plain
 from app.core.errors import Conflict, FixRequest, Forbidden, RetryLater
 from app.domain.bracket import Tranche, split_into_tranches
 from app.domain.execution_status import FINISHED
@@ -129,7 +130,8 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
     setup_require_valid(setup, targets=targets, increments=increments_of(instrument), last_price=last_price)
     if is_market and last_price is None:
         checks.append({"check": "stop_side", "outcome": "not_checked", "detail": "no price younger than 30 s"})
-    passed("prices", f"judged at {last_price or setup.entry_price or 'no price'}")
+    judged_at = last_price or setup.entry_price
+    passed("prices", f"judged at {plain(judged_at, places_min=2) if judged_at else 'no price'}")
     _require_same_currency(setup=setup, traded_in=instrument.currency)
     reference = last_price if is_market else entry_plan(setup).worst_price
     quantity = size_position(

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db import connection
+
 from app.brokers.errors import OrderRefused
 from app.core import clock
 from app.core.errors import Conflict, RetryLater
@@ -50,7 +52,7 @@ def execution_wait_for_fill(*, execution_id: int, seconds_max: float) -> str:
             _raise_if_over(execution, now=now)
             if now >= give_up_at:
                 raise StillWaiting(f"Execution {execution_id} is {execution.status} still.")
-            told.wait(seconds=_pause(execution, now=now, give_up_at=give_up_at))
+            _wait(told, seconds=_pause(execution, now=now, give_up_at=give_up_at))
 
 
 def execution_wait_for_answer(*, execution_id: int, seconds_max: float) -> bool:
@@ -70,7 +72,14 @@ def execution_wait_for_answer(*, execution_id: int, seconds_max: float) -> bool:
             now = clock.now()
             if now >= give_up_at:
                 return False
-            told.wait(seconds=(give_up_at - now).total_seconds())
+            _wait(told, seconds=(give_up_at - now).total_seconds())
+
+
+def _wait(told: news.NewsSubscription, *, seconds: float) -> None:
+    # Those who wait hold no database connection: a few dozen of them would leave none to those who work.
+    if not connection.in_atomic_block:
+        connection.close()
+    told.wait(seconds=seconds)
 
 
 def _deadline_passed(execution: Execution, *, now: datetime) -> bool:

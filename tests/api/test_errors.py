@@ -144,8 +144,16 @@ def test_passwords_are_not_guessed_here(make_user: MakeUser, account: Account) -
     answer = client.post("/api/v1/token/", wrong)
     assert_error(answer, 429, "throttled")
     assert 0 < int(answer["Retry-After"]) <= 60
-    # Another address in a header of the client's own making is no other address.
-    assert client.post("/api/v1/token/", wrong, headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 429
+
+
+def test_nor_with_many_names_from_one_address(account: Account) -> None:
+    client, statuses = APIClient(), []
+    for number in range(11):  # An address in a header of the client's own making is no other address.
+        wrong = {"username": f"user{number}", "password": "wrong"}
+        statuses.append(
+            client.post("/api/v1/token/", wrong, headers={"X-Forwarded-For": f"10.0.0.{number}"}).status_code
+        )
+    assert statuses == [401] * 10 + [429]
 
 
 def test_an_inactive_user_is_nobody(make_user: MakeUser, account: Account) -> None:

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from django.db import connections
+from django.db import connection, connections
 from django.test import AsyncClient, Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -46,7 +46,9 @@ def test_it_shows_orders_fills_costs_and_what_was_told(visit: Client, analyst: U
         "185.00",
         "ACCEPTED",
         "399: Outside &lt;hours&gt;",
-        "fill_told",
+        "fill_told ENTRY BUY 4 at 190.10",
+        "commission_told ENTRY 0.65 USD",
+        "order_told STOP_LOSS PreSubmitted",
         str(book.stop.perm_id),
     ):
         assert shown in page, shown
@@ -200,13 +202,15 @@ class TestStream:
         assert [piece.split("\n")[0] for piece in pieces] == ["event: execution", "event: finished"]
 
     async def test_in_silence_it_pings_and_sends_nothing_twice(
-        self, analyst: User, filled: Filled, monkeypatch: pytest.MonkeyPatch
+        self, analyst: User, requested: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(stream, "PING_SECONDS", 0.05)
-        book: Book = await in_database(lambda: filled(analyst))
-        answer = await self.opened(analyst, book.execution_id)
+        execution = await in_database(lambda: requested(analyst))
+        answer = await self.opened(analyst, execution.pk)
         async with aclosing(aiter(answer.streaming_content)) as pieces:
-            assert (await self.read(pieces)).startswith("event: execution")
+            assert "csrfmiddlewaretoken" in await self.read(
+                pieces
+            )  # The form to cancel is there.
             assert [await self.read(pieces) for _ in range(3)] == [": ping\n\n"] * 3
 
     async def test_without_redis_it_looks_at_the_rows(
@@ -223,6 +227,21 @@ class TestStream:
             while told_of == ": ping\n\n":
                 told_of = await self.read(pieces)
             assert "status big closed" in told_of
+
+    async def test_while_it_waits_it_holds_no_database_connection(self, analyst: User, filled: Filled) -> None:
+        book: Book = await in_database(lambda: filled(analyst))
+        pool = cast("Any", connection).pool
+        await in_database(lambda: None)
+
+        def in_use() -> int:
+            stats = pool.get_stats()
+            return int(stats["pool_size"] - stats["pool_available"])
+
+        before = in_use()
+        answer = await self.opened(analyst, book.execution_id)
+        async with aclosing(aiter(answer.streaming_content)) as pieces:
+            await self.read(pieces)
+            assert in_use() == before
 
     async def test_it_ends_in_time_and_is_opened_again(
         self, analyst: User, filled: Filled, monkeypatch: pytest.MonkeyPatch

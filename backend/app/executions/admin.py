@@ -229,22 +229,19 @@ class BrokerEventAdmin(ReadOnlyAdmin):
 
 
 def _order_row(order: Order) -> tuple[Any, ...]:
-    told = f"{order.last_error_code}: {order.last_error}" if order.last_error_code is not None else ""
-    link = format_html(
-        '<a href="{}">{}</a>', reverse("admin:executions_order_change", args=[order.pk]), order.order_ref
-    )
+    address = reverse("admin:executions_order_change", args=[order.pk])
+    told = f" – {order.last_error_code}: {order.last_error}" if order.last_error_code is not None else ""
+    average = f" at {_price(order.average_price)}" if order.average_price is not None else ""
+    prices = [_price(price) for price in (order.stop_price, order.limit_price) if price is not None]
     return (
         order.leg,
-        link,
+        format_html('<a href="{}">{}</a>', address, order.order_ref),
         order.order_id or "–",
         order.perm_id,
         f"{order.action} {plain(order.quantity)} {order.order_type} {order.time_in_force}",
-        _price(order.limit_price),
-        _price(order.stop_price),
-        plain(order.filled_quantity),
-        _price(order.average_price),
-        order.display_status,
-        told,
+        " / ".join(prices) or "–",
+        f"{plain(order.filled_quantity)}{average}",
+        f"{order.display_status}{told}",
     )
 
 

@@ -90,12 +90,14 @@ def execution_fragment(request: HttpRequest, execution: Execution, **more: Any) 
 def execution_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
     """Return what the templates show of an execution."""
     running = not execution.is_finished
-    open_entry = running and execution.cancel_requested_at is None and bool(entries_to_cancel(execution))
+    entry_is_open = running and bool(entries_to_cancel(execution))
+    asked = execution.cancel_requested_at is not None
     return {
         "execution": execution,
         "deals": deals_of(execution),
         "events": events_of(execution, newest_max=EVENTS_SHOWN_MAX),
-        "may_cancel": open_entry and _may_act(request, execution),
+        "may_cancel": entry_is_open and not asked and _may_act(request, execution),
+        "entry_is_open": entry_is_open,
         "running": running,
     }
 

@@ -72,6 +72,10 @@ class SetupForm(forms.Form):
                 decimal_places=4,
                 widget=_number(),
             )
+        plan = ("symbol", "side", "entry_type", "entry_price", "entry_limit_price", "stop_price")
+        size = ("quantity", "risk_amount", "risk_percent")
+        targets = [f"target_{number}_{part}" for number in TARGETS for part in ("price", "percent")]
+        self.order_fields([*plan, *size, *targets])
 
     def clean_tags(self) -> list[str]:
         """Return the tags as a list."""

@@ -47,7 +47,7 @@ class Worker:
     def __init__(self, *, port: int, client_id: int = CLIENT_ID) -> None:
         ib = IBSettings(port=port, client_id=client_id, account=ACCOUNT, reconnect_pause_seconds=0.1)
         self.changed: list[int] = []
-        self.recorder = EventRecorder(on_changed=self.changed.append)
+        self.recorder = EventRecorder(on_changed=lambda execution_id, _event: self.changed.append(execution_id))
         self.thread = BrokerThread(
             make_broker=lambda on_event, on_state: get_broker(ib, on_event=on_event, on_state=on_state),
             recorder=self.recorder,

@@ -83,8 +83,8 @@ class OrderIdTooLow(RetryLater):
     code = "order_id_too_low"
 
 
-def order_id_floor_raise(*, connection_id: int, order_ids: Collection[int]) -> None:
-    """Raise the floor to the highest of `order_ids`, inside the caller's transaction, which keeps the row locked.
+def order_id_floor_raise(*, connection_id: int, order_ids: Collection[int]) -> BrokerConnection:
+    """Raise the floor to the highest of `order_ids` and return the row, which the caller's transaction keeps locked.
 
     Raises OrderIdTooLow when any id is not above the floor: sent with it, an order would change an older one.
     """
@@ -96,3 +96,4 @@ def order_id_floor_raise(*, connection_id: int, order_ids: Collection[int]) -> N
         )
     connection.order_id_floor = max(order_ids)
     connection.save(update_fields=["order_id_floor"])
+    return connection

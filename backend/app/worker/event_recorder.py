@@ -25,9 +25,9 @@ QUEUE_LENGTH_LOUD = 1000
 
 
 class EventRecorder:
-    """The thread between the connection and the rows. `on_changed` is called with each changed execution's id."""
+    """The thread between the connection and the rows. `on_changed` gets each changed execution's id, and the event."""
 
-    def __init__(self, *, on_changed: Callable[[int], None]) -> None:
+    def __init__(self, *, on_changed: Callable[[int, AnyBrokerEvent], None]) -> None:
         self._on_changed = on_changed
         self._queue: queue.SimpleQueue[AnyBrokerEvent | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
@@ -90,7 +90,7 @@ class EventRecorder:
                 self._keep(event, error)
                 return
             if changed is not None:
-                self._on_changed(changed)
+                self._on_changed(changed, event)
             return
 
     def _keep(self, event: AnyBrokerEvent, error: Exception) -> None:

@@ -4,6 +4,7 @@ Which connection a worker holds follows from the queues it serves: `-Q broker` o
 and `worker_shutdown` are the right moments: a bootstep would stop the loop before the pool has drained.
 """
 
+import sys
 from typing import Any
 
 from celery.signals import worker_init, worker_shutdown
@@ -14,6 +15,7 @@ from app.brokers.factory import get_broker, get_data_provider
 from app.brokers.ib.settings import IBSettings
 from app.core.errors import RetryLater
 from app.core.logging import get_logger
+from app.domain.broker_events import AnyBrokerEvent, CommissionTold, FillTold, OrderTold, ToldStatus
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg
 from app.executions import dispatch
@@ -25,6 +27,9 @@ from app.worker.event_recorder import EventRecorder
 logger = get_logger(__name__)
 
 STOP_SECONDS_MAX = 5.0
+STILL_LIVE = (ToldStatus.PENDING_SUBMIT, ToldStatus.API_PENDING, ToldStatus.PRE_SUBMITTED, ToldStatus.SUBMITTED)
+# How long a thread may keep the interpreter while another, such as the one that sends, is ready to go on.
+SWITCH_INTERVAL_SECONDS = 0.0005
 
 
 class _Held:
@@ -53,6 +58,7 @@ def data_thread() -> DataThread:
 def start(sender: Any, **_: Any) -> None:
     """Start what the worker's queues ask for."""
     queues = set(sender.app.amqp.queues.consume_from)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     logger.info("worker_starts", queues=",".join(sorted(queues)))
     if dispatch.BROKER_QUEUE in queues:
         ib_settings = _settings(client_id=settings.IB_CLIENT_ID)
@@ -81,8 +87,10 @@ def stop(**_: Any) -> None:
         _Held.data.stop(seconds_max=STOP_SECONDS_MAX)
 
 
-def cancel_rest_of_broken(execution_id: int) -> None:
+def cancel_rest_of_broken(execution_id: int, event: AnyBrokerEvent) -> None:
     """Have the rest of a bracket cancelled as soon as a leg was refused or an open entry lost its stop: all or none."""
+    if isinstance(event, FillTold | CommissionTold) or (isinstance(event, OrderTold) and event.status in STILL_LIVE):
+        return
     orders = Order.objects.filter(bracket__execution_id=execution_id)
     open_entry = Exists(orders.filter(bracket=OuterRef("bracket"), leg=Leg.ENTRY.value).exclude(status__in=TERMINAL))
     lost_stop = Q(open_entry, leg=Leg.STOP_LOSS.value, status__in=TERMINAL)

@@ -208,9 +208,7 @@ class TestStream:
         execution = await in_database(lambda: requested(analyst))
         answer = await self.opened(analyst, execution.pk)
         async with aclosing(aiter(answer.streaming_content)) as pieces:
-            assert "csrfmiddlewaretoken" in await self.read(
-                pieces
-            )  # The form to cancel is there.
+            assert "csrfmiddlewaretoken" in await self.read(pieces)  # The form to cancel is there.
             assert [await self.read(pieces) for _ in range(3)] == [": ping\n\n"] * 3
 
     async def test_without_redis_it_looks_at_the_rows(

@@ -2,9 +2,11 @@
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, RequestFactory
+from pytest_django import Settings
 
 from app.accounts.models import Account
+from app.web.login import client_address
 from tests.api.desk import PASSWORD, MakeUser
 
 pytestmark = pytest.mark.django_db
@@ -57,3 +59,22 @@ def test_a_form_of_another_site_is_refused(analyst: User) -> None:
     answer = client.post("/login/", {"username": "ada", "password": PASSWORD})
     assert answer.status_code == 403
     assert "csrf_failed" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, "", "10.9.9.9"),
+        (0, "1.1.1.1", "10.9.9.9"),
+        (1, "", "10.9.9.9"),
+        (1, "6.6.6.6, 1.1.1.1", "1.1.1.1"),
+        (2, "6.6.6.6, 1.1.1.1, 10.0.0.1", "1.1.1.1"),
+        (3, "1.1.1.1", "1.1.1.1"),
+    ],
+)
+def test_the_address_is_what_our_own_proxies_saw(
+    rf: RequestFactory, settings: Settings, proxies: int, forwarded: str, address: str
+) -> None:
+    settings.PROXY_COUNT = proxies
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    assert client_address(rf.get("/login/", headers=headers, REMOTE_ADDR="10.9.9.9")) == address

@@ -81,7 +81,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:
         error = exceptions.PermissionDenied()
     if isinstance(error, TradingError):
         return _answer(
-            _status(error), code=error.code, message=error.message, details=error.details, headers=_retry(error)
+            status_of(error), code=error.code, message=error.message, details=error.details, headers=_retry(error)
         )
     if isinstance(error, exceptions.ValidationError):
         return _malformed(error)
@@ -121,7 +121,8 @@ def _answer(
     return Response(body(code=code, message=message, details=details), status=status, headers=dict(headers or {}))
 
 
-def _status(error: TradingError) -> int:
+def status_of(error: TradingError) -> int:
+    """Return the HTTP status of one of our own errors."""
     if error.code in STATUS_OF_CODE:
         return STATUS_OF_CODE[error.code]
     return next((status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), 500)

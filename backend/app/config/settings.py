@@ -93,7 +93,12 @@ DATABASES = {
             default=_stack.get("database_url", "postgres://trading_analyst@127.0.0.1:5432/trading_analyst"),
         ),
         # The pool is shared by all threads of a process; threads come and go under ASGI and in the workers.
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=24), "timeout": 10}},
+        "OPTIONS": {
+            "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=24), "timeout": 10},
+            # The same few statements run for every order: each connection plans them once.
+            "server_side_binding": True,
+            "prepare_threshold": 2,
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -158,6 +163,9 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 
+# How many proxies of ours add to X-Forwarded-For. Without any, a client's own header must not choose its address.
+PROXY_COUNT = env.int("PROXY_COUNT", default=0)
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",
@@ -171,8 +179,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "COERCE_DECIMAL_TO_STRING": True,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
-    # How many proxies of ours add to X-Forwarded-For. Without any, a client's own header must not choose its address.
-    "NUM_PROXIES": env.int("PROXY_COUNT", default=0),
+    "NUM_PROXIES": PROXY_COUNT,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Trading Analyst",

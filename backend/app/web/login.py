@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from redis.exceptions import RedisError
 
 from app.core.logging import get_logger
@@ -33,8 +35,8 @@ class LimitedLoginForm(AuthenticationForm):
             raise
 
     def _keys(self) -> list[str]:
-        address = self.request.META.get("REMOTE_ADDR", "") if self.request else ""
-        return [f"login:address:{address}", f"login:name:{self.cleaned_data.get('username', '')!r}"]
+        address = client_address(self.request) if self.request else ""
+        return [f"login:address:{address!r}", f"login:name:{self.cleaned_data.get('username', '')!r}"]
 
 
 class LimitedAdminLoginForm(LimitedLoginForm, AdminAuthenticationForm):
@@ -46,6 +48,14 @@ class Login(LoginView):
 
     template_name = "web/login.html"
     authentication_form = LimitedLoginForm
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the address the request came from, as the outermost of our proxies saw it."""
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    if settings.PROXY_COUNT and forwarded:
+        return str(forwarded[-min(settings.PROXY_COUNT, len(forwarded))])
+    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def _count(key: str) -> int:

@@ -1,0 +1,143 @@
+"""docs/api.md and docs/configuration.md say what the code does."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from app import api
+from app.api import exception_handler as handler
+from app.api import urls
+from app.api.execution_serializers import BracketOutput, ExecutionOutput, FillOutput, OrderOutput
+from app.api.setup_serializers import SetupInput
+from app.core import errors
+
+APP = Path(api.__file__).parents[1]
+ROOT = APP.parents[1]
+API = (ROOT / "docs" / "api.md").read_text()
+# Everything that can refuse a request.
+ANSWERING = [
+    *(APP / "api").glob("*.py"),
+    *(APP / "domain").glob("*.py"),
+    *(APP / "setups").glob("*.py"),
+    APP / "accounts" / "selectors.py",
+    APP / "market" / "dispatch.py",
+    *(APP / "executions" / "services" / name for name in ("plan.py", "request.py", "cancel.py")),
+    APP / "executions" / "selectors.py",
+]
+
+
+def documented() -> dict[str, int]:
+    """The table of codes: code to status."""
+    table = API[API.index("| Code | Status |") :]
+    return {code: int(status) for code, status in re.findall(r"^\| `(\w+)` \| (\d{3}) \|", table, re.MULTILINE)}
+
+
+def raised() -> Iterator[tuple[str, int]]:
+    """Every code that is raised in a call `Kind(..., code="...")`, with the status of its kind."""
+    for path in ANSWERING:
+        for call in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+                continue
+            for keyword in call.keywords:
+                if keyword.arg == "code" and isinstance(keyword.value, ast.Constant):
+                    yield str(keyword.value.value), status_of(call.func.id, str(keyword.value.value))
+
+
+def status_of(kind: str, code: str) -> int:
+    if kind == "Problem":
+        return 422
+    if kind == "ErrorDetail":
+        return 400
+    if kind == "body":  # Answers made without raising.
+        return {"not_found": 404, "request_refused": 400, "internal_error": 500}[code]
+    raised_kind = getattr(errors, kind, None)
+    assert raised_kind is not None, f"{kind}(code={code!r}): teach this test the status of {kind}"
+    return handler.status_of(raised_kind("", code=code))
+
+
+def answered_by_the_framework() -> Iterator[tuple[str, int]]:
+    for kind, code in handler.CODE_OF_EXCEPTION:
+        yield code, kind.status_code
+    for code in handler.CODE_OF_PROBLEM.values():
+        yield code, 400
+    yield from [("field_invalid", 400), ("csrf_failed", 403), ("unknown_symbol", 422)]
+    yield from [("database_unavailable", 503), ("redis_unavailable", 503)]
+
+
+def test_the_table_of_codes_is_what_the_code_raises() -> None:
+    in_code = dict([*raised(), *answered_by_the_framework()])
+    assert documented() == in_code
+
+
+def test_no_code_is_answered_in_two_ways() -> None:
+    pairs = {*raised(), *answered_by_the_framework()}
+    assert len({code for code, _ in pairs}) == len(pairs), sorted(pairs)
+
+
+def test_every_address_is_in_the_document() -> None:
+    routes = {str(entry.pattern) for entry in urls.urlpatterns}
+    for route in sorted(route for route in routes if route.startswith("v1/") and route.endswith("/")):
+        address = "/api/" + route.replace("<int:pk>", "{id}")
+        shown = API.replace("$URL", "").replace("DU1234567", "<slug:account_id>")
+        assert address in shown, address
+    for address in ("/healthz", "/readyz", "/api/docs/", "/api/schema/"):
+        assert address in API
+
+
+def test_every_field_of_a_setup_is_in_the_document() -> None:
+    for name in SetupInput().fields:
+        assert f"`{name}`" in API, name
+
+
+def test_the_example_execution_has_every_field() -> None:
+    example = API[API.index('{\n  "id": 2') : API.index("- `reference` is")]
+    for serializer in (ExecutionOutput(), BracketOutput(), OrderOutput(), FillOutput()):
+        for name in serializer.fields:
+            assert f'"{name}":' in example, name
+
+
+def test_every_reason_is_in_the_document() -> None:
+    services = [path.read_text() for path in (APP / "executions" / "services").glob("*.py")]
+    given = (
+        r'(?:reason_code|reason|reason_code, execution.reason|cancel_reason)\s*=\s*"([a-z_]+)"|cancel_reason or "(\w+)"'
+    )
+    found = {code for text in services for match in re.findall(given, text) for code in match if code}
+    assert found >= {"entry_timeout", "deadline_passed", "not_placed", "order_refused", "cancelled_at_broker"}
+    table = API[API.index("| `reason_code` |") + 20 : API.index("## Accounts, health")]
+    assert found | {"requested"} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+
+
+class TestConfiguration:
+    """Every variable is read, explained and in the example; nothing else is."""
+
+    def read_by_settings(self) -> set[str]:
+        settings = (APP / "config" / "settings.py").read_text()
+        return set(re.findall(r'env\.(?:\w+)\(\s*"([A-Z_]+)"', settings))
+
+    def read_elsewhere(self) -> set[str]:
+        """By the compose file and the commands."""
+        compose = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+        commands = (APP / "api" / "management" / "commands" / "demo_user.py").read_text()
+        return compose | set(re.findall(r'environ\.get\("([A-Z_]+)"', commands))
+
+    def explained(self) -> set[str]:
+        text = (ROOT / "docs" / "configuration.md").read_text()
+        return set(re.findall(r"^\| `([A-Z_]+)` \|", text, re.MULTILINE))
+
+    def test_every_variable_is_explained(self) -> None:
+        assert self.explained() == self.read_by_settings() | self.read_elsewhere()
+
+    def test_every_variable_is_in_the_example(self) -> None:
+        example = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+        # DEMO_PASSWORD is for one command, not for the system.
+        assert example == self.explained() - {"DEMO_PASSWORD"}
+
+    def test_defaults_are_those_of_the_settings(self) -> None:
+        settings = (APP / "config" / "settings.py").read_text()
+        text = (ROOT / "docs" / "configuration.md").read_text()
+        shown = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", text, re.MULTILINE))
+        found = dict(re.findall(r'env\.\w+\(\s*"([A-Z_]+)",\s*default="?([^"\[\],)]+)"?', settings))
+        simple = {name: value for name, value in found.items() if name in shown and not value.startswith("_stack")}
+        assert {name: shown[name].lower() for name in simple} == {name: value.lower() for name, value in simple.items()}
+        assert len(simple) >= 10

@@ -4,6 +4,9 @@ import pytest
 from django.http import FileResponse
 from django.test import Client
 
+# Closing an answer looks after the connection that an earlier request may have left.
+pytestmark = pytest.mark.django_db
+
 CSS = "/static/web/desk.css"
 
 

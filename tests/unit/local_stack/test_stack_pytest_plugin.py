@@ -45,7 +45,8 @@ def suite(tmp_path: Path) -> Path:
 def run() -> Iterator[Run]:
     """Start a pytest in a folder, without the plugins that it does not need; it is gone after the test."""
     started: list[subprocess.Popen[str]] = []
-    kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    ours = ("DATABASE_URL", "REDIS_URL", "LOCAL_STACK_PLACES")
+    kept = {name: value for name, value in os.environ.items() if name not in ours and "XDIST" not in name}
 
     def _run(suite: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(

@@ -63,6 +63,7 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
                 _settle_cancelled(execution_id=execution_id, now=now)
                 break
             sent.append(placed.reference)
+            news.publish_on_commit(execution.pk)
             logger.info("bracket_sent", tranche=bracket.tranche, reference=placed.reference)
     return sent[0] if sent else ""
 
@@ -184,7 +185,7 @@ def _write_ahead(*, bracket_id: int, connection_id: int) -> WriteAhead:
         for order in orders:
             order.order_id, order.client_id, order.sent_at = order_ids[order.order_ref], holder.client_id, now
             order.status = transition(OrderStatus(order.status), OrderEvent.SENT).status.value
-        # No news of it: the first byte would wait for Redis, and the broker's answer is news a moment later.
+        # Its news is told once it is sent: the first byte does not wait for Redis.
         Order.objects.bulk_update(orders, ["order_id", "client_id", "sent_at", "status"])
 
     return write_ahead

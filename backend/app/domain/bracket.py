@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from app.core.decimal_text import plain
 from app.core.errors import FixRequest, RetryLater
 from app.domain.contract import PriceIncrement
 from app.domain.prices import is_on_tick, is_price, tick_at
@@ -163,14 +164,16 @@ def _entry_problems(*, side: Side, entry: EntryPlan) -> Iterable[Problem]:
         yield Problem(
             code="entry_limit_wrong_side",
             field="entry_limit_price",
-            message=f"Once triggered at {entry.price}, a {side} entry could not fill at {entry.limit_price}.",
+            message=f"Triggered at {_told(entry.price)}, a {side} entry cannot fill at {_told(entry.limit_price)}.",
         )
 
 
 def _positive_problems(prices: dict[str, Decimal]) -> Iterable[Problem]:
     for name, price in prices.items():
         if not is_price(price):
-            yield Problem(code="price_not_positive", field=name, message=f"A price must be positive, not {price}.")
+            yield Problem(
+                code="price_not_positive", field=name, message=f"A price must be positive, not {_told(price)}."
+            )
 
 
 def _side_problems(
@@ -181,14 +184,14 @@ def _side_problems(
         yield Problem(
             code="stop_wrong_side",
             field="stop_price",
-            message=f"The stop of a {side} setup belongs {below} its entry: {stop_price} is not, at {reference}.",
+            message=f"A {side} stop belongs {below} its entry: {_told(stop_price)}, entry {_told(reference)}.",
         )
     for target in targets:
         if (target.price - reference) * side.sign <= 0:
             yield Problem(
                 code="target_wrong_side",
                 field="take_profits",
-                message=f"A target of a {side} setup belongs {above} its entry: {target.price} is not, at {reference}.",
+                message=f"A {side} target belongs {above} its entry: {_told(target.price)}, entry {_told(reference)}.",
             )
 
 
@@ -217,5 +220,9 @@ def _tick_problems(
             yield Problem(
                 code="price_off_tick",
                 field=name,
-                message=f"{price} is not a multiple of the tick {tick_at(price, increments)}.",
+                message=f"{_told(price)} is not a multiple of the tick {plain(tick_at(price, increments))}.",
             )
+
+
+def _told(price: Decimal) -> str:
+    return plain(price, places_min=2)

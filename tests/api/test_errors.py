@@ -1,5 +1,6 @@
 """Every error is `{code, message, details}`, whoever raised it."""
 
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
+from django.test import RequestFactory
 from django.urls import clear_url_caches, path
 from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisAway
@@ -134,6 +136,15 @@ def test_what_is_away_says_so(failing: type[Failing], error: Exception, status: 
     answer = APIClient().get("/api/v1/failing/")
     assert_error(answer, status, code)
     assert ("Retry-After" in answer) == (status == 503)
+
+
+def test_what_fails_before_any_view_tells_nothing_either(rf: RequestFactory, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        told = json.loads(urls.handler500(rf.get("/api/v1/setups/")).content)
+    assert told["code"] == "internal_error"
+    assert told["details"]["error_id"] in caplog.text
+    page = urls.handler500(rf.get("/setups/"))
+    assert (page.status_code, "Something went wrong" in page.content.decode()) == (500, True)
 
 
 def test_passwords_are_not_guessed_here(make_user: MakeUser, account: Account) -> None:

@@ -78,3 +78,12 @@ def test_the_address_is_what_our_own_proxies_saw(
     settings.PROXY_COUNT = proxies
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     assert client_address(rf.get("/login/", headers=headers, REMOTE_ADDR="10.9.9.9")) == address
+
+
+def test_without_redis_one_can_log_in_still(analyst: User, account: Account, settings: Settings) -> None:
+    away = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9/0"}
+    settings.CACHES = {"default": away}
+    client = Client()
+    assert "Please enter" in log_in(client, "wrong")
+    assert "<h1>Executions</h1>" in log_in(client)
+    settings.CACHES = {"default": {**away, "LOCATION": settings.REDIS_URL}}

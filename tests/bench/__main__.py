@@ -2,7 +2,7 @@
 
     POST -> wire     from the first byte of `POST …/execute/` until the simulator has received the bracket's last leg
     bare -> wire     the same bracket from a script with `ib_async` alone, until the simulator has received its last leg
-    fill -> news     from the command that fills the entry until the news of its committed row arrives over Redis
+    fill -> row      from the command that fills the entry until the news of its committed row arrives over Redis
 
 Ours and the bare script's are measured in turns, so that a noisy machine disturbs both alike. Clocks: CLOCK_MONOTONIC,
 which all processes of a machine share.
@@ -44,7 +44,7 @@ class Bench:
 
     def run(self, rounds: int, *, warm_up: int) -> dict[str, list[float]]:
         """Return milliseconds by what was measured."""
-        figures: dict[str, list[float]] = {"POST -> wire": [], "bare -> wire": [], "fill -> news": []}
+        figures: dict[str, list[float]] = {"POST -> wire": [], "bare -> wire": [], "fill -> row": []}
         self._control.pause_fills()
         ib = self._bare_connect()
         with psycopg.connect(self._stack.up["database_url"], autocommit=True) as rows:

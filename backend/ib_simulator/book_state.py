@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ib_simulator.ledger import Execution
-from ib_simulator.messages.answers import rounded
+from ib_simulator.messages.answer import rounded
 from ib_simulator.orders import Order, Stage
 
 if TYPE_CHECKING:

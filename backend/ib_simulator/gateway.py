@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 from ib_simulator.book import Book
 from ib_simulator.clock import Clock
 from ib_simulator.desk import Desk
-from ib_simulator.handlers import accounts, market_data
+from ib_simulator.handlers import accounts, quotes
 from ib_simulator.journal import Journal
 from ib_simulator.ledger import Execution, Ledger
+from ib_simulator.market.hours import HOURS, TradingHours
 from ib_simulator.market.instruments import Instrument, InstrumentList
 from ib_simulator.market.prices import Market
 from ib_simulator.messages import answers
-from ib_simulator.messages.answers import Answer
+from ib_simulator.messages.answer import Answer, error
 from ib_simulator.messages.open_order import open_order
 from ib_simulator.orders import Order
 from ib_simulator.records import changed_records, forget_changes, restore
@@ -43,10 +44,11 @@ CLIENT_ID_IN_USE = "Unable to connect as the client id is already in use. Retry 
 
 @dataclass(frozen=True)
 class GatewayConfig:
-    """What the gateway plays: its accounts, and the seed of prices and permanent ids."""
+    """What the gateway plays: its accounts, the seed of prices and permanent ids, and when the exchange trades."""
 
     accounts: tuple[str, ...]
     seed: int = 0
+    hours: str = "always"
 
 
 class Gateway:
@@ -55,6 +57,7 @@ class Gateway:
     def __init__(self, config: GatewayConfig, *, clock: Clock, journal: Journal | None = None) -> None:
         self.config = config
         self.clock = clock
+        self.hours: TradingHours = HOURS[config.hours]()
         self.instruments = InstrumentList()
         self.market = Market(self.instruments, seed=config.seed)
         self.scenario = Scenario()
@@ -134,7 +137,7 @@ class Gateway:
         self.prices_changed()
 
     def prices_changed(self) -> None:
-        market_data.push_quotes(self)
+        quotes.push_quotes(self)
         self.desk.fills.market_moved()
         self.push_due_values()
 
@@ -166,7 +169,7 @@ class Gateway:
         self._tell(order.client_id, answers.order_status(order, status=status))
 
     def order_error(self, *, client_id: int, order_id: int, code: int, text: str) -> None:
-        self._tell(client_id, answers.error(order_id, code, text))
+        self._tell(client_id, error(order_id, code, text))
 
     def execution(self, execution: Execution) -> None:
         time = self.wire_time(execution.time)

@@ -83,19 +83,19 @@ class Ledger:
         ]
 
     def position(self, account: str, instrument: Instrument) -> Position:
-        key = (account, instrument.symbol)
+        key = (account, instrument.key)
         if key not in self._positions:
             self._positions[key] = Position(account, instrument)
         return self._positions[key]
 
     def set_position(self, position: Position) -> None:
-        key = (position.account, position.instrument.symbol)
+        key = (position.account, position.instrument.key)
         self._positions[key] = position
         self.touched_positions[key] = position
 
     def restore_position(self, position: Position) -> None:
         """Enter a position of the journal."""
-        self._positions[position.account, position.instrument.symbol] = position
+        self._positions[position.account, position.instrument.key] = position
 
     def realized_pnl(self, account: str) -> Decimal:
         return sum((held.realized_pnl for held in self._positions.values() if held.account == account), Decimal(0))
@@ -149,7 +149,7 @@ class Ledger:
     ) -> Decimal | None:
         self._pay(account, signed=signed, price=price, commission=commission)
         position = self.position(account, instrument)
-        self.touched_positions[account, instrument.symbol] = position
+        self.touched_positions[account, instrument.key] = position
         held = position.quantity
         position.quantity = held + signed
         closing = min(abs(held), abs(signed)) if held * signed < 0 else Decimal(0)

@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Instrument):
-        return value.symbol
+        return value.key
     return value
 
 
@@ -149,7 +149,7 @@ def _typed(name: str, value: Any, instruments: InstrumentList) -> Any:
     if value is None:
         return None
     if name == "instrument":
-        found = instruments.by_symbol(value)
+        found = instruments.by_key(value)
         if found is None:
             raise ValueError(f"unknown symbol {value!r}")
         return found

@@ -14,8 +14,7 @@ from ib_simulator import dispatch
 from ib_simulator.errors import MalformedMessage, ProtocolError, UnsupportedMessage
 from ib_simulator.fields import decode_fields, encode_fields
 from ib_simulator.framing import FrameReader, frame
-from ib_simulator.messages import answers
-from ib_simulator.messages.answers import Answer
+from ib_simulator.messages.answer import Answer, error
 from ib_simulator.messages.ids import SERVER_VERSION_MAX, SERVER_VERSION_MIN, request_name
 from ib_simulator.messages.requests import StartApi, decode
 from ib_simulator.scenario import is_caught
@@ -95,7 +94,7 @@ class Session:
                 self._output += encoded
 
     def send_error(self, *, request_id: int, code: int, text: str) -> None:
-        self.send(answers.error(request_id, code, text))
+        self.send(error(request_id, code, text))
 
     def take_output(self) -> bytes:
         """Return and forget the bytes for the socket."""

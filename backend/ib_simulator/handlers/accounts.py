@@ -6,10 +6,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ib_simulator.fields import Value
+from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.ledger import Position, order_commission
 from ib_simulator.market.instruments import Instrument
-from ib_simulator.messages import answers
-from ib_simulator.messages.requests import ReqAccountSummary, ReqAccountUpdates, ReqAccountUpdatesMulti
+from ib_simulator.messages import account_answers as answers
+from ib_simulator.messages.account_requests import ReqAccountSummary, ReqAccountUpdates, ReqAccountUpdatesMulti
+from ib_simulator.messages.ids import Request
+from ib_simulator.messages.request import Plain, RequestMessage
 from ib_simulator.orders import Order
 
 if TYPE_CHECKING:
@@ -87,7 +90,7 @@ def _figures(gateway: "Gateway", account: str) -> dict[str, Decimal]:
     }
 
 
-def request_positions(gateway: "Gateway", session: "Session") -> None:
+def request_positions(gateway: "Gateway", session: "Session", _request: Plain) -> None:
     session.subscriptions.positions = True
     for held in gateway.ledger.positions():
         session.send(answers.position(held))
@@ -195,3 +198,30 @@ def what_if_values(gateway: "Gateway", order: Order) -> Sequence[Value]:
     margins = [before, before, equity, change, change, Decimal(0), before + change, before + change, equity]
     cents = [format(margin.quantize(_CENT), "f") for margin in margins]
     return [*cents, commission, commission, commission, BASE_CURRENCY]
+
+
+def cancel_positions(_gateway: "Gateway", session: "Session", _request: Plain) -> None:
+    session.subscriptions.positions = False
+
+
+def cancel_account_summary(_gateway: "Gateway", session: "Session", request_id: int) -> None:
+    session.subscriptions.summaries.pop(request_id, None)
+
+
+def cancel_account_updates_multi(_gateway: "Gateway", session: "Session", request_id: int) -> None:
+    session.subscriptions.accounts_multi.pop(request_id, None)
+
+
+HANDLERS: dict[type[RequestMessage], Handler] = {
+    ReqAccountUpdates: request_account_updates,
+    ReqAccountUpdatesMulti: request_account_updates_multi,
+    ReqAccountSummary: request_account_summary,
+}
+PLAIN: dict[Request, Handler] = {
+    Request.REQ_POSITIONS: request_positions,
+    Request.CANCEL_POSITIONS: cancel_positions,
+}
+CANCELLERS: dict[Request, Canceller] = {
+    Request.CANCEL_ACCOUNT_SUMMARY: cancel_account_summary,
+    Request.CANCEL_ACCOUNT_UPDATES_MULTI: cancel_account_updates_multi,
+}

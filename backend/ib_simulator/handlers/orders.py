@@ -5,10 +5,14 @@ from typing import TYPE_CHECKING
 
 from ib_simulator.clock import parse_moment
 from ib_simulator.errors import Refusal
+from ib_simulator.handlers.handler import Handler
 from ib_simulator.ledger import Execution
 from ib_simulator.messages import answers
+from ib_simulator.messages.ids import Request
 from ib_simulator.messages.open_order import completed_order, open_order
-from ib_simulator.messages.requests import ReqAutoOpenOrders, ReqCompletedOrders, ReqExecutions
+from ib_simulator.messages.order_requests import CancelOrder, ReqAutoOpenOrders, ReqCompletedOrders, ReqExecutions
+from ib_simulator.messages.place_order import PlaceOrder
+from ib_simulator.messages.request import Plain, RequestMessage
 from ib_simulator.orders import Order, Stage
 
 if TYPE_CHECKING:
@@ -20,7 +24,19 @@ READ_ONLY_TEXT = "Error validating request.-'bZ' : cause - The API interface is 
 SIDES = {"BUY": "BOT", "SELL": "SLD", "BOT": "BOT", "SLD": "SLD", "": ""}
 
 
-def request_open_orders(gateway: "Gateway", session: "Session") -> None:
+def place_order(gateway: "Gateway", session: "Session", request: PlaceOrder) -> None:
+    gateway.desk.place(session.client_id or 0, request)
+
+
+def cancel_order(gateway: "Gateway", session: "Session", request: CancelOrder) -> None:
+    gateway.desk.cancel(session.client_id or 0, request.order_id)
+
+
+def cancel_all(gateway: "Gateway", _session: "Session", _request: Plain) -> None:
+    gateway.desk.cancel_all()
+
+
+def request_open_orders(gateway: "Gateway", session: "Session", _request: Plain) -> None:
     """Send this client's live orders; for client 0 manual orders are bound to it first."""
     own = [order for order in gateway.book.active() if order.client_id == session.client_id]
     if session.client_id == MASTER_OF_MANUAL_ORDERS:
@@ -28,7 +44,7 @@ def request_open_orders(gateway: "Gateway", session: "Session") -> None:
     _send_open(session, own)
 
 
-def request_all_open_orders(gateway: "Gateway", session: "Session") -> None:
+def request_all_open_orders(gateway: "Gateway", session: "Session", _request: Plain) -> None:
     _send_open(session, gateway.book.active())
 
 
@@ -55,7 +71,7 @@ def _send_open(session: "Session", orders: list[Order]) -> None:
     session.send(answers.open_order_end())
 
 
-def request_ids(gateway: "Gateway", session: "Session") -> None:
+def request_ids(gateway: "Gateway", session: "Session", _request: Plain) -> None:
     """Raises Refusal 321 in read-only mode, as was recorded."""
     if gateway.scenario.is_on("read_only", "on"):
         raise Refusal(code=321, text=READ_ONLY_TEXT)
@@ -138,3 +154,18 @@ def _is_today(gateway: "Gateway", moment: datetime | None) -> bool:
         return False
     today = gateway.clock.now().astimezone(gateway.zone).date()
     return moment.astimezone(gateway.zone).date() == today
+
+
+HANDLERS: dict[type[RequestMessage], Handler] = {
+    PlaceOrder: place_order,
+    CancelOrder: cancel_order,
+    ReqExecutions: request_executions,
+    ReqAutoOpenOrders: request_auto_open_orders,
+    ReqCompletedOrders: request_completed_orders,
+}
+PLAIN: dict[Request, Handler] = {
+    Request.REQ_OPEN_ORDERS: request_open_orders,
+    Request.REQ_ALL_OPEN_ORDERS: request_all_open_orders,
+    Request.REQ_IDS: request_ids,
+    Request.REQ_GLOBAL_CANCEL: cancel_all,
+}

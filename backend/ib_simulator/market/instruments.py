@@ -34,7 +34,11 @@ ORDER_TYPES = ("DAY", "GTC", "IOC", "FOK", "LMT", "MKT", "STP", "STPLMT", "OCA",
 
 @dataclass(frozen=True)
 class Instrument:
-    """One stock. `base_price` is where its price path begins and what it is drawn back to (USD)."""
+    """One thing to trade. `base_price` is where a stock's price path begins and what it is drawn back to (USD).
+
+    A stock has only the first fields; an option also has its expiry (`yyyymmdd`), strike (USD), right (`C` or `P`),
+    multiplier and `listed_symbol` (the 21 characters of OCC).
+    """
 
     con_id: int
     symbol: str
@@ -45,16 +49,42 @@ class Instrument:
     industry: str = "Technology"
     stock_type: str = "COMMON"
     currency: str = "USD"
+    sec_type: str = "STK"
+    expiry: str = ""
+    strike: Decimal = Decimal(0)
+    right: str = ""
+    multiplier: str = ""
+    listed_symbol: str = ""
+
+    @property
+    def local_symbol(self) -> str:
+        """The name at the exchange."""
+        return self.listed_symbol or self.symbol
+
+    @property
+    def key(self) -> str:
+        """What positions, prices and the journal know it by: unlike `symbol`, no two instruments share it."""
+        return self.local_symbol
 
     @property
     def tick(self) -> Decimal:
         return TICK
 
 
-def _stock(con_id: int, symbol: str, name: str, base_price: str, **rest: str) -> Instrument:
-    exchange = rest.pop("exchange", "NASDAQ")
+def _stock(
+    con_id: int,
+    symbol: str,
+    name: str,
+    base_price: str,
+    *,
+    exchange: str = "NASDAQ",
+    industry: str = "Technology",
+    stock_type: str = "COMMON",
+) -> Instrument:
     trading_class = {"NASDAQ": "NMS", "NYSE": symbol, "ARCA": symbol}[exchange]
-    return Instrument(con_id, symbol, name, exchange, trading_class, Decimal(base_price), **rest)
+    return Instrument(
+        con_id, symbol, name, exchange, trading_class, Decimal(base_price), industry=industry, stock_type=stock_type
+    )
 
 
 STOCKS: tuple[Instrument, ...] = (
@@ -93,6 +123,10 @@ class InstrumentList:
 
     def by_symbol(self, symbol: str) -> Instrument | None:
         return self._by_symbol.get(symbol.upper())
+
+    def by_key(self, key: str) -> Instrument | None:
+        """Return the instrument whose `key` this is."""
+        return self.by_symbol(key)
 
     def find(self, query: ContractQuery) -> Instrument | None:
         """Return the one instrument that fits, or None (IB's error 200)."""

@@ -92,13 +92,13 @@ class Market:
     """All price paths; `step` moves each by one."""
 
     def __init__(self, instruments: InstrumentList, *, seed: int) -> None:
-        self._paths = {instrument.symbol: PricePath(instrument, seed=seed) for instrument in instruments}
+        self._paths = {instrument.key: PricePath(instrument, seed=seed) for instrument in instruments}
 
     def path(self, instrument: Instrument) -> PricePath:
-        return self._paths[instrument.symbol]
+        return self._paths[instrument.key]
 
     def quote(self, instrument: Instrument) -> Quote:
-        return self._paths[instrument.symbol].quote()
+        return self._paths[instrument.key].quote()
 
     def step(self) -> None:
         for path in self._paths.values():

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
-from ib_simulator.fields import FieldReader, parse_integer
+from ib_simulator.fields import FieldReader, parse_decimal, parse_integer
 
 CONTRACT_FIELDS = (
     "conId",
@@ -32,6 +33,11 @@ class ContractQuery:
     primary_exchange: str = ""
     currency: str = ""
     local_symbol: str = ""
+    trading_class: str = ""
+    expiry: str = ""
+    strike: Decimal | None = None
+    right: str = ""
+    multiplier: str = ""
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> "ContractQuery":
@@ -43,6 +49,11 @@ class ContractQuery:
             primary_exchange=fields["primaryExchange"],
             currency=fields["currency"],
             local_symbol=fields["localSymbol"],
+            trading_class=fields["tradingClass"],
+            expiry=fields["lastTradeDateOrContractMonth"],
+            strike=parse_decimal(fields["strike"]),
+            right=fields["right"].upper(),
+            multiplier=fields["multiplier"],
         )
 
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from ib_simulator.fields import UNSET_DOUBLE, Value, names, parse_decimal, pick, to_text
-from ib_simulator.messages.answers import Answer
+from ib_simulator.messages.answer import Answer
 from ib_simulator.messages.ids import Version
 from ib_simulator.orders import STOP_TYPES, Order
 

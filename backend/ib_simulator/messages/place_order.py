@@ -11,6 +11,7 @@ from ib_simulator.errors import MalformedMessage
 from ib_simulator.fields import FieldReader, names, parse_decimal, parse_integer
 from ib_simulator.messages.contract import CONTRACT_FIELDS, ContractQuery
 from ib_simulator.messages.ids import Version
+from ib_simulator.messages.request import RequestMessage
 
 GROUPS_MAX = 100
 # Fields of a condition after its type and its conjunction (`a` or `o`).
@@ -78,7 +79,7 @@ Groups = dict[str, list[tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
-class PlaceOrder:
+class PlaceOrder(RequestMessage):
     """An order as sent. `fields` holds every field by IB's name, `groups` the repeated ones (legs, conditions, ...)."""
 
     order_id: int

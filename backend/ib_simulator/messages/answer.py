@@ -1,0 +1,50 @@
+"""One message to a client: its name and its fields, which may differ between server versions.
+
+An answer is encoded for each receiver, because clients of different versions may be connected at once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ib_simulator.fields import Value, encode_fields
+from ib_simulator.framing import frame
+from ib_simulator.market.instruments import Instrument
+from ib_simulator.messages.ids import Version
+
+PRICE_PLACES = Decimal("0.00000001")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A message to a client; `fields` gives its fields for a server version, the message number first."""
+
+    name: str
+    fields: Callable[[int], Sequence[Value]]
+
+    def encode(self, version: int) -> bytes:
+        return frame(encode_fields(self.fields(version)))
+
+
+def plain(name: str, *values: Value) -> Answer:
+    """An answer that is the same in every version."""
+    return Answer(name, lambda _version: values)
+
+
+def rounded(value: Decimal) -> Decimal:
+    """Return a price as it is written: eight places, no trailing zeros."""
+    return value.quantize(PRICE_PLACES).normalize() if value else Decimal(0)
+
+
+def error(request_id: int, code: int, text: str) -> Answer:
+    def fields(version: int) -> Sequence[Value]:
+        values: list[Value] = [4, 2, request_id, code, text]
+        return [*values, ""] if version >= Version.ADVANCED_ORDER_REJECT else values
+
+    return Answer("error", fields)
+
+
+def listed_contract(listed: Instrument) -> list[Value]:
+    """Return how an answer names a contract: id, symbol, type, expiry, strike, right, multiplier."""
+    strike = listed.strike or "0.0"
+    return [listed.con_id, listed.symbol, listed.sec_type, listed.expiry, strike, listed.right, listed.multiplier]

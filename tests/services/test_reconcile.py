@@ -1,10 +1,13 @@
 """Our rows after the broker's complete answer: what was missed is there, and nothing is concluded from silence."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from app.accounts.services import account_ensure
 from app.brokers.errors import BrokerTimeout, IncompleteAnswer, NotConnected
@@ -77,6 +80,23 @@ def test_orders_that_agree_change_nothing(submitted: Submitted, broker: FakeBrok
     report = reconcile(broker)
     assert book.rows() == before
     assert (report.changed, report.not_placed, report.vanished, report.external) == ([], [], [], [])
+
+
+def test_the_database_is_asked_no_more_for_many_orders_than_for_few(
+    submitted: Submitted, broker: FakeBroker, django_assert_num_queries: Callable[[int], AbstractContextManager[object]]
+) -> None:
+    # Given a reconcile that learns nothing new about one bracket
+    at_work(submitted(**LIMIT), broker)
+    reconcile(broker)
+    with CaptureQueriesContext(connection) as one:
+        reconcile(broker)
+    # When there are five more, known as well
+    for _ in range(5):
+        at_work(submitted(**LIMIT), broker)
+    reconcile(broker)
+    # Then asking about all of them takes no more queries
+    with django_assert_num_queries(len(one)):
+        assert reconcile(broker).open_orders == 12
 
 
 def test_an_answer_after_a_crash_shows_that_it_was_placed(requested: Requested, broker: FakeBroker) -> None:

@@ -31,6 +31,7 @@ from app.domain.order_status import TERMINAL, UNANSWERED, OrderEvent, OrderStatu
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order
+from app.executions.services.match import order_match
 
 logger = get_logger(__name__)
 
@@ -87,30 +88,6 @@ def broker_event_keep(event: AnyBrokerEvent, *, because: str, now: datetime) -> 
 
 def _locked(order: Order) -> Execution:
     return Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
-
-
-def order_match(event: AnyBrokerEvent) -> Order | None:
-    """Return the order of ours that an event is about.
-
-    By `order_ref`, then `perm_id`, and by order id only where the message carries neither: order ids are issued again
-    after a Gateway restart, the other two never. An `order_ref` that is not ours means the order is not ours.
-    """
-    orders = Order.objects.select_related("bracket")
-    if isinstance(event, CommissionTold):
-        return orders.filter(fills__exec_id=event.exec_id).first()
-    if isinstance(event, AbsenceProved) or (isinstance(event, OrderTold | FillTold) and event.order_ref):
-        return orders.filter(order_ref=event.order_ref).first()
-    of_account = orders.filter(account__account_id=event.account) if event.account else orders
-    if isinstance(event, OrderTold | FillTold) and event.perm_id:
-        known = of_account.filter(perm_id=event.perm_id).first()
-        if known is not None:
-            return known
-    if not event.order_id:
-        return None
-    by_id = of_account.filter(client_id=event.client_id, order_id=event.order_id).first()
-    told_perm_id = getattr(event, "perm_id", 0)
-    # The same order id under another perm_id is another order: ids were rolled back and issued to somebody else.
-    return by_id if by_id is None or not (told_perm_id and by_id.perm_id) else None
 
 
 def _as_told(event: AnyBrokerEvent, *, order: Order | None, now: datetime) -> dict[str, Any]:

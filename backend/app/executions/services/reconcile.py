@@ -28,7 +28,8 @@ from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import Execution, Order
-from app.executions.services.apply import attention_add, broker_event_keep, broker_event_record, order_match
+from app.executions.services.apply import attention_add, broker_event_keep, broker_event_record
+from app.executions.services.match import orders_match, unheard
 
 logger = get_logger(__name__)
 
@@ -63,9 +64,12 @@ def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds
     completed = broker.completed_orders()
     events: list[AnyBrokerEvent] = [order.told for order in open_orders]
     events += [*deals, *completed]
-    changed = {changed for event in events if (changed := _record(event, now=now)) is not None}
-    known = _known_order_ids([order.told for order in open_orders], completed)
-    external = [order for order in open_orders if order_match(order.told) is None]
+    changed = {changed for event in unheard(events) if (changed := _record(event, now=now)) is not None}
+    # Matched once all is told: a foreign-looking order may have become known by a number told meanwhile.
+    ours_open = orders_match([order.told for order in open_orders])
+    ours_completed = orders_match(completed)
+    known = {order.pk for order in [*ours_open, *ours_completed] if order is not None}
+    external = [order for order, ours in zip(open_orders, ours_open, strict=True) if ours is None]
     not_placed, vanished, left_behind = [], [], []
     for order in _unfinished(broker.account_id, asked_at=now, settle_seconds=settle_seconds):
         if order.pk in known:
@@ -78,9 +82,9 @@ def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds
         else:
             _flag(order, "the broker neither holds it nor lists it as finished")
             vanished.append(order.order_ref)
-    for order in _open_though_finished(open_orders, before=now - timedelta(seconds=settle_seconds)):
+    for order in _open_though_finished(open_orders, ours_open, before=now - timedelta(seconds=settle_seconds)):
         _flag(order, "it is open at the broker though it was finished here")
-    for order in _filled_without_deals(open_orders, completed):
+    for order in _filled_without_deals(ours_open, completed, ours_completed):
         _flag(order, "the broker lists it as filled, but its deals are not all known")
     for order in _entries_without_stop(broker.account_id, before=now - timedelta(seconds=settle_seconds)):
         _flag(order, "its shares have no working stop at the broker")
@@ -104,11 +108,6 @@ def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds
         external=len(external),
     )
     return report
-
-
-def _known_order_ids(open_orders: Sequence[OrderTold], completed: Sequence[OrderTold]) -> set[int]:
-    matched = (order_match(told) for told in [*open_orders, *completed])
-    return {order.pk for order in matched if order is not None}
 
 
 def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -> Iterable[Order]:
@@ -157,22 +156,26 @@ def _flag(order: Order, text: str) -> None:
         news.publish_on_commit(execution.pk)
 
 
-def _open_though_finished(open_orders: Sequence[OpenOrder], *, before: datetime) -> Iterable[Order]:
+def _open_though_finished(
+    open_orders: Sequence[OpenOrder], ours: Sequence[Order | None], *, before: datetime
+) -> Iterable[Order]:
     """Return orders that were finished `before` the questions and are open at the broker all the same."""
-    for open_order in open_orders:
-        if parse_order_ref(open_order.told.order_ref) is None:
+    for open_order, order in zip(open_orders, ours, strict=True):
+        if order is None or parse_order_ref(open_order.told.order_ref) is None:
             continue
-        order = order_match(open_order.told)
-        if order is not None and OrderStatus(order.status) in TERMINAL and (order.finished_at or before) <= before:
+        if OrderStatus(order.status) in TERMINAL and (order.finished_at or before) <= before:
             yield order
 
 
-def _filled_without_deals(open_orders: Sequence[OpenOrder], completed: Sequence[OrderTold]) -> Iterable[Order]:
+def _filled_without_deals(
+    ours_open: Sequence[Order | None], completed: Sequence[OrderTold], ours: Sequence[Order | None]
+) -> Iterable[Order]:
     """Return orders that finished before the deals were asked for, filled, and lack deals: only today's are told."""
-    open_then = _known_order_ids([order.told for order in open_orders], [])
-    for told in completed:
-        order = order_match(told) if told.status is ToldStatus.FILLED else None
-        if order is not None and order.pk not in open_then and order.status != OrderStatus.FILLED.value:
+    open_then = {order.pk for order in ours_open if order is not None}
+    for told, order in zip(completed, ours, strict=True):
+        if order is None or told.status is not ToldStatus.FILLED:
+            continue
+        if order.pk not in open_then and order.status != OrderStatus.FILLED.value:
             yield order
 
 

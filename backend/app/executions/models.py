@@ -241,3 +241,60 @@ class BrokerEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.dedupe_key}"
+
+
+class Actor(StrEnum):
+    """Who decided something."""
+
+    PERSON = "PERSON"
+    GUARD = "GUARD"
+    RECONCILE = "RECONCILE"
+    SWEEP = "SWEEP"
+    KILL_SWITCH = "KILL_SWITCH"
+
+
+class Decision(models.Model):
+    """One thing we decided to do, or to leave to a person: who, what, why, with which evidence. Only ever added."""
+
+    actor = models.CharField(max_length=16, choices=_choices(Actor))
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="decisions")
+    action = models.CharField(max_length=32)
+    reason = models.TextField()
+    evidence = models.JSONField(default=dict)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="decisions")
+    execution = models.ForeignKey(Execution, on_delete=models.PROTECT, null=True, related_name="decisions")
+    bracket = models.ForeignKey(Bracket, on_delete=models.PROTECT, null=True, related_name="decisions")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, related_name="decisions")
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(fields=["bracket", "decided_at"], name="decision_by_bracket"),
+            models.Index(fields=["execution", "id"], name="decision_by_execution"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action}"
+
+
+class ReconcileRun(models.Model):
+    """One comparison of our rows with the broker's answer: what was answered, what differed, what was done."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="reconcile_runs")
+    client_id = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    is_complete = models.BooleanField(default=False)
+    error_code = models.CharField(max_length=64, blank=True)
+    error = models.TextField(blank=True)
+    answered = models.JSONField(default=dict)
+    differences = models.JSONField(default=list)
+    actions = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-id"], name="reconcile_by_account")]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.started_at:%Y-%m-%d %H:%M:%S}"

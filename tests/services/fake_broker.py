@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.accounts.models import BrokerConnection
-from app.brokers.base import BracketTicket, OpenOrder, PlacedBracket, WriteAhead
+from app.brokers.base import BracketTicket, OpenOrder, OrderTicket, PlacedBracket, WriteAhead
 from app.brokers.errors import BrokerTimeout, NotConnected, QueueFull
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
@@ -53,6 +53,10 @@ class FakeBroker:
     after_write_ahead: Callable[[Mapping[str, int]], None] = lambda order_ids: None
     during_questions: Callable[[], None] = lambda: None
     sent: list[Sent] = field(default_factory=list)
+    singles: list[OrderTicket] = field(default_factory=list)
+    place_order_fails: Exception | None = None
+    dies_after_write_ahead: bool = False
+    modified: list[tuple[int, OrderTicket, int]] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     cancel_fails: Exception | None = None
     open_book: list[OpenOrder] = field(default_factory=list)
@@ -94,6 +98,19 @@ class FakeBroker:
                 raise BrokerTimeout("The connection broke while sending.")
             entry, stop = order_ids[bracket.entry.order_ref], order_ids[bracket.stop_loss.order_ref]
             return PlacedBracket(order_ids=order_ids, reference=f"IB-{entry}:{stop}")
+
+    def place_order(self, ticket: OrderTicket, *, contract: Contract, id_floor: int, write_ahead: WriteAhead) -> int:
+        with self._lock:
+            if self.place_order_fails is not None:
+                raise self.place_order_fails
+            write_ahead({ticket.order_ref: id_floor + 1})
+            if self.dies_after_write_ahead:
+                raise ProcessDied
+            self.singles.append(ticket)
+            return id_floor + 1
+
+    def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
+        self.modified.append((order_id, ticket, parent_id))
 
     def _reserve(self, bracket: BracketTicket, *, id_floor: int) -> dict[str, int]:
         ids = self.next_ids or [id_floor + number for number in range(1, len(bracket.orders) + 1)]

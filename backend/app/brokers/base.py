@@ -161,6 +161,15 @@ class Broker(Protocol):
         """
         ...
 
+    async def place_order(
+        self, ticket: OrderTicket, *, contract: Contract, id_floor: int = 0, write_ahead: WriteAhead | None = None
+    ) -> int:
+        """Send one order that belongs to no native bracket, ahead of waiting entries; return its order id.
+
+        For the legs PROTECT and CLOSE. Same road and same errors as `place_bracket`.
+        """
+        ...
+
     async def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
         """Send the order again under its id, changed. Give `parent_id` only while the parent lives (else 135)."""
         ...
@@ -242,6 +251,14 @@ class BlockingBroker(Protocol):
 
     def place_bracket(self, bracket: BracketTicket, *, id_floor: int, write_ahead: WriteAhead) -> PlacedBracket:
         """See Broker.place_bracket."""
+        ...
+
+    def place_order(self, ticket: OrderTicket, *, contract: Contract, id_floor: int, write_ahead: WriteAhead) -> int:
+        """See Broker.place_order."""
+        ...
+
+    def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
+        """See Broker.modify_order."""
         ...
 
     def cancel_order(self, order_id: int) -> None:

@@ -76,7 +76,8 @@ def entry_is_filled(execution: Execution) -> bool:
         legs = {order.leg: order for order in bracket.orders.all()}
         entry, stop = legs[Leg.ENTRY.value], legs[Leg.STOP_LOSS.value]
         done = stop.status == OrderStatus.FILLED.value
-        if entry.status != OrderStatus.FILLED.value or not (done or stop.status in STOP_IS_LIVE):
+        replaced = Leg.PROTECT.value in legs and legs[Leg.PROTECT.value].status in STOP_IS_LIVE
+        if entry.status != OrderStatus.FILLED.value or not (done or replaced or stop.status in STOP_IS_LIVE):
             return False
     return True
 

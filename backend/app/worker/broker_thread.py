@@ -24,6 +24,7 @@ from app.brokers.base import (
     ConnectionState,
     EventSink,
     OpenOrder,
+    OrderTicket,
     PlacedBracket,
     StateSink,
     WriteAhead,
@@ -33,6 +34,7 @@ from app.core import clock
 from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
+from app.domain.contract import Contract
 from app.executions.services.reconcile import ReconcileReport, execution_reconcile
 from app.executions.services.sweep import execution_sweep, requested_resend
 from app.worker.event_recorder import EventRecorder
@@ -71,6 +73,7 @@ class BrokerThread:
         self._loop_thread = LoopThread("broker")
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
+        self._reconcile_wanted = False
         self.standing_by = False
 
     def start(self) -> None:
@@ -85,6 +88,10 @@ class BrokerThread:
         except TradingError as error:
             logger.warning("broker_thread_stop", error=error.code)
         self._loop_thread.stop(seconds_max=seconds_max)
+
+    def reconcile_soon(self) -> None:
+        """Have the broker asked for everything at the next tick. Never blocks."""
+        self._reconcile_wanted = True
 
     # What services use (BlockingBroker).
 
@@ -114,6 +121,24 @@ class BrokerThread:
             self._broker.place_bracket(bracket, id_floor=id_floor, write_ahead=write_ahead_here),
             seconds_max=SEND_SECONDS_MAX,
         )
+
+    def place_order(self, ticket: OrderTicket, *, contract: Contract, id_floor: int, write_ahead: WriteAhead) -> int:
+        """Send a single order ahead of waiting entries; see Broker.place_order."""
+
+        def write_ahead_here(order_ids: Mapping[str, int]) -> None:
+            with_own_connection(write_ahead, order_ids)
+
+        self._require_ready()
+        return self._loop_thread.call(
+            self._broker.place_order(ticket, contract=contract, id_floor=id_floor, write_ahead=write_ahead_here),
+            seconds_max=ANSWER_SECONDS_MAX,
+        )
+
+    def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
+        """Send a change of an order."""
+        self._require_ready()
+        changed = self._broker.modify_order(order_id=order_id, contract=contract, ticket=ticket, parent_id=parent_id)
+        self._loop_thread.call(changed, seconds_max=ANSWER_SECONDS_MAX)
 
     def cancel_order(self, order_id: int) -> None:
         """Send a cancel."""
@@ -220,7 +245,8 @@ class BrokerThread:
         await in_database_thread(execution_sweep, now=now)
         if ticks % PING_EVERY_TICKS == 0:
             await self._broker.ping()
-        if self._state is ConnectionState.READY and ticks % RECONCILE_EVERY_TICKS == 0:
+        if self._state is ConnectionState.READY and (self._reconcile_wanted or ticks % RECONCILE_EVERY_TICKS == 0):
+            self._reconcile_wanted = False
             await self._reconcile(settle_seconds=RECONCILE_SETTLE_SECONDS)
             await self._record_worth()
 

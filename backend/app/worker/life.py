@@ -23,6 +23,7 @@ from app.executions.models import Order
 from app.worker.broker_thread import BrokerThread
 from app.worker.data_thread import DataThread
 from app.worker.event_recorder import EventRecorder
+from app.worker.guard_thread import GuardThread
 
 logger = get_logger(__name__)
 
@@ -38,6 +39,7 @@ class _Held:
     broker: BrokerThread | None = None
     data: DataThread | None = None
     recorder: EventRecorder | None = None
+    guard: GuardThread | None = None
 
 
 def broker_thread() -> BrokerThread:
@@ -62,15 +64,18 @@ def start(sender: Any, **_: Any) -> None:
     logger.info("worker_starts", queues=",".join(sorted(queues)))
     if dispatch.BROKER_QUEUE in queues:
         ib_settings = _settings(client_id=settings.IB_CLIENT_ID)
-        _Held.recorder = EventRecorder(on_changed=cancel_rest_of_broken)
+        _Held.recorder = EventRecorder(on_changed=_look_after)
         _Held.broker = BrokerThread(
             make_broker=lambda on_event, on_state: get_broker(ib_settings, on_event=on_event, on_state=on_state),
             recorder=_Held.recorder,
             account_id=ib_settings.account,
             client_id=ib_settings.client_id,
         )
+        broker = _Held.broker
+        _Held.guard = GuardThread(broker=broker, state=lambda: broker.state, on_unknown=broker.reconcile_soon)
         _Held.recorder.start()
         _Held.broker.start()
+        _Held.guard.start()
     if "data" in queues:
         _Held.data = DataThread(get_data_provider(_settings(client_id=settings.IB_DATA_CLIENT_ID)))
         _Held.data.start()
@@ -79,12 +84,21 @@ def start(sender: Any, **_: Any) -> None:
 @worker_shutdown.connect
 def stop(**_: Any) -> None:
     """Close the connections; the pool has drained by now."""
+    if _Held.guard is not None:
+        _Held.guard.stop(seconds_max=STOP_SECONDS_MAX)
     if _Held.broker is not None:
         _Held.broker.stop(seconds_max=STOP_SECONDS_MAX)
     if _Held.recorder is not None:
         _Held.recorder.stop(seconds_max=STOP_SECONDS_MAX)
     if _Held.data is not None:
         _Held.data.stop(seconds_max=STOP_SECONDS_MAX)
+
+
+def _look_after(execution_id: int, event: AnyBrokerEvent) -> None:
+    """See to an execution that an event has changed."""
+    if _Held.guard is not None:
+        _Held.guard.wake(execution_id)
+    cancel_rest_of_broken(execution_id, event)
 
 
 def cancel_rest_of_broken(execution_id: int, event: AnyBrokerEvent) -> None:

@@ -101,6 +101,21 @@ class IBBroker:
         entry_id, stop_id = order_ids[bracket.entry.order_ref], order_ids[bracket.stop_loss.order_ref]
         return PlacedBracket(order_ids=order_ids, reference=f"IB-{entry_id}:{stop_id}")
 
+    async def place_order(
+        self, ticket: OrderTicket, *, contract: Contract, id_floor: int = 0, write_ahead: WriteAhead | None = None
+    ) -> int:
+        """Send one order outside any native bracket, ahead of waiting entries; see `Broker.place_order`."""
+        async with self._connection.sending(priority=SendPriority.PROTECT, messages=1) as link:
+            self._connection.require_ready(link)
+            link.client.updateReqId(id_floor + 1)
+            order_id = link.client.take_order_id()
+            await self._write_ahead(write_ahead, {ticket.order_ref: order_id})
+            self._connection.require_ready(link)
+            link.told.record_placed(order_id)
+            self._send(link, contract, ticket, order_id=order_id, parent_id=0, transmit=True)
+            await self._connection.delivered(link)
+        return order_id
+
     async def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
         """Send the order again under its id, changed. Give `parent_id` only while the parent lives (else 135)."""
         async with self._connection.sending(priority=SendPriority.PROTECT, messages=1) as link:

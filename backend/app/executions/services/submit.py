@@ -16,19 +16,19 @@ from django.db import connection, transaction
 
 from app.accounts.models import BrokerConnection
 from app.accounts.services import OrderIdTooLow, order_id_floor_raise
-from app.brokers.base import BlockingBroker, BracketTicket, OrderTicket, WriteAhead
+from app.brokers.base import BlockingBroker, BracketTicket, WriteAhead
 from app.brokers.errors import NotConnected, QueueFull
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
-from app.domain.contract import Contract
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderEvent, OrderStatus, transition
-from app.domain.terms import Action, Leg, OrderType, TimeInForce
+from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.models import Bracket, Execution, Order
 from app.executions.services.apply import broker_event_record
+from app.executions.services.place import contract_of, order_ticket
 
 logger = get_logger(__name__)
 
@@ -142,31 +142,12 @@ def execution_give_up(*, execution: Execution, reason_code: str, now: datetime) 
 
 def bracket_ticket(execution: Execution, bracket: Bracket) -> BracketTicket:
     """Return what is to be sent for a bracket."""
-    tickets = {order.leg: _ticket(order) for order in bracket.orders.all()}
-    contract = Contract(
-        symbol=execution.symbol,
-        security_type=execution.security_type,
-        exchange=execution.exchange,
-        currency=execution.currency,
-    )
+    tickets = {order.leg: order_ticket(order) for order in bracket.orders.all()}
     return BracketTicket(
-        contract=contract,
+        contract=contract_of(execution),
         entry=tickets[Leg.ENTRY.value],
         stop_loss=tickets[Leg.STOP_LOSS.value],
         take_profit=tickets.get(Leg.TAKE_PROFIT.value),
-    )
-
-
-def _ticket(order: Order) -> OrderTicket:
-    return OrderTicket(
-        order_ref=order.order_ref,
-        action=Action(order.action),
-        order_type=OrderType(order.order_type),
-        quantity=order.quantity,
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-        time_in_force=TimeInForce(order.time_in_force),
-        outside_rth=order.outside_rth,
     )
 
 

@@ -1,0 +1,239 @@
+"""Is every filled share of a bracket covered by a working stop, and if not, what repairs it? Plain rules, no I/O.
+
+    held   = entry's fills - exits' fills          cover  = what its working stops would still close
+
+    held > 0   cover = held   COVERED                      held = 0   entry open, its stop there     COVERED
+               cover < held   PARTIAL, UNPROTECTED                    entry open, its stop over      UNPROTECTED
+               cover > held   EXCESS                                  entry over, exits left         ORPHANED
+               a stop whose fate is not known: UNKNOWN     held < 0   more was closed than opened    EXCESS
+
+A stop counts once the broker works with it. One that still waits for its entry covers nothing: after a partial fill
+Interactive Brokers wakes the children early, late or not at all (seen both ways), and all three must be safe. While the
+entry is open, a child stop of the full size is no excess: the broker caps it at what the entry has filled.
+Nothing is repaired on UNKNOWN: a second stop beside one that turns out to live would sell the position twice.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from app.domain.order_status import LIVE, TERMINAL, OrderStatus
+from app.domain.terms import Leg
+
+_NONE = Decimal(0)
+_AT_WORK = frozenset({OrderStatus.HELD, OrderStatus.WORKING})
+_FATE_UNKNOWN = frozenset({OrderStatus.SENT, OrderStatus.PENDING_SUBMIT, OrderStatus.PENDING_CANCEL})
+_STOPS = frozenset({Leg.STOP_LOSS, Leg.PROTECT})
+
+
+class Coverage(StrEnum):
+    """How the shares of a bracket stand to its stops."""
+
+    COVERED = "COVERED"
+    PARTIAL = "PARTIAL"
+    UNPROTECTED = "UNPROTECTED"
+    EXCESS = "EXCESS"
+    ORPHANED = "ORPHANED"
+    UNKNOWN = "UNKNOWN"
+
+
+class RepairKind(StrEnum):
+    """What a repair does."""
+
+    PLACE_STOP = "PLACE_STOP"  # a new stop for `quantity` shares
+    SEND = "SEND"  # a repair that was written down and never sent
+    DISCARD = "DISCARD"  # the same, but it is not needed any more
+    RESIZE = "RESIZE"  # the order's whole quantity becomes `quantity`
+    CANCEL = "CANCEL"
+    CANCEL_ENTRY = "CANCEL_ENTRY"  # what the entry would still fill would have no stop
+    ASK = "ASK"  # a person has to look
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LegFacts:
+    """What of an order decides the protection. `key` names it to the caller; quantities are shares."""
+
+    key: int
+    leg: Leg
+    status: OrderStatus
+    quantity: Decimal
+    filled: Decimal
+    waits_for_entry: bool = False
+
+    @property
+    def remaining(self) -> Decimal:
+        """What it may still fill."""
+        return max(self.quantity - self.filled, _NONE)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is finished."""
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repair:
+    """One thing to do. `key` is the order it is about, None for a new stop and for a question to a person."""
+
+    kind: RepairKind
+    reason: str
+    key: int | None = None
+    quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Protection:
+    """What is held and covered, in shares (`held` is negative where too much was closed), and the repairs in order.
+
+    `asks_broker`: only the broker's complete answer can tell what is wrong.
+    """
+
+    coverage: Coverage
+    held: Decimal
+    covered: Decimal
+    repairs: tuple[Repair, ...] = ()
+    asks_broker: bool = False
+
+
+def assess(legs: Iterable[LegFacts]) -> Protection:
+    """Judge one bracket by its legs, of which exactly one is the entry."""
+    facts = list(legs)
+    entry = next(leg for leg in facts if leg.leg is Leg.ENTRY)
+    exits = [leg for leg in facts if leg.leg.is_exit]
+    held = entry.filled - sum((leg.filled for leg in exits), _NONE)
+    if held < 0:
+        return _oversold(exits, held=held)
+    if held == 0:
+        return _nothing_held(entry, exits)
+    return _shares_held(entry, exits, held=held)
+
+
+def _oversold(exits: Sequence[LegFacts], *, held: Decimal) -> Protection:
+    text = f"{-held.normalize():f} shares more were closed than opened"
+    ask = Repair(kind=RepairKind.ASK, reason=text)
+    return Protection(
+        coverage=Coverage.EXCESS,
+        held=held,
+        covered=_NONE,
+        repairs=(*_cancels(exits, reason="nothing is left to close"), *_discards(exits), ask),
+    )
+
+
+def _nothing_held(entry: LegFacts, exits: Sequence[LegFacts]) -> Protection:
+    discards = tuple(_discards(exits))
+    if not entry.is_over:
+        stop_is_over = all(leg.is_over for leg in exits if leg.leg is Leg.STOP_LOSS)
+        coverage = Coverage.UNPROTECTED if stop_is_over else Coverage.COVERED
+        repairs = _cancel_entry(entry, reason="its stop is over before it is filled") if stop_is_over else ()
+        return Protection(coverage=coverage, held=_NONE, covered=_NONE, repairs=(*repairs, *discards))
+    left = [leg for leg in exits if leg.status in _AT_WORK or leg.status is OrderStatus.INACTIVE]
+    if not left:
+        return Protection(coverage=Coverage.COVERED, held=_NONE, covered=_NONE, repairs=discards)
+    if entry.status is OrderStatus.CANCELLED and not entry.filled:
+        # A cancel is no proof of no fill (IB_FACTS B3): its stop stays until a complete answer shows that none came.
+        return Protection(coverage=Coverage.ORPHANED, held=_NONE, covered=_NONE, repairs=discards, asks_broker=True)
+    cancels = _cancels(left, reason="its position is closed")
+    return Protection(coverage=Coverage.ORPHANED, held=_NONE, covered=_NONE, repairs=(*cancels, *discards))
+
+
+def _shares_held(entry: LegFacts, exits: Sequence[LegFacts], *, held: Decimal) -> Protection:
+    stops = [leg for leg in exits if leg.leg in _STOPS]
+    asleep = [leg for leg in stops if leg.status in _AT_WORK and leg.waits_for_entry]
+    awake = [leg for leg in stops if leg.status in _AT_WORK and not leg.waits_for_entry and leg.remaining]
+    cover = _cover(awake, entry=entry, held=held)
+    if cover > held:
+        repairs = tuple(_reduce(awake, entry=entry, excess=cover - held))
+        return Protection(coverage=Coverage.EXCESS, held=held, covered=cover, repairs=repairs)
+    if cover == held:
+        too_large = tuple(_shrink_targets(exits, entry=entry, held=held))
+        coverage = Coverage.EXCESS if too_large else Coverage.COVERED
+        return Protection(coverage=coverage, held=held, covered=cover, repairs=(*too_large, *_discards(exits)))
+    missing = held - cover
+    if any(leg.status in _FATE_UNKNOWN or _is_lost_child(leg) for leg in stops):
+        return Protection(coverage=Coverage.UNKNOWN, held=held, covered=cover, asks_broker=True)
+    coverage = Coverage.PARTIAL if cover else Coverage.UNPROTECTED
+    repairs = tuple(_repair(entry, stops, asleep=asleep, missing=missing))
+    return Protection(coverage=coverage, held=held, covered=cover, repairs=repairs)
+
+
+def _is_lost_child(leg: LegFacts) -> bool:
+    """Say whether it is a bracket's own stop of which nothing was sent though its entry has filled."""
+    return leg.leg is Leg.STOP_LOSS and leg.status is OrderStatus.CREATED
+
+
+def _cover(awake: Sequence[LegFacts], *, entry: LegFacts, held: Decimal) -> Decimal:
+    """Return what the working stops close. A child of an open entry follows what the entry has filled."""
+    children = sum((leg.remaining for leg in awake if leg.leg is Leg.STOP_LOSS), _NONE)
+    others = sum((leg.remaining for leg in awake if leg.leg is Leg.PROTECT), _NONE)
+    return (children if entry.is_over else min(children, held)) + others
+
+
+def _repair(
+    entry: LegFacts, stops: Sequence[LegFacts], *, asleep: Sequence[LegFacts], missing: Decimal
+) -> Iterable[Repair]:
+    if asleep and not entry.is_over:
+        yield from _cancel_entry(entry, reason="shares are filled and their stop still waits for the rest")
+        return
+    stuck = [leg for leg in stops if leg in asleep or leg.status is OrderStatus.INACTIVE]
+    if stuck:
+        # First out of the way: beside a new stop it could come to life, and both would close the position.
+        yield from _cancels(stuck, reason="it does not protect the shares that are held")
+        return
+    if not entry.is_over:
+        yield from _cancel_entry(entry, reason="its stop is over")
+    planned = [leg for leg in stops if leg.status is OrderStatus.CREATED]
+    for leg in planned:
+        if leg.quantity == missing and leg is planned[0]:
+            yield Repair(kind=RepairKind.SEND, key=leg.key, quantity=leg.quantity, reason="it was never sent")
+            missing = _NONE
+        else:
+            yield Repair(kind=RepairKind.DISCARD, key=leg.key, reason="it is not of the size that is needed now")
+    if missing:
+        yield Repair(
+            kind=RepairKind.PLACE_STOP, quantity=missing, reason=f"{missing.normalize():f} shares have no stop"
+        )
+
+
+def _reduce(awake: Sequence[LegFacts], *, entry: LegFacts, excess: Decimal) -> Iterable[Repair]:
+    """Take the excess off the youngest of our own repairs first, off the bracket's own stop last."""
+    own = [leg for leg in awake if leg.leg is Leg.PROTECT]
+    children = [leg for leg in awake if leg.leg is Leg.STOP_LOSS] if entry.is_over else []
+    for leg in [*sorted(own, key=lambda leg: -leg.key), *children]:
+        if excess <= 0:
+            return
+        if leg.remaining <= excess:
+            yield Repair(kind=RepairKind.CANCEL, key=leg.key, reason="the stops would close more than is held")
+            excess -= leg.remaining
+        else:
+            kept = leg.quantity - excess
+            yield Repair(kind=RepairKind.RESIZE, key=leg.key, quantity=kept, reason="it would close more than is held")
+            excess = _NONE
+
+
+def _shrink_targets(exits: Sequence[LegFacts], *, entry: LegFacts, held: Decimal) -> Iterable[Repair]:
+    """Cut a target that is larger than the position once the entry can add nothing to it."""
+    if not entry.is_over:
+        return
+    for leg in exits:
+        if leg.leg is Leg.TAKE_PROFIT and leg.status in _AT_WORK and leg.remaining > held:
+            kept = leg.filled + held
+            yield Repair(kind=RepairKind.RESIZE, key=leg.key, quantity=kept, reason="it would close more than is held")
+
+
+def _cancel_entry(entry: LegFacts, *, reason: str) -> tuple[Repair, ...]:
+    if entry.status not in LIVE | {OrderStatus.INACTIVE} or entry.status is OrderStatus.PENDING_CANCEL:
+        return ()
+    return (Repair(kind=RepairKind.CANCEL_ENTRY, key=entry.key, reason=reason),)
+
+
+def _cancels(legs: Iterable[LegFacts], *, reason: str) -> Iterable[Repair]:
+    for leg in legs:
+        if leg.status in _AT_WORK or leg.status is OrderStatus.INACTIVE:
+            yield Repair(kind=RepairKind.CANCEL, key=leg.key, reason=reason)
+
+
+def _discards(exits: Iterable[LegFacts]) -> Iterable[Repair]:
+    for leg in exits:
+        if leg.leg is Leg.PROTECT and leg.status is OrderStatus.CREATED:
+            yield Repair(kind=RepairKind.DISCARD, key=leg.key, reason="it is not needed any more")

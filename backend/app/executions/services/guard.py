@@ -1,0 +1,293 @@
+"""Promise 2: every filled share has a working stop, or something is being done about it and a person is told.
+
+    facts ── domain.protection ──> repairs ── written down under the execution's lock, with the reason ──> sent
+
+A repair is an order like any other: leg PROTECT with its own `order_ref`, a row before the first byte. At most
+`REPAIRS_MAX` per bracket and minute; then a person is asked and nothing more is done until the minute is over. Only
+orders of ours, placed by this connection's client id, are touched; nothing is done on UNKNOWN.
+
+The broker does much of this by itself (children wake, siblings are cancelled), a moment after it told the fill: a
+repair is carried out when it has been due for `grace_seconds` without a change of the facts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Q
+
+from app.accounts.models import BrokerConnection
+from app.brokers.base import BlockingBroker
+from app.brokers.errors import NotConnected
+from app.core.errors import Conflict, RetryLater
+from app.core.logging import bind_order, get_logger
+from app.domain.broker_events import AbsenceProved
+from app.domain.order_ref import OrderRef
+from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.protection import LegFacts, Protection, Repair, RepairKind, assess
+from app.domain.terms import Leg, OrderType, TimeInForce
+from app.executions import news, selectors
+from app.executions.decisions import decision_record
+from app.executions.models import Actor, Bracket, Decision, Execution, Order
+from app.executions.services.apply import attention_add, broker_event_record
+from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
+from app.executions.services.place import contract_of, order_place, order_ticket
+
+logger = get_logger(__name__)
+
+REPAIRS_MAX = 5
+REPAIRS_WINDOW = timedelta(minutes=1)
+# What the broker may still put right by itself. A stop that is certainly gone is replaced at once.
+GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.7, RepairKind.RESIZE: 0.7, RepairKind.CANCEL: 0.7, RepairKind.ASK: 5.0}
+ANSWER_TIME = timedelta(seconds=3)
+UNKNOWN_SECONDS_MAX = 5.0
+CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
+
+
+@dataclass(slots=True)
+class _Need:
+    what: object
+    since: datetime
+    acted_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Watch:
+    """What the guard remembers between two looks: since when a bracket has needed the same, and when it was done."""
+
+    needs: dict[int, _Need] = field(default_factory=dict)
+
+    def seconds(self, bracket_id: int, what: object, *, now: datetime) -> float:
+        """Return for how long the bracket has needed `what`."""
+        known = self.needs.get(bracket_id)
+        if known is None or known.what != what:
+            self.needs[bracket_id] = _Need(what, now)
+            return 0.0
+        return (now - known.since).total_seconds()
+
+    def may_act(self, bracket_id: int, *, now: datetime) -> bool:
+        """Say whether it may be done now: what was just done gets time to be answered."""
+        acted_at = self.needs[bracket_id].acted_at
+        return acted_at is None or now - acted_at >= ANSWER_TIME
+
+    def note_acted(self, bracket_id: int, *, now: datetime) -> None:
+        """Remember that it was done."""
+        self.needs[bracket_id].acted_at = now
+
+    def forget(self, bracket_id: int) -> None:
+        """The bracket needs nothing."""
+        self.needs.pop(bracket_id, None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuardLook:
+    """What one look found: brackets judged, repairs carried out, whether only the broker can tell more.
+
+    `again`: executions to look at again soon, because something is due unless the broker does it by itself.
+    """
+
+    brackets: int = 0
+    repaired: int = 0
+    asks_broker: bool = False
+    again: frozenset[int] = frozenset()
+
+
+def execution_ids_to_guard(account_id: str) -> list[int]:
+    """Return the executions of the account that hold shares, or have orders that are not finished."""
+    unfinished = Q(brackets__orders__in=Order.objects.exclude(status__in=[status.value for status in TERMINAL]))
+    mine = Execution.objects.filter(account__account_id=account_id, claimed_at__isnull=False)
+    return list(mine.filter(~Q(open_quantity=0) | unfinished).order_by("id").distinct().values_list("id", flat=True))
+
+
+def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
+    """Judge the brackets of these executions and carry out what is due. Never raises for one bracket's sake."""
+    looked = repaired = 0
+    asks_broker = False
+    again: set[int] = set()
+    for execution in selectors.with_orders(Execution.objects.filter(pk__in=execution_ids).order_by("id")):
+        for bracket in execution.brackets.all():
+            looked += 1
+            protection = bracket_protection(bracket)
+            if not protection.repairs and not protection.asks_broker:
+                watch.forget(bracket.pk)
+                continue
+            age = watch.seconds(bracket.pk, (protection.coverage, protection.repairs), now=now)
+            again.add(execution.pk)
+            asks_broker = asks_broker or (protection.asks_broker and age >= UNKNOWN_SECONDS_MAX)
+            due = [repair for repair in protection.repairs if age >= GRACE_SECONDS.get(repair.kind, 0.0)]
+            if due and watch.may_act(bracket.pk, now=now):
+                watch.note_acted(bracket.pk, now=now)
+                repaired += _carry_out(execution, bracket, due, broker=broker, now=now)
+    return GuardLook(brackets=looked, repaired=repaired, asks_broker=asks_broker, again=frozenset(again))
+
+
+def bracket_protection(bracket: Bracket) -> Protection:
+    """Judge a bracket whose orders were read."""
+    return assess(
+        LegFacts(
+            key=order.pk,
+            leg=Leg(order.leg),
+            status=OrderStatus(order.status),
+            quantity=order.quantity,
+            filled=order.filled_quantity,
+            waits_for_entry=CHILD_OF_OPEN_ENTRY in order.why_held.split(","),
+        )
+        for order in bracket.orders.all()
+    )
+
+
+def _carry_out(
+    execution: Execution, bracket: Bracket, due: Iterable[Repair], *, broker: BlockingBroker, now: datetime
+) -> int:
+    done = 0
+    with bind_order(execution=execution.pk):
+        for repair in due:
+            try:
+                order_pk = _write_down(execution.pk, bracket.pk, repair, broker=broker, now=now)
+                if order_pk is not None:
+                    _send(repair, order_pk=order_pk, execution_id=execution.pk, broker=broker, now=now)
+                    done += 1
+            except (NotConnected, RetryLater, Conflict) as error:
+                # Nothing is lost: what is still needed is found again at the next look.
+                logger.warning("repair_not_sent", kind=repair.kind.value, reason=error.code)
+    return done
+
+
+@transaction.atomic
+def _write_down(
+    execution_id: int, bracket_id: int, repair: Repair, *, broker: BlockingBroker, now: datetime
+) -> int | None:
+    """Judge again under the lock and write the repair down; return the order it is about, None where nothing is due."""
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    bracket = Bracket.objects.prefetch_related("orders").get(pk=bracket_id)
+    protection = bracket_protection(bracket)
+    if repair not in protection.repairs:
+        return None
+    of_tranche = f"tranche {bracket.tranche}: {repair.reason}"
+    order = next((order for order in bracket.orders.all() if order.pk == repair.key), None)
+    if repair.kind is RepairKind.ASK:
+        _ask(execution, of_tranche, now=now)
+        return None
+    if order is not None and _is_foreign(order, broker):
+        _ask(execution, f"{order.order_ref}: {repair.reason}; only client id {order.client_id} can change it", now=now)
+        return None
+    if _repairs_lately(bracket_id, now=now) >= REPAIRS_MAX:
+        _ask(execution, f"{of_tranche}; {REPAIRS_MAX} repairs in a minute did not help", now=now)
+        return None
+    if repair.kind is RepairKind.PLACE_STOP:
+        order = _protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
+        attention_add(execution, f"{of_tranche}; {order.order_ref} is placed for them")
+        execution.save(update_fields=["attention"])
+    if order is None:
+        raise AssertionError(f"{repair} is about no order")
+    decision_record(
+        actor=Actor.GUARD,
+        action=repair.kind.value,
+        reason=repair.reason,
+        evidence=_evidence(protection, bracket),
+        account=execution.account,
+        execution=execution,
+        bracket=bracket,
+        order=order,
+        now=now,
+    )
+    if repair.kind is RepairKind.DISCARD:
+        _discard(order, account_id=broker.account_id, reason=repair.reason, now=now)
+    news.publish_on_commit(execution.pk)
+    return order.pk
+
+
+def _send(repair: Repair, *, order_pk: int, execution_id: int, broker: BlockingBroker, now: datetime) -> None:
+    if repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND):
+        order_place(order_pk=order_pk, broker=broker)
+    elif repair.kind is RepairKind.CANCEL_ENTRY:
+        execution_cancel_request(execution_id=execution_id, reason="stop_lost", now=now)
+        execution_cancel_send(execution_id=execution_id, broker=broker, now=now)
+    elif repair.kind is RepairKind.CANCEL:
+        broker.cancel_order(Order.objects.get(pk=order_pk).order_id or 0)
+    elif repair.kind is RepairKind.RESIZE:
+        order = Order.objects.select_related("bracket__execution").get(pk=order_pk)
+        order.quantity = repair.quantity or order.quantity
+        broker.modify_order(
+            order_id=order.order_id or 0, contract=contract_of(order.bracket.execution), ticket=order_ticket(order)
+        )
+
+
+def _protect_create(execution: Execution, bracket: Bracket, *, quantity: Decimal) -> Order:
+    """Write down a stop like the bracket's own, under the next free name."""
+    legs = list(bracket.orders.all())
+    own = next(order for order in legs if order.leg == Leg.STOP_LOSS.value)
+    number = 1 + sum(order.leg == Leg.PROTECT.value for order in legs)
+    ref = OrderRef(execution_key=execution.key, tranche=bracket.tranche, leg=Leg.PROTECT, number=number)
+    return Order.objects.create(
+        account=execution.account,
+        bracket=bracket,
+        leg=Leg.PROTECT.value,
+        order_ref=str(ref),
+        action=own.action,
+        order_type=OrderType.STOP.value,
+        quantity=quantity,
+        stop_price=own.stop_price,
+        time_in_force=TimeInForce.GTC.value,
+        outside_rth=own.outside_rth,
+    )
+
+
+def _discard(order: Order, *, account_id: str, reason: str, now: datetime) -> None:
+    """End a repair that was never sent."""
+    broker_event_record(
+        AbsenceProved(
+            dedupe_key=f"absence:{order.order_ref}:discarded",
+            account=account_id,
+            received_at=now,
+            order_ref=order.order_ref,
+            evidence=f"It was written down and never sent: {reason}.",
+        ),
+        now=now,
+    )
+
+
+def _is_foreign(order: Order, broker: BlockingBroker) -> bool:
+    """Say whether another client id placed it: only that one may change it (IB_FACTS B4)."""
+    if order.order_id is None:
+        return False
+    client_id = BrokerConnection.objects.values_list("client_id", flat=True).get(pk=broker.connection_id)
+    return order.client_id != client_id
+
+
+def _repairs_lately(bracket_id: int, *, now: datetime) -> int:
+    return Decision.objects.filter(
+        bracket_id=bracket_id, actor=Actor.GUARD.value, decided_at__gt=now - REPAIRS_WINDOW
+    ).count()
+
+
+def _ask(execution: Execution, text: str, *, now: datetime) -> None:
+    before = execution.attention
+    attention_add(execution, text)
+    if execution.attention == before:
+        return
+    execution.save(update_fields=["attention"])
+    decision_record(
+        actor=Actor.GUARD, action="ASK", reason=text, account=execution.account, execution=execution, now=now
+    )
+    news.publish_on_commit(execution.pk)
+
+
+def _evidence(protection: Protection, bracket: Bracket) -> dict[str, object]:
+    return {
+        "coverage": protection.coverage.value,
+        "held": str(protection.held),
+        "covered": str(protection.covered),
+        "orders": [
+            {
+                "order_ref": order.order_ref,
+                "status": order.status,
+                "quantity": str(order.quantity),
+                "filled": str(order.filled_quantity),
+                "why_held": order.why_held,
+            }
+            for order in bracket.orders.all()
+        ],
+    }

@@ -1,0 +1,98 @@
+"""Runs the guard beside the connection: after each applied event, and every second over everything that is held.
+
+    recorder ── wake(execution) ──┐
+                                  ├──> one thread ── guard_look ──> repairs through the connection, while it is READY
+    every second: all that is held┘
+
+A thread of its own, because a repair waits for its turn to be sent, and neither the recorder nor the loop may wait.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import DatabaseError, connections
+
+from app.brokers.base import BlockingBroker, ConnectionState
+from app.core import clock
+from app.core.errors import TradingError
+from app.core.logging import get_logger
+from app.executions.services.guard import GuardLook, Watch, execution_ids_to_guard, guard_look
+
+logger = get_logger(__name__)
+
+SWEEP_SECONDS = 1.0
+# How soon a repair that waits for the broker to put it right by itself is looked at again.
+RECHECK_SECONDS = 0.2
+
+
+class GuardThread:
+    """Keeps promise 2 for one connection. `on_unknown` is called when only the broker's answer can tell more."""
+
+    def __init__(
+        self, *, broker: BlockingBroker, state: Callable[[], ConnectionState], on_unknown: Callable[[], None]
+    ) -> None:
+        self._broker = broker
+        self._state = state
+        self._on_unknown = on_unknown
+        self._watch = Watch()
+        self._woken: set[int] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
+        self._swept_at = float("-inf")
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self, execution_id: int) -> None:
+        """Have an execution looked at now. Never blocks."""
+        with self._lock:
+            self._woken.add(execution_id)
+        self._wake.set()
+
+    def stop(self, *, seconds_max: float) -> None:
+        """End the thread; what was being sent is finished first."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(timeout=seconds_max)
+
+    def _run(self) -> None:
+        pause = SWEEP_SECONDS
+        while not self._stopping.is_set():
+            self._wake.wait(pause)
+            self._wake.clear()
+            if self._stopping.is_set():
+                break
+            pause = self._look()
+        connections.close_all()
+
+    def _look(self) -> float:
+        """Look at what is due; return after how many seconds to look again."""
+        with self._lock:
+            woken, self._woken = self._woken, set()
+        if self._state() is not ConnectionState.READY:
+            return SWEEP_SECONDS
+        try:
+            found = self._look_at(woken)
+        except (DatabaseError, TradingError) as error:
+            logger.warning("guard_waits", error=str(error).strip())
+            connections.close_all()
+            return SWEEP_SECONDS
+        except Exception:  # A fault of ours must not end the guard: the next look comes in a second, loudly.
+            logger.exception("guard_fault")
+            return SWEEP_SECONDS
+        if found.asks_broker:
+            self._on_unknown()
+        with self._lock:
+            self._woken |= found.again
+        return RECHECK_SECONDS if found.again else SWEEP_SECONDS
+
+    def _look_at(self, woken: set[int]) -> GuardLook:
+        now = clock.now()
+        if time.monotonic() - self._swept_at >= SWEEP_SECONDS:
+            self._swept_at = time.monotonic()
+            woken |= set(execution_ids_to_guard(self._broker.account_id))
+        return guard_look(execution_ids=sorted(woken), broker=self._broker, watch=self._watch, now=now)

@@ -1,0 +1,209 @@
+"""What the guard writes down, sends and leaves to a person, against a broker of the test's own."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.accounts.services import connection_ensure
+from app.brokers.errors import NotConnected
+from app.core import clock
+from app.domain.broker_events import ToldStatus
+from app.domain.terms import Leg
+from app.executions.models import Decision, Order
+from app.executions.services.guard import REPAIRS_MAX, Watch, execution_ids_to_guard, guard_look
+from app.executions.services.place import order_place
+from tests.services.book import Book
+from tests.services.fake_broker import FakeBroker, ProcessDied
+from tests.services.heard import fill, told
+
+pytestmark = pytest.mark.django_db
+
+Submitted = Callable[..., Book]
+T = ToldStatus
+
+
+class Guard:
+    """The guard of one connection, at moments the test chooses."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self.broker, self.watch, self.now = broker, Watch(), clock.now()
+
+    def look(self, book: Book, *, after: float = 0) -> int:
+        self.now += timedelta(seconds=after)
+        return guard_look(
+            execution_ids=[book.execution_id], broker=self.broker, watch=self.watch, now=self.now
+        ).repaired
+
+
+@pytest.fixture
+def guard(broker: FakeBroker) -> Guard:
+    return Guard(broker)
+
+
+def filled(book: Book, *, stop: ToldStatus = T.PRE_SUBMITTED) -> None:
+    """Have the entry filled and the stop told as it is."""
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+    book.hear(fill(book.entry, "10", "190.5"))
+    if stop is not T.PRE_SUBMITTED:
+        book.hear(told(book.stop, stop))
+
+
+def protect_of(book: Book) -> list[Order]:
+    return [order for order in book.orders if order.leg == Leg.PROTECT.value]
+
+
+def test_a_covered_position_is_left_alone(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    filled(book)
+    assert guard.look(book) == guard.look(book, after=60) == 0
+    assert not Decision.objects.exists()
+
+
+def test_a_stop_that_was_cancelled_is_replaced_at_once(submitted: Submitted, guard: Guard) -> None:
+    # Given a filled entry whose stop somebody cancelled
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    # When the guard looks
+    assert guard.look(book) == 1
+    # Then a stop like the first one is written down, sent, and a person is told
+    (new,) = protect_of(book)
+    assert (new.status, new.quantity, new.stop_price, new.action) == ("SENT", 10, 185, "SELL")
+    assert (new.time_in_force, new.order_ref) == ("GTC", f"{book.execution.key}-1-PROTECT")
+    assert [ticket.order_ref for ticket in guard.broker.singles] == [new.order_ref]
+    assert new.order_ref in book.execution.attention
+    decision = Decision.objects.get()
+    assert (decision.actor, decision.action, decision.order_id) == ("GUARD", "PLACE_STOP", new.pk)
+    assert decision.evidence["held"] == "10.0000"
+
+
+def test_nothing_is_done_while_the_repair_is_unanswered(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    guard.look(book)
+    assert guard.look(book, after=60) == 0
+    assert len(protect_of(book)) == 1
+
+
+def test_a_repair_that_lives_settles_it(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    guard.look(book)
+    book.hear(told(protect_of(book)[0], T.PRE_SUBMITTED))
+    assert guard.look(book, after=60) == 0
+
+
+def test_a_repair_whose_worker_died_before_sending_is_sent_by_the_next(submitted: Submitted, guard: Guard) -> None:
+    # Given a repair written down by a worker that lost its connection
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    guard.broker.place_order_fails = NotConnected("The connection is away.")
+    assert guard.look(book) == 0
+    assert [order.status for order in protect_of(book)] == ["CREATED"]
+    # When the connection is back
+    guard.broker.place_order_fails = None
+    assert guard.look(book, after=5) == 1
+    # Then it is sent, and only once
+    assert len(guard.broker.singles) == len(protect_of(book)) == 1
+
+
+def test_a_repair_that_is_not_needed_any_more_is_never_sent(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    guard.broker.place_order_fails = NotConnected("The connection is away.")
+    guard.look(book)
+    guard.broker.place_order_fails = None
+    # When the shares are gone meanwhile
+    book.hear(fill(book.stop, "10", "185", exec_id="0000e0d5.00000009.01.01"))
+    guard.look(book, after=5)
+    assert [order.status for order in protect_of(book)] == ["NOT_PLACED"]
+    assert not guard.broker.singles
+
+
+def test_a_repair_that_died_after_its_write_ahead_is_not_sent_again(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    guard.broker.dies_after_write_ahead = True
+    with pytest.raises(ProcessDied):
+        guard.look(book)
+    guard.broker.dies_after_write_ahead = False
+    assert guard.look(book, after=60) == 0
+    assert not guard.broker.singles
+
+
+def test_an_order_is_placed_once_whoever_asks(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    guard.look(book)
+    (new,) = protect_of(book)
+    with pytest.raises(Exception, match="sent once"):
+        order_place(order_pk=new.pk, broker=guard.broker)
+    assert len(guard.broker.singles) == 1
+
+
+def test_the_broker_gets_a_moment_to_cut_a_stop_itself(submitted: Submitted, guard: Guard) -> None:
+    # Given four of ten filled, the rest cancelled, and the stop of the full size still
+    book = submitted(entry_type="LIMIT", entry_price=Decimal(190))
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+    book.hear(fill(book.entry, "4", "190"), told(book.entry, T.CANCELLED))
+    assert guard.look(book) == 0
+    # When it stays so
+    assert guard.look(book, after=1) == 1
+    # Then it is cut, without its parent, which is gone
+    ((order_id, ticket, parent_id),) = guard.broker.modified
+    assert (order_id, ticket.quantity, parent_id) == (book.stop.order_id, 4, 0)
+
+
+def test_an_open_entry_whose_stop_sleeps_on_is_cancelled(submitted: Submitted, guard: Guard) -> None:
+    book = submitted(entry_type="LIMIT", entry_price=Decimal(190))
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED, why_held="child,trigger"))
+    book.hear(fill(book.entry, "4", "190"))
+    assert guard.look(book) == 0
+    assert guard.look(book, after=1) == 1
+    assert guard.broker.cancelled == [book.entry.order_id]
+    assert book.execution.cancel_reason == "stop_lost"
+
+
+def test_a_stop_left_over_is_cancelled(submitted: Submitted, guard: Guard) -> None:
+    book = submitted(take_profits=[{"price": Decimal(200)}])
+    filled(book)
+    book.hear(fill(book.target, "10", "200", exec_id="0000e0d5.00000008.01.01"))
+    assert guard.look(book) == 0
+    assert guard.look(book, after=1) == 1
+    assert guard.broker.cancelled == [book.stop.order_id]
+
+
+def test_what_another_client_placed_is_left_to_a_person(submitted: Submitted, guard: Guard) -> None:
+    book = submitted(entry_type="LIMIT", entry_price=Decimal(190))
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+    book.hear(fill(book.entry, "4", "190"), told(book.entry, T.CANCELLED))
+    guard.broker.connection = connection_ensure(account_id=book.execution.account.account_id, client_id=9)
+    guard.look(book)
+    assert guard.look(book, after=1) == 0
+    assert not guard.broker.modified
+    assert "only client id 1 can change it" in book.execution.attention
+
+
+def test_repairs_are_bounded_and_then_a_person_is_asked(submitted: Submitted, guard: Guard) -> None:
+    # Given a broker that refuses every new stop
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    for _ in range(REPAIRS_MAX + 3):
+        guard.look(book, after=4)
+        for order in protect_of(book):
+            if order.status == "SENT":
+                book.hear(told(order, T.CANCELLED))
+    # Then it stopped trying
+    assert len(guard.broker.singles) == REPAIRS_MAX
+    assert "did not help" in book.execution.attention
+    # And tries again when the minute is over
+    assert guard.look(book, after=60) == 1
+
+
+def test_only_what_can_need_it_is_looked_at(submitted: Submitted) -> None:
+    held, over = submitted(), submitted()
+    filled(held)
+    over.hear(told(over.entry, T.CANCELLED), told(over.stop, T.CANCELLED))
+    assert execution_ids_to_guard("DU1234567") == [held.execution_id]
+    assert execution_ids_to_guard("DU7654321") == []

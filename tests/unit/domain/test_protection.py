@@ -1,0 +1,207 @@
+"""What covers a bracket's shares, and what repairs it; driven against every behaviour of the broker's children."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.order_status import LIVE, TERMINAL, OrderStatus
+from app.domain.protection import Coverage, LegFacts, Protection, Repair, RepairKind, assess
+from app.domain.terms import Leg
+
+S = OrderStatus
+C = Coverage
+K = RepairKind
+ENTRY, STOP, TARGET, PROTECT = 1, 2, 3, 4
+
+
+def leg(
+    kind: Leg, status: OrderStatus, *, key: int, quantity: int = 100, filled: int = 0, asleep: bool = False
+) -> LegFacts:
+    return LegFacts(
+        key=key,
+        leg=kind,
+        status=status,
+        quantity=Decimal(quantity),
+        filled=Decimal(filled),
+        waits_for_entry=asleep,
+    )
+
+
+def entry(status: OrderStatus, filled: int = 0) -> LegFacts:
+    return leg(Leg.ENTRY, status, key=ENTRY, filled=filled)
+
+
+def stop(status: OrderStatus, quantity: int = 100, filled: int = 0, *, asleep: bool = False) -> LegFacts:
+    return leg(Leg.STOP_LOSS, status, key=STOP, quantity=quantity, filled=filled, asleep=asleep)
+
+
+def target(status: OrderStatus, quantity: int = 100, filled: int = 0) -> LegFacts:
+    return leg(Leg.TAKE_PROFIT, status, key=TARGET, quantity=quantity, filled=filled)
+
+
+def protect(status: OrderStatus, quantity: int, *, key: int = PROTECT, filled: int = 0) -> LegFacts:
+    return leg(Leg.PROTECT, status, key=key, quantity=quantity, filled=filled)
+
+
+def told(protection: Protection) -> list[tuple[RepairKind, int | None, int | None]]:
+    return [
+        (repair.kind, repair.key, None if repair.quantity is None else int(repair.quantity))
+        for repair in protection.repairs
+    ]
+
+
+@pytest.mark.parametrize(
+    ("legs", "coverage", "repairs"),
+    [
+        # A bracket that goes well.
+        ([entry(S.SENT), stop(S.SENT)], C.COVERED, []),
+        ([entry(S.WORKING), stop(S.HELD, asleep=True)], C.COVERED, []),
+        ([entry(S.WORKING, 30), stop(S.HELD)], C.COVERED, []),
+        ([entry(S.FILLED, 100), stop(S.HELD), target(S.WORKING)], C.COVERED, []),
+        ([entry(S.FILLED, 100), stop(S.FILLED, filled=100), target(S.CANCELLED)], C.COVERED, []),
+        ([entry(S.CANCELLED, 30), stop(S.HELD, 30), target(S.WORKING, 30)], C.COVERED, []),
+        # Children that are late, too large, or gone after the entry's rest was cancelled.
+        ([entry(S.WORKING, 30), stop(S.HELD, asleep=True)], C.UNPROTECTED, [(K.CANCEL_ENTRY, ENTRY, None)]),
+        ([entry(S.PENDING_CANCEL, 30), stop(S.HELD, asleep=True)], C.UNPROTECTED, []),
+        ([entry(S.CANCELLED, 30), stop(S.HELD, 100)], C.EXCESS, [(K.RESIZE, STOP, 30)]),
+        ([entry(S.CANCELLED, 30), stop(S.CANCELLED)], C.UNPROTECTED, [(K.PLACE_STOP, None, 30)]),
+        ([entry(S.CANCELLED, 30), stop(S.HELD, asleep=True)], C.UNPROTECTED, [(K.CANCEL, STOP, None)]),
+        # A stop that a person cancelled or shrank, or that the broker refused or parked.
+        ([entry(S.FILLED, 100), stop(S.CANCELLED)], C.UNPROTECTED, [(K.PLACE_STOP, None, 100)]),
+        ([entry(S.FILLED, 100), stop(S.REJECTED)], C.UNPROTECTED, [(K.PLACE_STOP, None, 100)]),
+        ([entry(S.FILLED, 100), stop(S.HELD, 60)], C.PARTIAL, [(K.PLACE_STOP, None, 40)]),
+        ([entry(S.FILLED, 100), stop(S.INACTIVE)], C.UNPROTECTED, [(K.CANCEL, STOP, None)]),
+        (
+            [entry(S.WORKING, 30), stop(S.CANCELLED)],
+            C.UNPROTECTED,
+            [(K.CANCEL_ENTRY, ENTRY, None), (K.PLACE_STOP, None, 30)],
+        ),
+        ([entry(S.WORKING), stop(S.CANCELLED)], C.UNPROTECTED, [(K.CANCEL_ENTRY, ENTRY, None)]),
+        # A repair under way, done, too much, or never sent.
+        ([entry(S.FILLED, 100), stop(S.CANCELLED), protect(S.SENT, 100)], C.UNKNOWN, []),
+        ([entry(S.FILLED, 100), stop(S.CANCELLED), protect(S.HELD, 100)], C.COVERED, []),
+        ([entry(S.FILLED, 100), stop(S.HELD), protect(S.HELD, 100)], C.EXCESS, [(K.CANCEL, PROTECT, None)]),
+        ([entry(S.FILLED, 100), stop(S.HELD, 60), protect(S.HELD, 60)], C.EXCESS, [(K.RESIZE, PROTECT, 40)]),
+        ([entry(S.WORKING, 30), stop(S.HELD), protect(S.HELD, 30)], C.EXCESS, [(K.CANCEL, PROTECT, None)]),
+        (
+            [entry(S.FILLED, 100), stop(S.CANCELLED), protect(S.CREATED, 100)],
+            C.UNPROTECTED,
+            [(K.SEND, PROTECT, 100)],
+        ),
+        (
+            [entry(S.FILLED, 100), stop(S.CANCELLED), protect(S.CREATED, 30)],
+            C.UNPROTECTED,
+            [(K.DISCARD, PROTECT, None), (K.PLACE_STOP, None, 100)],
+        ),
+        ([entry(S.FILLED, 100), stop(S.HELD), protect(S.CREATED, 30)], C.COVERED, [(K.DISCARD, PROTECT, None)]),
+        # Not known: nothing is done.
+        ([entry(S.FILLED, 100), stop(S.SENT)], C.UNKNOWN, []),
+        ([entry(S.FILLED, 100), stop(S.PENDING_CANCEL)], C.UNKNOWN, []),
+        ([entry(S.FILLED, 100), stop(S.CREATED)], C.UNKNOWN, []),
+        # Exits that are left over, and exits that both filled.
+        ([entry(S.FILLED, 100), stop(S.HELD), target(S.FILLED, filled=100)], C.ORPHANED, [(K.CANCEL, STOP, None)]),
+        ([entry(S.NOT_PLACED), stop(S.HELD)], C.ORPHANED, [(K.CANCEL, STOP, None)]),
+        ([entry(S.CANCELLED), stop(S.HELD)], C.ORPHANED, []),
+        (
+            [entry(S.FILLED, 100), stop(S.FILLED, filled=100), target(S.WORKING, filled=40)],
+            C.EXCESS,
+            [(K.CANCEL, TARGET, None), (K.ASK, None, None)],
+        ),
+        # A target larger than what is held once the entry is over.
+        ([entry(S.CANCELLED, 30), stop(S.HELD, 30), target(S.WORKING)], C.EXCESS, [(K.RESIZE, TARGET, 30)]),
+    ],
+)
+def test_the_repair_follows_the_facts(
+    legs: list[LegFacts], coverage: Coverage, repairs: list[tuple[RepairKind, int | None, int | None]]
+) -> None:
+    protection = assess(legs)
+    assert (protection.coverage, told(protection)) == (coverage, repairs)
+
+
+def test_a_fill_after_the_entry_was_given_up_is_protected() -> None:
+    # Given an entry proved absent, with its stop, and a deal all the same
+    found = assess([entry(S.FILLED, 100), stop(S.NOT_PLACED)])
+    assert told(found) == [(K.PLACE_STOP, None, 100)]
+    assert (found.held, found.covered) == (100, 0)
+
+
+def test_only_the_broker_can_tell_where_a_stop_is_unanswered() -> None:
+    assert assess([entry(S.FILLED, 100), stop(S.SENT)]).asks_broker
+    assert assess([entry(S.CANCELLED), stop(S.HELD)]).asks_broker
+    assert not assess([entry(S.FILLED, 100), stop(S.CANCELLED)]).asks_broker
+
+
+# Any book of orders, and a broker that carries out what it is told
+
+_EXIT_STATUSES = st.sampled_from(sorted(OrderStatus))
+
+
+@st.composite
+def brackets(draw: st.DrawFn) -> list[LegFacts]:
+    entered = draw(st.integers(0, 10))
+    status = draw(st.sampled_from([S.FILLED] if entered == 10 else sorted(TERMINAL - {S.FILLED} | LIVE)))
+    legs = [leg(Leg.ENTRY, status, key=ENTRY, quantity=10, filled=entered)]
+    kinds = [Leg.STOP_LOSS, *draw(st.lists(st.sampled_from([Leg.TAKE_PROFIT, Leg.PROTECT]), max_size=3))]
+    left = entered
+    for number, kind in enumerate(kinds, start=2):
+        quantity = draw(st.integers(1, 10))
+        filled = draw(st.integers(0, min(left, quantity)))
+        left -= filled
+        state = S.FILLED if filled == quantity else draw(_EXIT_STATUSES.filter(lambda status: status is not S.FILLED))
+        asleep = draw(st.booleans()) and kind is Leg.STOP_LOSS
+        legs.append(leg(kind, state, key=number, quantity=quantity, filled=filled, asleep=asleep))
+    return legs
+
+
+def carry_out(legs: list[LegFacts], repair: Repair) -> list[LegFacts]:
+    """Return the book after a broker that does what it is asked, at once."""
+    if repair.kind is K.PLACE_STOP:
+        assert repair.quantity is not None
+        new = leg(Leg.PROTECT, S.HELD, key=len(legs) + 1, quantity=int(repair.quantity))
+        return [*legs, new]
+    changed = {
+        K.CANCEL: lambda one: replace(one, status=S.CANCELLED),
+        K.CANCEL_ENTRY: lambda one: replace(one, status=S.CANCELLED),
+        K.DISCARD: lambda one: replace(one, status=S.NOT_PLACED),
+        K.SEND: lambda one: replace(one, status=S.HELD),
+        K.RESIZE: lambda one: replace(one, quantity=repair.quantity),
+    }
+    if repair.kind not in changed:
+        return legs
+    return [changed[repair.kind](one) if one.key == repair.key else one for one in legs]
+
+
+@given(brackets())
+def test_repairs_end_and_leave_every_share_covered_once(legs: list[LegFacts]) -> None:
+    for _ in range(6):
+        found = assess(legs)
+        if found.coverage is C.UNKNOWN:
+            assert not found.repairs
+            return
+        todo = [repair for repair in found.repairs if repair.kind is not K.ASK]
+        if not todo:
+            break
+        for repair in todo:
+            legs = carry_out(legs, repair)
+    else:
+        raise AssertionError(f"the repairs do not end: {legs}")
+    if found.held > 0 and found.coverage is not C.UNPROTECTED:
+        assert found.coverage is C.COVERED
+        assert found.covered == found.held
+    if found.coverage is C.UNPROTECTED:
+        # Only what is being cancelled already is waited for.
+        assert next(one for one in legs if one.leg is Leg.ENTRY).status not in TERMINAL
+
+
+@given(brackets())
+def test_a_new_stop_is_never_placed_beside_one_that_may_live(legs: list[LegFacts]) -> None:
+    found = assess(legs)
+    placed = sum((r.quantity or 0 for r in found.repairs if r.kind in (K.PLACE_STOP, K.SEND)), Decimal(0))
+    if placed:
+        may_live = [
+            one for one in legs if one.leg in (Leg.STOP_LOSS, Leg.PROTECT) and one.status not in TERMINAL | {S.CREATED}
+        ]
+        assert placed + sum((one.remaining for one in may_live), Decimal(0)) <= found.held

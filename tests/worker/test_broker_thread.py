@@ -47,13 +47,16 @@ class Worker:
     def __init__(self, *, port: int, client_id: int = CLIENT_ID) -> None:
         ib = IBSettings(port=port, client_id=client_id, account=ACCOUNT, reconnect_pause_seconds=0.1)
         self.changed: list[int] = []
-        self.recorder = EventRecorder(on_changed=lambda execution_id, _event: self.changed.append(execution_id))
+        self.recorder = self.make_recorder()
         self.thread = BrokerThread(
             make_broker=lambda on_event, on_state: get_broker(ib, on_event=on_event, on_state=on_state),
             recorder=self.recorder,
             account_id=ACCOUNT,
             client_id=client_id,
         )
+
+    def make_recorder(self) -> EventRecorder:
+        return EventRecorder(on_changed=lambda execution_id, _event: self.changed.append(execution_id))
 
     def start(self) -> None:
         self.recorder.start()

@@ -262,7 +262,7 @@ def test_a_price_off_tick_is_refused(make_setup: MakeSetup, analyst: User) -> No
 def test_the_checks_are_stored_with_their_outcome(make_setup: MakeSetup, analyst: User) -> None:
     setup = make_setup(entry_type="LIMIT", entry_price=Decimal(190))
     execution, _ = request(setup, analyst)
-    assert [check["check"] for check in execution.preflight] == ["account", "symbol", "prices", "size"]
+    assert [check["check"] for check in execution.preflight] == ["account", "kill_switch", "symbol", "prices", "size"]
     assert {check["outcome"] for check in execution.preflight} == {"passed"}
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from app.accounts.models import Account, BrokerConnection
-from app.accounts.read_only_admin import AnyModelAdmin, ReadOnlyInline
+from app.accounts.models import Account, BrokerConnection, KillSwitch
+from app.accounts.read_only_admin import AnyModelAdmin, ReadOnlyAdmin, ReadOnlyInline
 
 
 class ConnectionInline(ReadOnlyInline):
@@ -45,3 +45,12 @@ class AccountAdmin(AnyModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody deletes: switch it off instead."""
         return False
+
+
+@admin.register(KillSwitch)
+class KillSwitchAdmin(ReadOnlyAdmin):
+    """When trading was stopped, by whom and why; released here by who may, never deleted."""
+
+    list_display = ("id", "subject", "is_engaged", "flatten", "reason", "engaged_at", "engaged_by", "released_at")
+    list_filter = ("flatten",)
+    list_select_related = ("account", "engaged_by")

@@ -1,5 +1,6 @@
 """Broker accounts and the connections to them."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -58,6 +59,9 @@ class BrokerConnection(models.Model):
     order_id_floor = models.BigIntegerField(default=0)
     state_changed_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
+    gateway_heard_at = models.DateTimeField(null=True)
+    events_waiting = models.PositiveIntegerField(default=0)
+    oldest_event_at = models.DateTimeField(null=True)
     reconciled_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -68,3 +72,49 @@ class BrokerConnection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_id}/{self.client_id} {self.state}"
+
+
+class KillSwitch(models.Model):
+    """One time that trading was stopped: on one account, or on all where `account` is null. Rows are never deleted.
+
+    While it is engaged no new entry is sent and working entries are cancelled; protective orders go on. With `flatten`
+    every position of ours is closed as well. Engaged from the command line, `engaged_by` is null.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="kill_switches")
+    reason = models.TextField()
+    flatten = models.BooleanField(default=False)
+    engaged_at = models.DateTimeField()
+    engaged_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    released_at = models.DateTimeField(null=True)
+    released_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    release_reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [
+            ("engage_kill_switch", "May stop trading"),
+            ("release_kill_switch", "May let trading go on after it was stopped"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(released_at__isnull=True),
+                nulls_distinct=False,
+                name="one_engaged_kill_switch_per_account",
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="kill_switch_reason_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {'engaged' if self.is_engaged else 'released'}"
+
+    @property
+    def is_engaged(self) -> bool:
+        """Whether it is still in force."""
+        return self.released_at is None
+
+    @property
+    def subject(self) -> str:
+        """The account's id, or `all accounts`."""
+        return str(self.account) if self.account else "all accounts"

@@ -11,7 +11,7 @@ from app.core.errors import RetryLater
 
 ROLES: dict[str, tuple[str, ...]] = {
     "analyst": ("add_setup",),
-    "trader": ("add_setup", "trade_live"),
+    "trader": ("add_setup", "trade_live", "engage_kill_switch"),
     "reviewer": (
         "view_all_setups",
         "view_setup",
@@ -23,6 +23,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "view_brokerevent",
         "view_account",
         "view_brokerconnection",
+        "view_killswitch",
     ),
 }
 

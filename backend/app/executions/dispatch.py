@@ -16,6 +16,7 @@ BROKER_QUEUE = "broker"
 DEFAULT_QUEUE = "default"
 # The sweep repeats what nobody takes: without an end to each message the queue would grow as long as a worker is away.
 MESSAGE_SECONDS_MAX = 60
+FLATTEN_SECONDS_MAX = 5  # Every sweep sends the next one.
 
 
 def submit_on_commit(execution_id: int) -> None:
@@ -36,6 +37,16 @@ def cancel_on_commit(execution_id: int) -> None:
 def cancel(execution_id: int) -> None:
     """Ask the broker worker to send the cancels that are due on the execution."""
     _send("executions.cancel", execution_id, queue=BROKER_QUEUE, expires=MESSAGE_SECONDS_MAX)
+
+
+def flatten_on_commit(execution_id: int) -> None:
+    """Ask the broker worker to close what the execution holds, once the current transaction is committed."""
+    transaction.on_commit(lambda: flatten(execution_id))
+
+
+def flatten(execution_id: int) -> None:
+    """Ask the broker worker to take the next step of closing what the execution holds."""
+    _send("executions.flatten", execution_id, queue=BROKER_QUEUE, expires=FLATTEN_SECONDS_MAX)
 
 
 def wait_for_fill(execution_id: int) -> None:

@@ -66,6 +66,8 @@ class Execution(models.Model):
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_sent_at = models.DateTimeField(null=True)
     cancel_reason = models.CharField(max_length=64, blank=True)
+    flatten_requested_at = models.DateTimeField(null=True)
+    flatten_sent_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -85,6 +87,7 @@ class Execution(models.Model):
             models.Index(fields=["requested_by", "-id"], name="execution_by_user"),
             models.Index(fields=["status"], condition=~Q(status__in=_FINISHED_WORDS), name="execution_unfinished"),
             models.Index(fields=["-requested_at"], name="execution_by_time"),
+            models.Index(fields=["-id"], condition=~Q(attention=""), name="execution_flagged"),
         ]
 
     def __str__(self) -> str:

@@ -7,10 +7,11 @@ from celery import shared_task
 from app.accounts.services import OrderIdTooLow
 from app.brokers.errors import BrokerTimeout, NotConnected, QueueFull
 from app.core import clock
-from app.core.errors import TradingError
+from app.core.errors import Conflict, RetryLater, TradingError
 from app.core.logging import get_logger
 from app.executions.models import Execution
 from app.executions.services.cancel import execution_cancel_send
+from app.executions.services.flatten import execution_flatten_send
 from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import execution_sweep
 from app.executions.services.wait import execution_wait_for_fill
@@ -38,6 +39,15 @@ def cancel(execution_id: int) -> None:
         execution_cancel_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
     except (NotConnected, BrokerTimeout) as error:
         logger.warning("cancel_waits", execution=execution_id, reason=error.code)
+
+
+@shared_task(name="executions.flatten")
+def flatten(execution_id: int) -> None:
+    """Take the next step of closing what the execution holds; the sweep repeats it until nothing is left."""
+    try:
+        execution_flatten_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
+    except (RetryLater, Conflict, BrokerTimeout) as error:
+        logger.warning("flatten_waits", execution=execution_id, reason=error.code)
 
 
 @shared_task(name="executions.wait_for_fill", ignore_result=False, throws=(TradingError,))

@@ -141,6 +141,7 @@ def _reason_set(execution: Execution, *, orders: list[Order], status: ExecutionS
         execution.reason = {
             "entry_timeout": "The entry was not filled within its time limit; it was cancelled with its stop.",
             "requested": "It was cancelled on request.",
+            "kill_switch": "The kill switch was engaged, so the entry was cancelled.",
             "stop_lost": "The stop was gone before the entry was filled, so the entry was cancelled.",
         }.get(execution.cancel_reason, "It was cancelled at the broker, not by us.")
 

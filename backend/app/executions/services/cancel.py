@@ -17,7 +17,7 @@ from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, news, selectors
 from app.executions.models import Execution, Order
 from app.executions.services.apply import attention_add
-from app.executions.services.submit import execution_give_up
+from app.executions.services.submit import execution_give_up, unsent_because
 
 logger = get_logger(__name__)
 
@@ -43,7 +43,7 @@ def execution_cancel_request(*, execution_id: int, reason: str, now: datetime) -
     execution.cancel_requested_at, execution.cancel_reason = now, reason
     execution.save(update_fields=["cancel_requested_at", "cancel_reason"])
     if execution.claimed_at is None:
-        execution_give_up(execution=execution, reason_code="cancelled_before_sending", now=now)
+        execution_give_up(execution=execution, reason_code=unsent_because(execution), now=now)
         execution.refresh_from_db()
     else:
         dispatch.cancel_on_commit(execution.pk)

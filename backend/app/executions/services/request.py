@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
+from app.accounts.kill_switch import kill_switches_engaged
 from app.accounts.models import Account
 from app.core.decimal_text import plain
 from app.core.errors import Conflict, FixRequest, Forbidden, RetryLater
@@ -47,8 +48,8 @@ def execution_request(
 
     The same key with the same body answers the first execution again. Raises FixRequest `idempotency_key_missing`,
     `idempotency_key_reused` (same key, other request), or what the preflight refuses; Conflict `setup_archived`,
-    `setup_changed` (while it was checked), `execution_in_progress`; Forbidden `live_not_allowed`; RetryLater where
-    something needed cannot be known now.
+    `setup_changed` (while it was checked), `execution_in_progress`, `kill_switch_engaged`; Forbidden
+    `live_not_allowed`; RetryLater where something needed cannot be known now.
     """
     digest = _digest(setup=setup, body=body)
     _require_usable(idempotency_key)
@@ -122,6 +123,8 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
         raise Conflict("An archived setup is not executed.", code="setup_archived")
     require_account_allowed(account=setup.account, user=user)
     passed("account", f"{setup.account} is {setup.account.mode}")
+    require_not_stopped(setup.account)
+    passed("kill_switch", "not engaged")
     is_market = setup.entry_type == EntryType.MARKET.value
     instrument = instrument_resolve(setup.symbol, price_needed=is_market)
     passed("symbol", f"contract {instrument.con_id} on {instrument.primary_exchange or setup.exchange}")
@@ -179,6 +182,21 @@ def require_account_allowed(*, account: Account, user: User) -> None:
         )
     if not user.has_perm("accounts.trade_live"):
         raise Forbidden(f"You may not trade the live account {account}.", code="live_not_allowed")
+
+
+def require_not_stopped(account: Account) -> None:
+    """Raise Conflict `kill_switch_engaged` while trading on the account is stopped."""
+    switch = kill_switches_engaged(account).first()
+    if switch is not None:
+        raise Conflict(
+            f"The kill switch is engaged ({switch.subject}): {switch.reason}",
+            code="kill_switch_engaged",
+            details={
+                "account": switch.account.account_id if switch.account else None,
+                "engaged_at": switch.engaged_at.isoformat(),
+                "reason": switch.reason,
+            },
+        )
 
 
 def _write(*, setup_id: int, user: User, key: str, digest: str, preflight: Preflight, now: datetime) -> Execution:

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from app.accounts.kill_switch import kill_switch_on
 from app.accounts.models import BrokerConnection
 from app.accounts.services import OrderIdTooLow, order_id_floor_raise
 from app.brokers.base import BlockingBroker, BracketTicket, WriteAhead
@@ -31,6 +32,8 @@ from app.executions.services.apply import broker_event_record
 from app.executions.services.place import contract_of, order_ticket
 
 logger = get_logger(__name__)
+
+KILL_SWITCH = "kill_switch"  # The reason, of a cancel or of what was never sent.
 
 
 def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime) -> str:
@@ -60,7 +63,7 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
                 break
             except Conflict as error:
                 logger.warning("bracket_not_sent", tranche=bracket.tranche, reason=error.code)
-                _settle_cancelled(execution_id=execution_id, now=now)
+                _settle_refused(execution_id=execution_id, now=now)
                 break
             sent.append(placed.reference)
             news.publish_on_commit(execution.pk)
@@ -70,7 +73,7 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
 
 @transaction.atomic
 def _claim(*, execution_id: int, account_id: str, now: datetime) -> bool:
-    requested = Execution.objects.select_related("account").filter(pk=execution_id)
+    requested = Execution.objects.select_related("account").annotate(stopped=kill_switch_on()).filter(pk=execution_id)
     execution = requested.select_for_update(no_key=True, of=("self",)).first()
     if execution is None or execution.status != ExecutionStatus.REQUESTED.value:
         return False
@@ -80,6 +83,9 @@ def _claim(*, execution_id: int, account_id: str, now: datetime) -> bool:
             f"This worker is connected to {account_id or 'no account'}, not to {execution.account}.",
             code="account_not_served",
         )
+    if execution.stopped:
+        execution_give_up(execution=execution, reason_code=KILL_SWITCH, now=now)
+        return False
     if execution.deadline_at is not None and execution.deadline_at <= now:
         execution_give_up(execution=execution, reason_code="deadline_passed", now=now)
         return False
@@ -102,7 +108,7 @@ def _release(*, execution_id: int, now: datetime) -> bool:
     if orders.exclude(status=OrderStatus.CREATED.value).exists():
         return False
     if execution.cancel_requested_at is not None:
-        execution_give_up(execution=execution, reason_code="cancelled_before_sending", now=now)
+        execution_give_up(execution=execution, reason_code=unsent_because(execution), now=now)
         return False
     execution.claimed_at = None
     execution.status = ExecutionStatus.REQUESTED.value
@@ -112,11 +118,19 @@ def _release(*, execution_id: int, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _settle_cancelled(*, execution_id: int, now: datetime) -> None:
-    """End the legs whose write-ahead was refused because of a cancel: the refusal proves that they were not sent."""
-    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+def _settle_refused(*, execution_id: int, now: datetime) -> None:
+    """End the legs whose write-ahead was refused by a cancel or the kill switch: so they were certainly not sent."""
+    of_it = Execution.objects.annotate(stopped=kill_switch_on()).filter(pk=execution_id)
+    execution = of_it.select_for_update(no_key=True, of=("self",)).get()
     if execution.cancel_requested_at is not None:
-        execution_give_up(execution=execution, reason_code="cancelled_before_sending", now=now)
+        execution_give_up(execution=execution, reason_code=unsent_because(execution), now=now)
+    elif execution.stopped:
+        execution_give_up(execution=execution, reason_code=KILL_SWITCH, now=now)
+
+
+def unsent_because(execution: Execution) -> str:
+    """Return the reason code of an execution that was cancelled before anything was sent."""
+    return KILL_SWITCH if execution.cancel_reason == KILL_SWITCH else "cancelled_before_sending"
 
 
 def execution_give_up(*, execution: Execution, reason_code: str, now: datetime) -> None:
@@ -124,6 +138,7 @@ def execution_give_up(*, execution: Execution, reason_code: str, now: datetime) 
     reasons = {
         "deadline_passed": "No broker worker took it before the entry's deadline; nothing was sent.",
         "cancelled_before_sending": "It was cancelled before anything was sent.",
+        KILL_SWITCH: "The kill switch was engaged before anything was sent.",
     }
     execution.reason_code, execution.reason = reason_code, reasons[reason_code]
     execution.save(update_fields=["reason_code", "reason"])
@@ -157,11 +172,15 @@ def _write_ahead(*, bracket_id: int, connection_id: int) -> WriteAhead:
     @transaction.atomic
     def write_ahead(order_ids: Mapping[str, int]) -> None:
         holder = order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
-        execution = Execution.objects.select_for_update(no_key=True, of=("self",)).get(brackets=bracket_id)
+        # Who engages the switch holds the connection's row, which is locked above: read after it, it cannot be missed.
+        of_it = Execution.objects.annotate(stopped=kill_switch_on()).filter(brackets=bracket_id)
+        execution = of_it.select_for_update(no_key=True, of=("self",)).get()
         orders = list(Order.objects.filter(bracket=bracket_id))
         settled = execution.claimed_at is None or execution.cancel_requested_at is not None or execution.is_finished
         if settled or any(order.status != OrderStatus.CREATED.value for order in orders):
             raise Conflict("The execution was settled while it waited for its turn.", code="execution_settled")
+        if execution.stopped:
+            raise Conflict("The kill switch was engaged while it waited for its turn.", code="kill_switch_engaged")
         now = clock.now()
         for order in orders:
             order.order_id, order.client_id, order.sent_at = order_ids[order.order_ref], holder.client_id, now

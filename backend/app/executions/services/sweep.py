@@ -12,6 +12,7 @@ from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, selectors
 from app.executions.models import Execution, Order
 from app.executions.services.cancel import execution_expire, orders_to_cancel
+from app.executions.services.kill_switch import kill_switch_enforce
 
 RESEND_AFTER_SECONDS = 5
 BATCH_MAX = 200
@@ -29,6 +30,9 @@ class SweepReport:
 def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER_SECONDS) -> SweepReport:
     """Apply deadlines, send again what nobody took, and send cancels that are still due."""
     before = now - timedelta(seconds=resend_after_seconds)
+    kill_switch_enforce(now=now)
+    for execution_id in _ids(_unfinished().filter(flatten_requested_at__isnull=False, open_quantity__gt=0)):
+        dispatch.flatten(execution_id)
     expired = [pk for pk in _ids(_past_deadline(now)) if execution_expire(execution_id=pk, now=now)]
     resent = _ids(_not_taken(before=before))
     for execution_id in resent:

@@ -1,0 +1,207 @@
+"""Close a position of ours at the market: first its exits out of the way, then one CLOSE for exactly what is held.
+
+    wish (a row) ── exits still open ──> cancel them, wait for the broker's word
+                 └─ none is open     ──> leg CLOSE, a market order for entry's fills - exits' fills
+
+Never both at once: a stop that fills beside the CLOSE would turn the position round. Between the two the shares have
+no stop, for the moment that the broker takes to confirm a cancel. A CLOSE that the broker refuses is sent anew, at most
+`CLOSES_MAX` times; then a person is asked, and the guard protects what is held again.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from app.accounts.models import BrokerConnection
+from app.brokers.base import BlockingBroker
+from app.brokers.errors import NotConnected
+from app.core.logging import bind_order, get_logger
+from app.domain.broker_events import AbsenceProved
+from app.domain.order_ref import OrderRef
+from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.terms import Leg, OrderType, TimeInForce
+from app.executions import dispatch, news
+from app.executions.decisions import decision_record
+from app.executions.models import Actor, Bracket, Execution, Order
+from app.executions.services.apply import attention_add, broker_event_record
+from app.executions.services.place import order_place
+
+logger = get_logger(__name__)
+
+CLOSES_MAX = 3
+CANCEL_AGAIN_AFTER = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class _Due:
+    """What a bracket needs next: cancels of these orders, and these orders sent."""
+
+    cancels: list[Order] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+
+@transaction.atomic
+def execution_flatten_request(
+    *, execution_id: int, actor: Actor, user: User | None, reason: str, now: datetime
+) -> bool:
+    """Note that what the execution holds is to be closed, and have it done; say whether that is new."""
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    if execution.flatten_requested_at is not None or execution.is_finished:
+        return False
+    execution.flatten_requested_at = now
+    execution.save(update_fields=["flatten_requested_at"])
+    decision_record(
+        actor=actor,
+        user=user,
+        action="FLATTEN",
+        reason=reason,
+        evidence={"open_quantity": str(execution.open_quantity)},
+        account=execution.account,
+        execution=execution,
+        now=now,
+    )
+    dispatch.flatten_on_commit(execution.pk)
+    news.publish_on_commit(execution.pk)
+    return True
+
+
+def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> int:
+    """Take the next step of closing; return how many messages were sent. Safe to repeat and to call at any time.
+
+    Raises NotConnected, QueueFull, OrderIdTooLow, RetryLater where nothing was sent; BrokerTimeout where it is unknown.
+    """
+    connection = BrokerConnection.objects.select_related("account").filter(pk=broker.connection_id).first()
+    if connection is None:
+        raise NotConnected("There is no connection to the broker yet.")
+    with bind_order(execution=execution_id):
+        due = _write_down(execution_id, connection=connection, now=now)
+        for order in due.cancels:
+            broker.cancel_order(order.order_id or 0)
+            logger.info("cancel_sent", order_ref=order.order_ref, order_id=order.order_id)
+        for order_pk in due.places:
+            order_place(order_pk=order_pk, broker=broker)
+    return len(due.cancels) + len(due.places)
+
+
+def is_flattening(execution: Execution, bracket: Bracket) -> bool:
+    """Say whether this bracket, whose orders were read, is being closed: so that nobody places a stop beside it."""
+    wanted = execution.flatten_requested_at is not None and _held(list(bracket.orders.all())) > 0
+    return wanted and len(_closes(bracket)) < CLOSES_MAX + _still_open(bracket)
+
+
+@transaction.atomic
+def _write_down(execution_id: int, *, connection: BrokerConnection, now: datetime) -> _Due:
+    """Decide the next step under the lock, and write down what it places."""
+    due = _Due()
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    if execution.flatten_requested_at is None or execution.is_finished:
+        return due
+    for bracket in Bracket.objects.filter(execution=execution).prefetch_related("orders").order_by("tranche"):
+        _bracket_due(due, execution, bracket, connection=connection, now=now)
+    if due.cancels:
+        sent_at = execution.flatten_sent_at
+        if sent_at is not None and now - sent_at < CANCEL_AGAIN_AFTER:
+            due.cancels = []  # What was just asked gets time to be answered.
+        else:
+            execution.flatten_sent_at = now
+    execution.save(update_fields=["flatten_sent_at", "attention"])
+    return due
+
+
+def _bracket_due(
+    due: _Due, execution: Execution, bracket: Bracket, *, connection: BrokerConnection, now: datetime
+) -> None:
+    orders = list(bracket.orders.all())
+    entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
+    if not _is_over(entry) or _held(orders) <= 0:
+        return  # An entry that may still fill is cancelled first; what is not held needs no closing.
+    open_exits = [order for order in orders if order is not entry and not _is_over(order)]
+    closing = [order for order in open_exits if order.leg == Leg.CLOSE.value]
+    unsent = [order for order in open_exits if order.status == OrderStatus.CREATED.value]
+    if closing:
+        due.places += [order.pk for order in closing if order in unsent]
+        return
+    for order in unsent:
+        _discard(order, execution, now=now)
+    left = [order for order in open_exits if order not in unsent]
+    mine = (connection.account_id, connection.client_id)
+    foreign = [order for order in left if (order.account_id, order.client_id) != mine]
+    for order in foreign:
+        attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it")
+    due.cancels += [o for o in left if o not in foreign and o.status != OrderStatus.PENDING_CANCEL.value]
+    if not left:
+        due.places += _close_create(execution, bracket, orders, now=now)
+
+
+def _close_create(execution: Execution, bracket: Bracket, orders: list[Order], *, now: datetime) -> list[int]:
+    """Write down the CLOSE for what is held; return its key, or nothing where a person must help."""
+    tried, held = len(_closes(bracket)), _held(orders)
+    if tried >= CLOSES_MAX:
+        attention_add(
+            execution, f"tranche {bracket.tranche}: {tried} orders to close {held.normalize():f} shares failed"
+        )
+        return []
+    own_stop = next(order for order in orders if order.leg == Leg.STOP_LOSS.value)
+    ref = OrderRef(execution_key=execution.key, tranche=bracket.tranche, leg=Leg.CLOSE, number=tried + 1)
+    order = Order.objects.create(
+        account=execution.account,
+        bracket=bracket,
+        leg=Leg.CLOSE.value,
+        order_ref=str(ref),
+        action=own_stop.action,
+        order_type=OrderType.MARKET.value,
+        quantity=held,
+        time_in_force=TimeInForce.DAY.value,
+    )
+    decision_record(
+        actor=Actor.KILL_SWITCH,
+        action="CLOSE",
+        reason=f"{held.normalize():f} shares are closed at the market; every other exit is over.",
+        evidence={
+            "held": str(held),
+            "orders": [
+                {"order_ref": o.order_ref, "status": o.status, "filled": str(o.filled_quantity)} for o in orders
+            ],
+        },
+        account=execution.account,
+        execution=execution,
+        bracket=bracket,
+        order=order,
+        now=now,
+    )
+    return [order.pk]
+
+
+def _discard(order: Order, execution: Execution, *, now: datetime) -> None:
+    """End an exit that was written down and never sent."""
+    because = "It was not sent: the position is being closed."
+    broker_event_record(
+        AbsenceProved(
+            dedupe_key=f"absence:{order.order_ref}:flatten",
+            account=execution.account.account_id,
+            received_at=now,
+            order_ref=order.order_ref,
+            evidence=because,
+        ),
+        now=now,
+    )
+    execution.refresh_from_db(fields=["attention"])  # What the event may have added is not written over.
+
+
+def _held(orders: list[Order]) -> Decimal:
+    return sum((-o.filled_quantity if Leg(o.leg).is_exit else o.filled_quantity for o in orders), Decimal(0))
+
+
+def _closes(bracket: Bracket) -> list[Order]:
+    return [order for order in bracket.orders.all() if order.leg == Leg.CLOSE.value]
+
+
+def _still_open(bracket: Bracket) -> int:
+    return sum(not _is_over(order) for order in _closes(bracket))
+
+
+def _is_over(order: Order) -> bool:
+    return OrderStatus(order.status) in TERMINAL

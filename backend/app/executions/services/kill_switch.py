@@ -1,0 +1,132 @@
+"""Stop trading on an account, or on all: what is requested ends unsent, working entries are cancelled, stops stay.
+
+    engage ── row, under the senders' lock ──> no write-ahead passes any more
+                  └── enforce, now and at every sweep ──┬─ not sent yet:   NOT_PLACED
+                                                        ├─ entry working:  cancel requested (sent once connected)
+                                                        └─ with flatten:   closing requested for what is held
+
+Enforcing works from rows alone, so engaging needs neither the broker worker nor the Gateway: what becomes known later
+is caught by the next sweep.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from app.accounts.kill_switch import kill_switch_on, kill_switch_write, kill_switch_write_release, kill_switches_engaged
+from app.accounts.models import Account, KillSwitch
+from app.core.errors import Conflict
+from app.core.logging import get_logger
+from app.domain.execution_status import FINISHED
+from app.domain.order_status import TERMINAL
+from app.domain.terms import Leg
+from app.executions.decisions import decision_record
+from app.executions.models import Actor, Execution, Order
+from app.executions.services.cancel import execution_cancel_request
+from app.executions.services.flatten import execution_flatten_request
+from app.executions.services.submit import KILL_SWITCH
+
+logger = get_logger(__name__)
+
+BATCH_MAX = 200
+_DONE = sorted(status.value for status in TERMINAL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Enforced:
+    """The executions whose entries were given up or asked to be cancelled, and those that are to be closed."""
+
+    cancelled: list[int]
+    closing: list[int]
+
+
+def kill_switch_engage(
+    *, account: Account | None, user: User | None, reason: str, now: datetime, flatten: bool = False
+) -> KillSwitch:
+    """Stop trading on `account`, or on all accounts where it is None; return the engaged switch. Safe to repeat.
+
+    `flatten` also closes every position of ours there, and can be added later. `user` is None on the command line.
+    """
+    with transaction.atomic():
+        switch, changed = kill_switch_write(account=account, user=user, reason=reason, flatten=flatten, now=now)
+        if changed:
+            _decide("ENGAGE_FLATTEN" if flatten else "ENGAGE", switch, user=user, reason=reason, now=now)
+    kill_switch_enforce(now=now)
+    return switch
+
+
+@transaction.atomic
+def kill_switch_release(*, account: Account | None, user: User | None, reason: str, now: datetime) -> KillSwitch:
+    """Let trading go on; return the released switch. What was cancelled stays so, and closing that was begun goes on.
+
+    Raises Conflict `kill_switch_not_engaged`. The switch of all accounts and one account's are released separately.
+    """
+    switch = kill_switch_write_release(account=account, user=user, reason=reason, now=now)
+    _decide("RELEASE", switch, user=user, reason=reason, now=now)
+    return switch
+
+
+def kill_switch_enforce(*, now: datetime) -> Enforced:
+    """Carry out what the engaged switches ask for and was not asked yet; at most a batch, the next sweep goes on."""
+    switches = list(kill_switches_engaged())
+    if not switches:
+        return Enforced(cancelled=[], closing=[])
+    stopped = Execution.objects.exclude(status__in=[status.value for status in FINISHED]).filter(kill_switch_on())
+    cancelled = [pk for pk in _ids(_with_open_entry(stopped)) if _cancel(pk, now=now)]
+    closing: list[int] = []
+    for switch in switches:
+        if switch.flatten:
+            held = stopped.filter(open_quantity__gt=0, flatten_requested_at__isnull=True)
+            mine = held.filter(account=switch.account) if switch.account else held
+            closing += [pk for pk in _ids(mine) if _close(pk, switch, now=now)]
+    if cancelled or closing:
+        logger.warning("kill_switch_enforced", cancelled=cancelled, closing=closing)
+    return Enforced(cancelled=cancelled, closing=closing)
+
+
+def _with_open_entry(executions: QuerySet[Execution]) -> QuerySet[Execution]:
+    entries = Order.objects.filter(bracket__execution=OuterRef("pk"), leg=Leg.ENTRY.value)
+    return executions.filter(Exists(entries.exclude(status__in=_DONE)), cancel_requested_at__isnull=True)
+
+
+def _ids(executions: QuerySet[Execution]) -> list[int]:
+    return list(executions.order_by("id").values_list("pk", flat=True)[:BATCH_MAX])
+
+
+@transaction.atomic
+def _cancel(execution_id: int, *, now: datetime) -> bool:
+    try:
+        execution = execution_cancel_request(execution_id=execution_id, reason=KILL_SWITCH, now=now)
+    except Conflict:  # Filled or finished meanwhile: nothing is left to cancel.
+        return False
+    decision_record(
+        actor=Actor.KILL_SWITCH,
+        action="CANCEL_ENTRY",
+        reason="The kill switch is engaged.",
+        evidence={"status": execution.status},
+        account=execution.account,
+        execution=execution,
+        now=now,
+    )
+    return True
+
+
+def _close(execution_id: int, switch: KillSwitch, *, now: datetime) -> bool:
+    return execution_flatten_request(
+        execution_id=execution_id, actor=Actor.KILL_SWITCH, user=switch.engaged_by, reason=switch.reason, now=now
+    )
+
+
+def _decide(action: str, switch: KillSwitch, *, user: User | None, reason: str, now: datetime) -> None:
+    decision_record(
+        actor=Actor.PERSON,
+        user=user,
+        action=action,
+        reason=reason,
+        evidence={"kill_switch": switch.pk, "account": switch.subject, "flatten": switch.flatten},
+        account=switch.account,
+        now=now,
+    )

@@ -1,0 +1,449 @@
+"""Stopping to trade: nothing new goes out, what works is cancelled, what is held keeps its stop or is closed."""
+
+import threading
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import IntegrityError, transaction
+
+from app.accounts.kill_switch import kill_switches_engaged, require_may_engage, require_may_release
+from app.accounts.models import Account, KillSwitch
+from app.accounts.services import account_ensure, order_id_floor_raise
+from app.brokers.base import BracketTicket
+from app.brokers.errors import NotConnected
+from app.core.errors import Conflict, Forbidden
+from app.domain.broker_events import ToldStatus
+from app.domain.terms import Leg
+from app.executions.models import Actor, Decision, Execution
+from app.executions.services.cancel import execution_cancel_send
+from app.executions.services.flatten import execution_flatten_send, is_flattening
+from app.executions.services.kill_switch import kill_switch_enforce, kill_switch_engage, kill_switch_release
+from app.executions.services.request import execution_request
+from app.executions.services.submit import execution_submit
+from app.executions.services.sweep import execution_sweep
+from app.setups.models import Setup
+from tests.services.book import Book
+from tests.services.fake_broker import FailAt, FakeBroker
+from tests.services.heard import T0, at, fill, told
+
+pytestmark = pytest.mark.django_db
+T = ToldStatus
+Requested = Callable[..., Execution]
+Submitted = Callable[..., Book]
+MakeSetup = Callable[..., Setup]
+LIMIT = {"entry_type": "LIMIT", "entry_price": Decimal(190)}
+
+
+def engage(account: Account | None = None, *, flatten: bool = False, seconds: float = 30) -> KillSwitch:
+    return kill_switch_engage(account=account, user=None, reason="news", flatten=flatten, now=at(seconds))
+
+
+def release(account: Account | None = None) -> KillSwitch:
+    return kill_switch_release(account=account, user=None, reason="over", now=at(60))
+
+
+def held(book: Book) -> Book:
+    """Its entry is filled and its stop is live."""
+    book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "10"), told(book.stop, T.PRE_SUBMITTED))
+    return book
+
+
+def flatten(book: Book, broker: FakeBroker, *, seconds: float) -> int:
+    return execution_flatten_send(execution_id=book.execution_id, broker=broker, now=at(seconds))
+
+
+# Nothing new
+
+
+@pytest.mark.parametrize("everywhere", [True, False], ids=["all", "this account"])
+def test_a_request_is_refused_while_it_is_engaged(
+    make_setup: MakeSetup, analyst: User, account: Account, everywhere: bool
+) -> None:
+    setup = make_setup()
+    switch = engage(None if everywhere else account)
+    with pytest.raises(Conflict) as refused:
+        execution_request(setup=setup, user=analyst, idempotency_key="k", body={}, now=at(31))
+    assert refused.value.code == "kill_switch_engaged"
+    assert "news" in refused.value.message
+    assert not Execution.objects.exists()
+    # Released, the same request is taken
+    assert release(switch.account).released_at == at(60)
+    execution, new = execution_request(setup=setup, user=analyst, idempotency_key="k", body={}, now=at(61))
+    assert (execution.status, new) == ("REQUESTED", True)
+
+
+def test_another_accounts_switch_stops_nothing_here(
+    make_setup: MakeSetup, analyst: User, submitted: Submitted, broker: FakeBroker
+) -> None:
+    working = submitted(**LIMIT)
+    engage(account_ensure("DU7654321"))
+    execution, _ = execution_request(setup=make_setup(), user=analyst, idempotency_key="k", body={}, now=at(31))
+    assert execution_submit(execution_id=execution.pk, broker=broker, now=at(31)) != ""
+    assert working.execution.cancel_requested_at is None
+
+
+def test_what_nobody_has_taken_ends_unsent_at_once(requested: Requested, broker: FakeBroker) -> None:
+    book = Book(requested().pk)
+    engage()
+    assert (book.execution.status, book.execution.reason_code) == ("NOT_PLACED", "kill_switch")
+    assert book.execution.reason == "The kill switch was engaged before anything was sent."
+    assert execution_submit(execution_id=book.execution_id, broker=broker, now=at(31)) == ""
+    assert broker.sent == []
+
+
+def test_a_task_that_is_queued_already_does_not_slip_through(requested: Requested, broker: FakeBroker) -> None:
+    # Given a switch of which this execution does not know yet: only the row is there
+    book = Book(requested().pk)
+    KillSwitch.objects.create(reason="news", engaged_at=at(1))
+    # When the queued task runs
+    assert execution_submit(execution_id=book.execution_id, broker=broker, now=at(2)) == ""
+    # Then nothing is sent
+    assert (broker.placements, broker.sent) == (0, [])
+    assert (book.execution.status, book.execution.reason_code) == ("NOT_PLACED", "kill_switch")
+
+
+def test_what_waits_for_its_turn_to_be_sent_is_stopped_before_the_first_byte(
+    requested: Requested, broker: FakeBroker
+) -> None:
+    # Given a claimed execution that waits for its turn, and a switch that is only a row when the turn comes
+    book = Book(requested().pk)
+
+    def stop(_ticket: BracketTicket) -> None:
+        KillSwitch.objects.create(reason="news", engaged_at=at(1))
+
+    broker.before_write_ahead = stop
+    assert execution_submit(execution_id=book.execution_id, broker=broker, now=at(1)) == ""
+    assert (broker.placements, broker.sent) == (1, [])
+    assert (book.execution.status, book.execution.reason_code) == ("NOT_PLACED", "kill_switch")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_once_engaging_has_answered_nothing_that_was_not_written_down_is_sent(
+    requested: Requested, broker: FakeBroker, in_thread: Callable[[Callable[[], None]], Callable[[], None]]
+) -> None:
+    # Given a bracket whose ids are being written down while somebody engages
+    book = Book(requested().pk)
+    engaged, engaging = threading.Event(), threading.Event()
+
+    def press() -> None:
+        engaging.set()
+        engage(seconds=2)
+        engaged.set()
+
+    presser = threading.Thread(target=in_thread(press))
+
+    def written(_ids: Mapping[str, int]) -> None:
+        presser.start()
+        assert engaging.wait(5)
+        assert engaged.wait(10), "the rows are committed, so that engaging goes on"
+
+    broker.after_write_ahead = written
+    # When it is sent all the same: it was first
+    assert execution_submit(execution_id=book.execution_id, broker=broker, now=at(1)) != ""
+    presser.join(10)
+    # Then its cancel is asked for
+    assert (book.execution.cancel_reason, len(broker.sent)) == ("kill_switch", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_engaging_waits_for_a_write_ahead_that_is_under_way(
+    broker: FakeBroker, in_thread: Callable[[Callable[[], None]], Callable[[], None]]
+) -> None:
+    # Given somebody who holds the lock under which order ids are written down
+    engaged = threading.Event()
+
+    def press() -> None:
+        engage(seconds=2)
+        engaged.set()
+
+    presser = threading.Thread(target=in_thread(press))
+    with transaction.atomic():
+        order_id_floor_raise(connection_id=broker.connection_id, order_ids=[5])
+        presser.start()
+        # Then engaging does not answer before that is over
+        assert not engaged.wait(0.3)
+        assert not KillSwitch.objects.exists()
+    presser.join(10)
+    assert engaged.is_set()
+
+
+# What works
+
+
+def test_working_entries_are_cancelled_and_protection_stays(submitted: Submitted, broker: FakeBroker) -> None:
+    # Given a working entry of which 4 shares are filled, and a position
+    working, position = submitted(**LIMIT), held(submitted())
+    working.hear(told(working.entry, T.SUBMITTED), fill(working.entry, "4"), told(working.stop, T.PRE_SUBMITTED))
+    # When
+    engage()
+    # Then the entry's rest is cancelled, and no stop is
+    assert execution_cancel_send(execution_id=working.execution_id, broker=broker, now=at(31)) == 1
+    assert execution_cancel_send(execution_id=position.execution_id, broker=broker, now=at(31)) == 0
+    assert broker.cancelled == [working.entry.order_id]
+    assert position.execution.cancel_requested_at is None
+    decided = Decision.objects.get(execution=working.execution)
+    assert (decided.actor, decided.action) == (Actor.KILL_SWITCH.value, "CANCEL_ENTRY")
+
+
+def test_an_entry_cancelled_by_it_says_so(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted(**LIMIT)
+    engage()
+    book.hear(told(book.entry, T.CANCELLED), told(book.stop, T.CANCELLED))
+    assert (book.execution.status, book.execution.reason_code) == ("CANCELLED", "kill_switch")
+    assert book.execution.reason == "The kill switch was engaged, so the entry was cancelled."
+
+
+def test_what_becomes_known_later_is_cancelled_by_the_sweep(submitted: Submitted, broker: FakeBroker) -> None:
+    # Given an execution that was sent in the very moment, which the engaging did not see
+    book = submitted(**LIMIT)
+    KillSwitch.objects.create(reason="news", engaged_at=at(5))
+    # When
+    execution_sweep(now=at(6))
+    # Then
+    assert (book.execution.cancel_reason, book.execution.cancel_requested_at) == ("kill_switch", at(6))
+
+
+def test_it_is_engaged_while_the_gateway_is_away_and_carried_out_once_it_is_back(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    # Given a working entry and a Gateway that is away
+    book = submitted(**LIMIT)
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+    broker.cancel_fails = NotConnected("away")
+    # When
+    engage()
+    with pytest.raises(NotConnected):
+        execution_cancel_send(execution_id=book.execution_id, broker=broker, now=at(31))
+    # Then, back, the sweep has it sent
+    broker.cancel_fails = None
+    assert execution_sweep(now=at(40)).cancels == [book.execution_id]
+    execution_cancel_send(execution_id=book.execution_id, broker=broker, now=at(41))
+    assert broker.cancelled == [book.entry.order_id]
+
+
+def test_enforcing_again_asks_for_nothing_twice(submitted: Submitted) -> None:
+    book = submitted(**LIMIT)
+    engage()
+    again = kill_switch_enforce(now=at(50))
+    assert (again.cancelled, again.closing) == ([], [])
+    assert Decision.objects.filter(execution=book.execution).count() == 1
+
+
+# Closing what is held
+
+
+def test_flatten_cancels_the_exits_first_and_then_closes_exactly_what_is_held(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    # Given 10 shares with a stop and a target
+    book = submitted(take_profits=[{"price": Decimal(200)}])
+    held(book)
+    book.hear(told(book.target, T.SUBMITTED))
+    # When it is flattened
+    engage(flatten=True)
+    assert book.execution.flatten_requested_at == at(30)
+    flatten(book, broker, seconds=31)
+    # Then both exits are cancelled, and nothing is sold beside them
+    assert sorted(broker.cancelled) == sorted([book.stop.order_id or 0, book.target.order_id or 0])
+    assert broker.singles == []
+    # And asked again at once, nothing is sent twice
+    assert flatten(book, broker, seconds=32) == 0
+    # And while one of them may still fill, nothing is sold either
+    book.hear(told(book.target, T.CANCELLED))
+    assert flatten(book, broker, seconds=33) == 0
+    # And when both are over, one market order closes what is held
+    book.hear(told(book.stop, T.CANCELLED))
+    assert flatten(book, broker, seconds=34) == 1
+    assert [(t.action, t.order_type, t.quantity) for t in broker.singles] == [("SELL", "MARKET", Decimal(10))]
+    assert broker.singles[0].order_ref.endswith("-1-CLOSE")
+    assert flatten(book, broker, seconds=35) == 0
+    # And then it is closed
+    close = book.order(Leg.CLOSE)
+    book.hear(told(close, T.SUBMITTED), fill(close, "10", "189"))
+    assert (book.execution.status, book.execution.exit_reason) == ("CLOSED", "CLOSE")
+    assert flatten(book, broker, seconds=36) == 0
+
+
+def test_what_an_exit_filled_meanwhile_is_not_closed_again(submitted: Submitted, broker: FakeBroker) -> None:
+    book = held(submitted())
+    engage(flatten=True)
+    flatten(book, broker, seconds=31)
+    book.hear(fill(book.stop, "4"), told(book.stop, T.CANCELLED, filled=4))
+    flatten(book, broker, seconds=32)
+    assert [ticket.quantity for ticket in broker.singles] == [Decimal(6)]
+
+
+def test_a_stop_that_filled_leaves_nothing_to_close(submitted: Submitted, broker: FakeBroker) -> None:
+    book = held(submitted())
+    engage(flatten=True)
+    book.hear(fill(book.stop, "10"))
+    assert flatten(book, broker, seconds=32) == 0
+    assert (broker.singles, book.execution.status) == ([], "CLOSED")
+
+
+def test_an_entry_that_may_still_fill_is_cancelled_before_its_shares_are_closed(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    book = submitted(**LIMIT)
+    book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "4"), told(book.stop, T.PRE_SUBMITTED))
+    engage(flatten=True)
+    assert flatten(book, broker, seconds=31) == 0
+    book.hear(told(book.entry, T.CANCELLED, filled=4))
+    assert flatten(book, broker, seconds=32) == 1
+    assert broker.cancelled == [book.stop.order_id]
+
+
+def test_a_refused_close_is_sent_anew_and_then_left_to_a_person(submitted: Submitted, broker: FakeBroker) -> None:
+    book = held(submitted())
+    engage(flatten=True)
+    flatten(book, broker, seconds=31)
+    book.hear(told(book.stop, T.CANCELLED))
+    for number in range(1, 4):
+        assert flatten(book, broker, seconds=31 + number) == 1
+        newest = book.orders[-1]
+        assert newest.order_ref.endswith("CLOSE" if number == 1 else f"CLOSE{number}")
+        book.hear(told(newest, T.CANCELLED))
+    assert flatten(book, broker, seconds=40) == 0
+    assert "3 orders to close 10 shares failed" in book.execution.attention
+    assert len(broker.singles) == 3
+
+
+def test_nobody_places_a_stop_beside_a_close_until_closing_is_given_up(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    book = held(submitted())
+
+    def flattening() -> bool:
+        return is_flattening(book.execution, book.brackets[0])
+
+    assert not flattening()
+    engage(flatten=True)
+    assert flattening()
+    flatten(book, broker, seconds=31)
+    book.hear(told(book.stop, T.CANCELLED))
+    for number in range(1, 4):
+        flatten(book, broker, seconds=31 + number)
+        assert flattening()
+        book.hear(told(book.orders[-1], T.CANCELLED))
+    assert not flattening(), "what is held is the guard's again"
+
+
+def test_a_close_whose_sending_failed_is_sent_later_and_once(submitted: Submitted, broker: FakeBroker) -> None:
+    book = held(submitted())
+    engage(flatten=True)
+    flatten(book, broker, seconds=31)
+    book.hear(told(book.stop, T.CANCELLED))
+    broker.place_order_fails = NotConnected("away")
+    with pytest.raises(NotConnected):
+        flatten(book, broker, seconds=32)
+    broker.place_order_fails = None
+    assert flatten(book, broker, seconds=33) == 1
+    assert [ticket.order_ref for ticket in broker.singles] == [book.order(Leg.CLOSE).order_ref]
+
+
+def test_flatten_can_be_added_and_takes_no_other_accounts_position(submitted: Submitted) -> None:
+    book = held(submitted())
+    engage()
+    assert book.execution.flatten_requested_at is None
+    engage(account_ensure("DU7654321"), flatten=True, seconds=31)
+    assert book.execution.flatten_requested_at is None
+    engage(flatten=True, seconds=32)
+    assert book.execution.flatten_requested_at == at(32)
+    assert KillSwitch.objects.filter(account=None).count() == 1
+    assert list(Decision.objects.filter(execution=None, account=None).values_list("action", flat=True)) == [
+        "ENGAGE",
+        "ENGAGE_FLATTEN",
+    ]
+
+
+def test_a_position_that_becomes_known_later_is_closed_by_the_sweep(submitted: Submitted) -> None:
+    book = held(submitted())
+    KillSwitch.objects.create(reason="news", flatten=True, engaged_at=at(5))
+    execution_sweep(now=at(6))
+    assert book.execution.flatten_requested_at == at(6)
+
+
+# Rows and roles
+
+
+def test_engaging_twice_is_one_switch_and_releasing_leaves_the_history(account: Account, analyst: User) -> None:
+    first = kill_switch_engage(account=account, user=analyst, reason="news", now=at(1))
+    again = kill_switch_engage(account=account, user=None, reason="other", now=at(2))
+    assert (again.pk, again.reason, again.engaged_by) == (first.pk, "news", analyst)
+    release(account)
+    assert list(kill_switches_engaged(account)) == []
+    second = engage(account, seconds=70)
+    assert second.pk != first.pk
+    assert KillSwitch.objects.count() == 2
+    assert list(Decision.objects.values_list("action", "account_id")) == [
+        ("ENGAGE", account.pk),
+        ("RELEASE", account.pk),
+        ("ENGAGE", account.pk),
+    ]
+
+
+def test_all_and_one_are_released_separately(account: Account) -> None:
+    engage()
+    with pytest.raises(Conflict) as refused:
+        release(account)
+    assert refused.value.code == "kill_switch_not_engaged"
+    engage(account)
+    release()
+    assert [switch.account for switch in kill_switches_engaged(account)] == [account]
+
+
+def test_the_database_keeps_one_engaged_switch_for_each() -> None:
+    KillSwitch.objects.create(reason="news", engaged_at=T0)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        KillSwitch.objects.create(reason="again", engaged_at=T0)
+
+
+@pytest.mark.parametrize(
+    ("role", "engages", "releases"), [("analyst", False, False), ("trader", True, False), ("reviewer", False, False)]
+)
+def test_who_may(db: None, role: str, engages: bool, releases: bool) -> None:
+    user = User.objects.create_user("eve")
+    user.groups.set(Group.objects.filter(name=role))
+    for require, may in ((require_may_engage, engages), (require_may_release, releases)):
+        if may:
+            assert require(user) == user
+        else:
+            with pytest.raises(Forbidden):
+                require(user)
+    admin = User.objects.create_superuser("root")
+    assert require_may_engage(admin) == require_may_release(admin) == admin
+
+
+def test_a_second_tranche_whose_turn_comes_after_the_switch_is_not_sent(
+    requested: Requested, broker: FakeBroker
+) -> None:
+    # Given two tranches, the first of which is on the wire when the switch is engaged
+    half = Decimal("0.5")
+    targets = [{"price": Decimal(200), "fraction": half}, {"price": Decimal(210), "fraction": half}]
+    book = Book(requested(take_profits=targets, **LIMIT).pk)
+
+    def stop_before_the_second(_ticket: BracketTicket) -> None:
+        if broker.placements == 2:
+            KillSwitch.objects.create(reason="news", engaged_at=at(1))
+
+    broker.before_write_ahead = stop_before_the_second
+    execution_submit(execution_id=book.execution_id, broker=broker, now=at(1))
+    # Then the second is proved absent, and the first is cancelled
+    assert len(broker.sent) == 1
+    assert book.order(Leg.ENTRY, tranche=2).status == "NOT_PLACED"
+    kill_switch_enforce(now=at(2))
+    assert book.execution.cancel_reason == "kill_switch"
+
+
+def test_a_connection_that_fails_before_the_write_ahead_leaves_nothing_to_be_sent_later(
+    requested: Requested, broker: FakeBroker
+) -> None:
+    book = Book(requested().pk)
+    broker.fail_at[1] = FailAt.BEFORE_WRITE_AHEAD
+    with pytest.raises(NotConnected):
+        execution_submit(execution_id=book.execution_id, broker=broker, now=at(1))
+    assert book.execution.status == "REQUESTED"
+    engage()
+    assert book.execution.status == "NOT_PLACED"

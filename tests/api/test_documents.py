@@ -21,6 +21,7 @@ ANSWERING = [
     *(APP / "domain").glob("*.py"),
     *(APP / "setups").glob("*.py"),
     APP / "accounts" / "selectors.py",
+    APP / "accounts" / "kill_switch.py",
     APP / "market" / "dispatch.py",
     *(APP / "executions" / "services" / name for name in ("plan.py", "request.py", "cancel.py")),
     APP / "executions" / "selectors.py",
@@ -80,6 +81,7 @@ def test_every_address_is_in_the_document() -> None:
     for route in sorted(route for route in routes if route.startswith("v1/") and route.endswith("/")):
         address = "/api/" + route.replace("<int:pk>", "{id}")
         shown = API.replace("$URL", "").replace("DU1234567", "<slug:account_id>")
+        shown = shown.replace("{account}", "<slug:account_id>")
         assert address in shown, address
     for address in ("/healthz", "/readyz", "/api/docs/", "/api/schema/"):
         assert address in API
@@ -101,10 +103,11 @@ def test_every_reason_is_in_the_document() -> None:
     services = [path.read_text() for path in (APP / "executions" / "services").glob("*.py")]
     given = (
         r'(?:reason_code|reason|reason_code, execution.reason|cancel_reason)\s*=\s*"([a-z_]+)"|cancel_reason or "(\w+)"'
+        r'|KILL_SWITCH = "(\w+)"|KILL_SWITCH else "(\w+)"'
     )
     found = {code for text in services for match in re.findall(given, text) for code in match if code}
     assert found >= {"entry_timeout", "deadline_passed", "not_placed", "order_refused", "cancelled_at_broker"}
-    table = API[API.index("| `reason_code` |") + 20 : API.index("## Accounts, health")]
+    table = API[API.index("| `reason_code` |") + 20 : API.index("## Kill switch")]
     assert found | {"requested"} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.urls import URLPattern, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from app.api import account_views, execution_views, health, setup_views, token_views
+from app.api import account_views, execution_views, health, kill_switch_views, setup_views, token_views
 
 app_name = "api"
 
@@ -26,6 +26,18 @@ urlpatterns = [
     *_both("v1/executions/<int:pk>/cancel/", execution_views.ExecutionCancel.as_view(), "execution-cancel"),
     *_both("v1/accounts/", account_views.AccountCollection.as_view(), "accounts"),
     *_both("v1/accounts/<slug:account_id>/", account_views.AccountItem.as_view(), "account"),
+    *_both(
+        "v1/accounts/<slug:account_id>/kill-switch/",
+        kill_switch_views.AccountKillSwitch.as_view(),
+        "account-kill-switch",
+    ),
+    *_both(
+        "v1/accounts/<slug:account_id>/kill-switch/release/",
+        kill_switch_views.AccountKillSwitchRelease.as_view(),
+        "account-kill-switch-release",
+    ),
+    *_both("v1/kill-switch/", kill_switch_views.KillSwitchOfAll.as_view(), "kill-switch"),
+    *_both("v1/kill-switch/release/", kill_switch_views.KillSwitchOfAllRelease.as_view(), "kill-switch-release"),
     *_both("schema/", SpectacularAPIView.as_view(), "schema"),
     *_both("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), "docs"),
     re_path(r"", health.unknown_address),

@@ -1,0 +1,143 @@
+"""`scripts/simulate`: run seeds until one breaks an invariant, then look for the shortest list of steps that does.
+
+simulate --seeds 1-200 --steps 100         every seed once; exit 1 when any failed
+simulate --seed 17 --steps 100             one seed
+simulate --forever                         new seeds until one fails or it is stopped
+simulate --sabotage guard --seeds 1-50     with a rule switched off: succeeds when a seed fails
+"""
+
+import argparse
+import itertools
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tests.simulation.acts import Step, carry_out, plan
+from tests.simulation.world import World
+
+CALM_SECONDS_MAX = 60.0
+QUIET_SECONDS = 0.7
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 when every invariant held (with a sabotage: when one did not)."""
+    options = _options(arguments)
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory(prefix="simulation-") as folder:
+        world = World(folder=Path(options.keep or folder), sabotage=options.sabotage)
+        world.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            world.open()
+            return _run_all(world, options)
+        except KeyboardInterrupt:
+            return 130
+        finally:
+            world.close()
+
+
+def _run_all(world: World, options: argparse.Namespace) -> int:
+    failed: list[int] = []
+    for seed in options.seeds:
+        begun = time.monotonic()
+        steps = plan(seed, options.steps)
+        found = run(world, seed, steps)
+        print(f"seed {seed}: {'ok' if not found else '; '.join(found)} ({time.monotonic() - begun:.1f} s)", flush=True)
+        if not found:
+            continue
+        failed.append(seed)
+        if options.sabotage:
+            print(f"without {options.sabotage!r} seed {seed} fails: {found[0]}")
+            return 0
+        if options.shrink:
+            shortest = shrink(world, seed, steps, seconds_max=options.shrink)
+            print(f"  shortest found: {' '.join(map(str, shortest))}")
+        if options.forever:
+            break
+    if options.sabotage:
+        print(f"without {options.sabotage!r} every seed passes: the run cannot see it")
+        return 1
+    print(f"{len(failed)} seeds failed: {failed}" if failed else "every invariant held")
+    return 1 if failed else 0
+
+
+def run(world: World, seed: int, steps: Sequence[Step]) -> list[str]:
+    """Run these steps of a seed in a new world and return what does not hold."""
+    from tests.simulation import invariants
+
+    world.begin(seed)
+    for step in steps:
+        carry_out(world, step)
+        time.sleep(step.pause_ms / 1000)
+        found = invariants.always(world)
+        if found:
+            return [f"after {step}: {line}" for line in found]
+    return _come_to_rest(world)
+
+
+def _come_to_rest(world: World) -> list[str]:
+    """Take all faults back and wait until every invariant holds for a while; return what still does not."""
+    from tests.simulation import invariants
+
+    world.heal()
+    give_up_at = time.monotonic() + CALM_SECONDS_MAX
+    quiet_since = None
+    while True:
+        found = [] if world.is_ready() else ["no worker is READY"]
+        found = found or invariants.at_rest(world)
+        now = time.monotonic()
+        if not found:
+            quiet_since = quiet_since or now
+            if now - quiet_since > QUIET_SECONDS:
+                return invariants.too_fast(world)
+        else:
+            quiet_since = None
+            if now > give_up_at:
+                return [f"at rest: {line}" for line in found]
+        time.sleep(0.1)
+
+
+def shrink(world: World, seed: int, steps: Sequence[Step], *, seconds_max: float) -> list[Step]:
+    """Leave out as many steps as possible with the run still failing, halves first, then fewer and fewer."""
+    give_up_at = time.monotonic() + seconds_max
+    kept = list(steps)
+    size = max(1, len(kept) // 2)
+    while size and time.monotonic() < give_up_at:
+        position = 0
+        while position < len(kept) and time.monotonic() < give_up_at:
+            without = kept[:position] + kept[position + size :]
+            if without and run(world, seed, without):
+                kept = without
+            else:
+                position += size
+        size //= 2
+    return kept
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="simulate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, help="one seed")
+    parser.add_argument("--seeds", default="1-10", help="a range of seeds, FIRST-LAST (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=100, help="steps per seed (default: %(default)s)")
+    parser.add_argument("--forever", action="store_true", help="go on with new seeds until one fails")
+    parser.add_argument("--shrink", type=float, default=120.0, help="seconds to look for a shorter run, 0 = not at all")
+    parser.add_argument("--sabotage", default="", help="switch off: claim, id_floor, dedupe_key, reconcile, guard")
+    parser.add_argument("--keep", default="", help="keep logs and books in this folder")
+    options = parser.parse_args(arguments)
+    options.seeds = _seeds(options)
+    return options
+
+
+def _seeds(options: argparse.Namespace) -> Iterable[int]:
+    first, _, last = str(options.seed or options.seeds).partition("-")
+    if options.forever:
+        return itertools.count(int(first))
+    return range(int(first), int(last or first) + 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,155 @@
+"""What has to hold, after each step and when everything has come to rest. Each finding is one line of text."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from tests.simulation.world import World
+
+MESSAGES_PER_SECOND_MAX = 50  # IB's limit (IB_FACTS B7); ours is set below it.
+ACTIVE_WORDS = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "PendingSubmit"})
+
+
+def always(world: World) -> list[str]:
+    """Check what must hold at every moment, whatever fails just now."""
+    orders = ours(world)
+    return [*placed_twice(orders), *overfilled(orders), *oversold(orders)]
+
+
+def at_rest(world: World) -> list[str]:
+    """Check everything: the broker's book against our rows, the stops against the shares."""
+    orders = ours(world)
+    found = always(world)
+    found += rows_against_book(orders)
+    found += deals_against_book(world)
+    found += naked(orders)
+    found += unsettled()
+    return found
+
+
+def ours(world: World) -> list[dict[str, Any]]:
+    """Return the broker's orders that carry a name of ours and were transmitted."""
+    return [order for order in world.peer.orders() if order["order_ref"] and order["perm_id"]]
+
+
+def placed_twice(orders: list[dict[str, Any]]) -> list[str]:
+    """(1) no leg is placed twice under one `order_ref`."""
+    counted = Counter(order["order_ref"] for order in orders)
+    return [f"placed twice: {ref} x {count}" for ref, count in counted.items() if count > 1]
+
+
+def overfilled(orders: list[dict[str, Any]]) -> list[str]:
+    """(2) an order fills at most its quantity."""
+    return [
+        f"overfilled: {order['order_ref']} {order['filled']} of {order['quantity']}"
+        for order in orders
+        if Decimal(order["filled"]) > Decimal(order["quantity"])
+    ]
+
+
+def oversold(orders: list[dict[str, Any]]) -> list[str]:
+    """(3) the exits of a bracket close at most what its entry opened."""
+    return [f"oversold: {name} by {-held}" for name, held in _held(orders).items() if held < 0]
+
+
+def naked(orders: list[dict[str, Any]]) -> list[str]:
+    """(4) shares that are held have a working stop of their size, or a person was told."""
+    from app.executions.models import Execution
+
+    flagged = {key for key, text in Execution.objects.values_list("key", "attention") if text}
+    found = []
+    for name, held in _held(orders).items():
+        stops = [order for order in orders if _bracket(order) == name and _leg(order) in ("STOP_LOSS", "PROTECT")]
+        covered = sum((Decimal(o["remaining"]) for o in stops if o["live"]), Decimal(0))
+        if held > 0 and covered != held and not (name.split("-")[0] in flagged and covered < held):
+            found.append(f"naked: {name} holds {held}, stops for {covered}")
+        if held == 0 and covered and not _entry_open(orders, name):
+            found.append(f"orphaned: {name} holds nothing, stops for {covered}")
+    return found
+
+
+def rows_against_book(orders: list[dict[str, Any]]) -> list[str]:
+    """(5) our open orders equal the broker's, and (6) what they filled."""
+    from app.domain.order_status import TERMINAL, OrderStatus
+    from app.executions.models import Order
+
+    theirs = {order["order_ref"]: order for order in orders}
+    found = []
+    for order in Order.objects.exclude(status="CREATED"):
+        there = theirs.pop(order.order_ref, None)
+        is_open = OrderStatus(order.status) not in TERMINAL
+        if there is None:
+            # A refusal, or a cancel of what was never transmitted, leaves nothing at the broker.
+            over = order.status in ("NOT_PLACED", "CANCELLED", "REJECTED") and not order.filled_quantity
+            if not over:
+                found.append(f"unknown to the broker: {order.order_ref} is {order.status}")
+            continue
+        is_open_there = there["status"] in ACTIVE_WORDS
+        if is_open != is_open_there:
+            found.append(f"differs: {order.order_ref} is {order.status} here, {there['status']} there")
+        if order.filled_quantity != Decimal(there["filled"]):
+            found.append(f"fills differ: {order.order_ref} {order.filled_quantity} here, {there['filled']} there")
+    return found + [f"unknown to us: {ref} is {order['status']} there" for ref, order in theirs.items()]
+
+
+def deals_against_book(world: World) -> list[str]:
+    """No deal and no cost is lost, none is invented."""
+    from app.executions.models import Fill
+
+    mine = {
+        fill.exec_id: getattr(fill, "commission", None)
+        for fill in Fill.objects.filter(superseded=False).select_related("commission")
+    }
+    theirs = {deal["exec_id"] for deal in world.peer.state()["executions"] if deal["order_ref"]}
+    found = [f"lost deal: {exec_id}" for exec_id in sorted(theirs - mine.keys())]
+    found += [f"invented deal: {exec_id}" for exec_id in sorted(mine.keys() - theirs)]
+    return found + [f"lost commission: {exec_id}" for exec_id, cost in mine.items() if cost is None]
+
+
+def unsettled() -> list[str]:
+    """(8) nothing is left half done once all is calm."""
+    from app.executions.models import Execution, Order
+
+    found = [
+        f"unsettled: execution {pk} is {status}"
+        for pk, status in Execution.objects.filter(status__in=["REQUESTED", "SUBMITTING"]).values_list("pk", "status")
+    ]
+    waiting = Order.objects.filter(status__in=["SENT", "PENDING_SUBMIT", "PENDING_CANCEL"])
+    return found + [f"unanswered: {order.order_ref} is {order.status}" for order in waiting]
+
+
+def too_fast(world: World) -> list[str]:
+    """(9) never more than the allowed messages in any second, per connection."""
+    found = []
+    times: dict[int, list[float]] = {}
+    for message in world.peer.messages():
+        times.setdefault(message["connection"], []).append(message["received_ms"])
+    for connection, sent in times.items():
+        for first, last in zip(sent, sent[MESSAGES_PER_SECOND_MAX:], strict=False):
+            if last - first < 1000:
+                found.append(f"too fast: connection {connection} sent {MESSAGES_PER_SECOND_MAX + 1} in a second")
+                break
+    return found
+
+
+def _held(orders: list[dict[str, Any]]) -> dict[str, Decimal]:
+    held: dict[str, Decimal] = {}
+    for order in orders:
+        sign = 1 if _leg(order) == "ENTRY" else -1
+        held[_bracket(order)] = held.get(_bracket(order), Decimal(0)) + sign * Decimal(order["filled"])
+    return held
+
+
+def _entry_open(orders: list[dict[str, Any]], name: str) -> bool:
+    return any(
+        _bracket(order) == name and _leg(order) == "ENTRY" and order["status"] in ACTIVE_WORDS for order in orders
+    )
+
+
+def _bracket(order: dict[str, Any]) -> str:
+    key, tranche, _leg = order["order_ref"].split("-")
+    return f"{key}-{tranche}"
+
+
+def _leg(order: dict[str, Any]) -> str:
+    return str(order["order_ref"].split("-")[2]).rstrip("0123456789")

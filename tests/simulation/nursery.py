@@ -1,0 +1,56 @@
+"""Broker workers in a fraction of a second: a process that has imported everything once, and forks one on request.
+
+    > start NAME LOGFILE          < PID
+
+What is forked is a real Celery worker of the real application; it dies with this process. `SIMULATION_SABOTAGE` names
+a rule of the application to be switched off in all of them, which proves that a run would see it missing.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    import django
+
+    django.setup()
+    from app.config.celery import app as celery_app
+    from app.worker import life, tasks  # noqa: F401 - What every worker would import by itself.
+    from tests.simulation import sabotage
+
+    sabotage.apply_named(os.environ.get("SIMULATION_SABOTAGE", ""))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        _start, name, log = line.split()
+        pid = os.fork()
+        if pid == 0:
+            _become_worker(celery_app, name=name, log=log)
+        print(pid, flush=True)
+
+
+def _become_worker(celery_app: object, *, name: str, log: str) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: no worker outlives the run
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    status = 1
+    try:
+        options = ["-Q", "broker", "-P", "threads", "-c", "8", "-n", f"{name}@simulation", "-l", "INFO"]
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        celery_app.worker_main(["worker", *options, *quiet])  # type: ignore[attr-defined]
+        status = 0
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Switch one rule of the application off, in the workers of a run only: the proof that the run would see it missing."""
+
+from collections.abc import Callable
+from typing import Any
+
+from app.accounts import services as accounts
+from app.executions.services import apply, guard, match, place, reconcile, submit
+from app.worker import broker_thread, guard_thread
+
+
+def _claim() -> None:
+    """Every delivery of a task is taken for the first."""
+
+    def claim(*, execution_id: int, account_id: str, now: Any) -> bool:
+        del account_id, now
+        return bool(submit.Execution.objects.filter(pk=execution_id).exists())
+
+    submit._claim = claim
+    submit._write_ahead = _write_ahead_of_any
+
+
+def _write_ahead_of_any(*, bracket_id: int, connection_id: int) -> Callable[[Any], None]:
+    def write_ahead(order_ids: Any) -> None:
+        holder = accounts.order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
+        for order in submit.Order.objects.filter(bracket=bracket_id):
+            submit.Order.objects.filter(pk=order.pk).update(
+                order_id=order_ids[order.order_ref], client_id=holder.client_id, sent_at=submit.clock.now()
+            )
+            submit.Order.objects.filter(pk=order.pk, status="CREATED").update(status="SENT")
+
+    return write_ahead
+
+
+def _id_floor() -> None:
+    """Order ids are taken as the Gateway gives them, without the floor that outlives its restarts."""
+
+    def raise_nothing(*, connection_id: int, order_ids: Any) -> Any:
+        del order_ids
+        return accounts.BrokerConnection.objects.select_for_update(no_key=True).get(pk=connection_id)
+
+    submit.order_id_floor_raise = raise_nothing
+    place.order_id_floor_raise = raise_nothing
+
+
+def _dedupe_key() -> None:
+    """What is told twice is applied twice."""
+    import itertools
+    from dataclasses import replace
+
+    numbers = itertools.count()
+    recorded = apply.broker_event_record
+
+    def record(event: Any, *, now: Any) -> int | None:
+        return recorded(replace(event, dedupe_key=f"{event.dedupe_key}#{next(numbers)}"), now=now)
+
+    from app.worker import event_recorder
+
+    event_recorder.broker_event_record = record
+    reconcile.broker_event_record = record
+    reconcile.unheard = list
+    match.unheard = list
+
+
+def _reconcile() -> None:
+    """The connection is READY without having asked what happened meanwhile."""
+
+    async def no_reconcile(self: Any, *, settle_seconds: float) -> reconcile.ReconcileReport:
+        del settle_seconds
+        return reconcile.ReconcileReport(asked_at=broker_thread.clock.now(), open_orders=0, told=0)
+
+    broker_thread.BrokerThread._reconcile = no_reconcile
+
+
+def _guard() -> None:
+    """Nobody looks after the stops."""
+    guard_thread.guard_look = lambda **_: guard.GuardLook()
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {
+    "claim": _claim,
+    "id_floor": _id_floor,
+    "dedupe_key": _dedupe_key,
+    "reconcile": _reconcile,
+    "guard": _guard,
+}
+
+
+def apply_named(name: str) -> None:
+    """Switch the rule off; "" switches nothing off. Raises KeyError for a name that does not exist."""
+    if name:
+        SABOTAGES[name]()

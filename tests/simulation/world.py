@@ -1,0 +1,252 @@
+"""Everything a run consists of: real servers, the simulator behind a proxy, worker processes, and an analyst.
+
+The servers are started once; each seed gets an empty database, an empty queue, a new simulator and a new worker.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import redis
+
+from ib_simulator.process import SimulatorProcess
+from local_stack.throw_away import ThrowAwayServers
+from tests.simulation.wire import Wire
+
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNT = "DU1234567"
+SYMBOL = "AAPL"
+START_PRICE = Decimal("190.00")
+TEMPLATE = "simulation_template"
+PROCESS_SECONDS_MAX = 60.0
+
+
+class World:
+    """One run's surroundings. Call `open` before Django is imported anywhere."""
+
+    def __init__(self, *, folder: Path, sabotage: str = "") -> None:
+        self.folder = folder
+        self._sabotage = sabotage
+        self._servers = ThrowAwayServers()
+        self.wire = Wire()
+        self._nursery: subprocess.Popen[str] | None = None
+        self._simulator: SimulatorProcess | None = None
+        self.workers: dict[str, int] = {}
+        self.paused: set[str] = set()
+        self.worker_number = 0
+        self.price = START_PRICE
+        self.later: list[tuple[int, Callable[[], None]]] = []
+
+    # The run
+
+    def open(self) -> None:
+        """Start the servers, set up Django in this process, make the empty database, warm the nursery up."""
+        self._servers.start()
+        os.environ |= {
+            "SECRET_KEY": "simulation",
+            "DEBUG": "false",
+            "IB_HOST": "127.0.0.1",
+            "IB_PORT": str(self.wire.port),
+            "IB_ACCOUNT": ACCOUNT,
+            "IB_TRADING_MODE": "paper",
+            "DJANGO_SETTINGS_MODULE": "app.config.settings",
+            "DATABASE_POOL_SIZE": "12",
+        }
+        import django
+        from django.core.management import call_command
+
+        django.setup()
+        call_command("migrate", verbosity=0)
+        self.forget_connections()
+        self._admin(f"CREATE DATABASE {TEMPLATE} TEMPLATE {self._database()}")
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'backend'}:{ROOT}", "SIMULATION_SABOTAGE": self._sabotage}
+        self._nursery = subprocess.Popen(
+            [sys.executable, "-m", "tests.simulation.nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "nursery.log").open("w"),
+            env=environment,
+            cwd=ROOT,
+            text=True,
+        )
+        if self._read_nursery() != "ready":
+            raise RuntimeError(f"the nursery did not start: {(self.folder / 'nursery.log').read_text()[-2000:]}")
+
+    def close(self) -> None:
+        """End everything."""
+        self.stop_workers()
+        if self._nursery is not None and self._nursery.stdin is not None:
+            self._nursery.stdin.close()
+            self._nursery.wait(timeout=5)
+        if self._simulator is not None:
+            self._simulator.close()
+        self.forget_connections()
+        self._servers.stop()
+
+    def begin(self, seed: int) -> None:
+        """Make everything new for a seed, with one worker that is connected."""
+        from django.contrib.auth.models import User
+
+        from app.accounts.services import account_ensure, roles_ensure
+        from app.core import clock
+        from app.domain.contract import Contract, SymbolInfo
+        from app.executions import news
+        from app.market.services import instrument_record
+
+        self.stop_workers()
+        self.forget_connections()
+        news._client.cache_clear()
+        self._admin(f"DROP DATABASE IF EXISTS {self._database()} WITH (FORCE)")
+        self._admin(f"CREATE DATABASE {self._database()} TEMPLATE {TEMPLATE}")
+        self.redis().flushall()
+        if self._simulator is not None:
+            self._simulator.close()
+        book = self.folder / f"book-{seed}-{time.monotonic_ns()}"
+        self._simulator = SimulatorProcess(seed=seed, accounts=[ACCOUNT], state_dir=book, tick_seconds=0)
+        self._simulator.start()
+        self.wire.heal()
+        self.wire.target = (self._simulator.host, self._simulator.port)
+        self.price, self.later = START_PRICE, []
+        self.peer.set_price(SYMBOL, str(self.price))
+        roles_ensure()
+        account_ensure(ACCOUNT)
+        self.analyst = User.objects.create_user("analyst")
+        info = SymbolInfo(contract=Contract(symbol=SYMBOL), con_id=265598, long_name="APPLE", primary_exchange="NASDAQ")
+        instrument_record(info=info, last_price=self.price, now=clock.now())
+        self.start_worker()
+        self.wait_until(self.is_ready, what="the first worker is not READY")
+
+    # What is there
+
+    @property
+    def simulator(self) -> SimulatorProcess:
+        """The simulator of this seed."""
+        assert self._simulator is not None
+        return self._simulator
+
+    @property
+    def peer(self) -> Any:
+        """Its control connection."""
+        return self.simulator.control
+
+    def command(self, name: str) -> None:
+        """Send the simulator a command without arguments, over the connection there is by then."""
+        self.peer.send(name)
+
+    def redis(self) -> "redis.Redis":
+        """A client of the queue."""
+        return redis.Redis.from_url(os.environ["REDIS_URL"])
+
+    def is_ready(self) -> bool:
+        """Whether a worker that runs is connected and reconciled."""
+        from app.accounts.models import BrokerConnection
+        from app.core import clock
+
+        row = BrokerConnection.objects.filter(client_id=1).first()
+        return (
+            row is not None
+            and row.state == "READY"
+            and row.heartbeat_at is not None
+            and (clock.now() - row.heartbeat_at).total_seconds() < 3
+        )
+
+    def wait_until(self, look: Callable[[], bool], *, what: str, seconds_max: float = PROCESS_SECONDS_MAX) -> None:
+        """Return once `look` is true. Raises TimeoutError."""
+        give_up_at = time.monotonic() + seconds_max
+        while not look():
+            if time.monotonic() > give_up_at:
+                raise TimeoutError(what)
+            time.sleep(0.05)
+
+    # Workers
+
+    def start_worker(self) -> str:
+        """Start a broker worker process and return its name."""
+        self.worker_number += 1
+        name = f"worker{self.worker_number}"
+        assert self._nursery is not None
+        assert self._nursery.stdin is not None
+        self._nursery.stdin.write(f"start {name} {self.folder / 'workers.log'}\n")
+        self._nursery.stdin.flush()
+        self.workers[name] = int(self._read_nursery())
+        return name
+
+    def signal_worker(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a worker; one that is gone already is forgotten."""
+        try:
+            os.kill(self.workers[name], number)
+        except ProcessLookupError:
+            number = signal.SIGKILL
+        if number is signal.SIGKILL:
+            self.workers.pop(name, None)
+            self.paused.discard(name)
+
+    def stop_workers(self) -> None:
+        """Kill all workers."""
+        pids = list(self.workers.values())
+        for name in list(self.workers):
+            self.signal_worker(name, signal.SIGKILL)
+        for pid in pids:
+            self.wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), what="a worker does not die")
+
+    def living(self) -> list[str]:
+        """Return the workers that still run."""
+        return [name for name, pid in self.workers.items() if Path(f"/proc/{pid}").exists()]
+
+    # Calm
+
+    def heal(self) -> None:
+        """Take every fault back."""
+        for _due, undo in self.later:
+            undo()
+        self.later = []
+        self.wire.heal()
+        self.peer.accept_connections()
+        self.peer.unmute()
+        self.peer.release_answers()
+        self.peer.resume_fills()
+        for name in list(self.paused):
+            self.signal_worker(name, signal.SIGCONT)
+            self.paused.discard(name)
+        for name in set(self.workers) - set(self.living()):
+            self.workers.pop(name)
+        if not self.workers:
+            self.start_worker()
+
+    def forget_connections(self) -> None:
+        """Close this process's database connections, those in the pool too."""
+        from django.db import connections
+
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+            connection.close_pool()
+
+    def _database(self) -> str:
+        return urlsplit(os.environ["DATABASE_URL"]).path.lstrip("/")
+
+    def _admin(self, statement: str) -> None:
+        url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/template1"))
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def cut_database(self) -> None:
+        """End every session of the workers in the database, as a restart of the server does."""
+        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        self.forget_connections()
+
+    def _read_nursery(self) -> str:
+        assert self._nursery is not None
+        assert self._nursery.stdout is not None
+        return self._nursery.stdout.readline().strip()

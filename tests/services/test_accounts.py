@@ -128,6 +128,6 @@ def test_the_roles_have_their_permissions_and_nothing_more() -> None:
     roles_ensure()
     roles = {group.name: set(group.permissions.values_list("codename", flat=True)) for group in Group.objects.all()}
     assert roles["analyst"] == {"add_setup"}
-    assert roles["trader"] == {"add_setup", "trade_live", "engage_kill_switch"}
+    assert roles["trader"] == {"add_setup", "trade_live", "engage_kill_switch", "acknowledge_alert"}
     assert "view_order" in roles["reviewer"]
     assert not [codename for codename in roles["reviewer"] if not codename.startswith("view_")]

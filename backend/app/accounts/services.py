@@ -9,9 +9,12 @@ from app.accounts.models import Account, BrokerConnection
 from app.brokers.base import AccountSummary, ConnectionState
 from app.core.errors import RetryLater
 
+# What the reason says of a connection that was ended on purpose: its silence alarms nobody.
+STOPPED_ON_PURPOSE = "the worker stopped"
+
 ROLES: dict[str, tuple[str, ...]] = {
     "analyst": ("add_setup",),
-    "trader": ("add_setup", "trade_live", "engage_kill_switch"),
+    "trader": ("add_setup", "trade_live", "engage_kill_switch", "acknowledge_alert"),
     "reviewer": (
         "view_all_setups",
         "view_setup",
@@ -24,6 +27,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "view_account",
         "view_brokerconnection",
         "view_killswitch",
+        "view_alert",
+        "view_alertdelivery",
     ),
 }
 
@@ -63,19 +68,30 @@ def connection_state_record(
 ) -> None:
     """Store where the connection stands and why."""
     changed: dict[str, object] = {"state": state.value, "reason": reason, "state_changed_at": now, "heartbeat_at": now}
+    if state is ConnectionState.READY:
+        changed["gateway_heard_at"] = now
     if server_version is not None:
         changed["server_version"] = server_version
     BrokerConnection.objects.filter(pk=connection_id).update(**changed)
 
 
-def connection_heartbeat(*, connection_id: int, now: datetime) -> None:
-    """Store that the worker lives."""
-    BrokerConnection.objects.filter(pk=connection_id).update(heartbeat_at=now)
+def connection_heartbeat(
+    *, connection_id: int, now: datetime, events_waiting: int = 0, oldest_event_at: datetime | None = None
+) -> None:
+    """Store that the worker lives, and how many of the broker's events wait to be recorded, the oldest since when."""
+    BrokerConnection.objects.filter(pk=connection_id).update(
+        heartbeat_at=now, events_waiting=events_waiting, oldest_event_at=oldest_event_at
+    )
+
+
+def connection_gateway_heard(*, connection_id: int, now: datetime) -> None:
+    """Store that the Gateway answered, on a connection that can execute."""
+    BrokerConnection.objects.filter(pk=connection_id).update(gateway_heard_at=now)
 
 
 def connection_reconciled(*, connection_id: int, now: datetime) -> None:
     """Store that our rows agreed with the broker's complete answer at `now`."""
-    BrokerConnection.objects.filter(pk=connection_id).update(reconciled_at=now)
+    BrokerConnection.objects.filter(pk=connection_id).update(reconciled_at=now, gateway_heard_at=now)
 
 
 class OrderIdTooLow(RetryLater):

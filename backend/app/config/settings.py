@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_htmx",
     "app.accounts",
+    "app.alerts",
     "app.market",
     "app.setups",
     "app.executions",
@@ -121,7 +122,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Redis is transport only: a message lost with it is sent again by the sweep, so publishing never waits for long.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2}
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_connect_timeout": 2, "socket_keepalive": True}
-CELERY_BEAT_SCHEDULE = {"executions.sweep": {"task": "executions.sweep", "schedule": 5.0, "options": {"expires": 5}}}
+CELERY_BEAT_SCHEDULE = {
+    task: {"task": task, "schedule": 5.0, "options": {"expires": 5}}
+    for task in ("executions.sweep", "alerts.watch", "alerts.deliver")
+}
 
 BROKER_TYPE = env.str("BROKER_TYPE", default="ib")
 IB_HOST = env.str("IB_HOST", default="127.0.0.1")
@@ -131,6 +135,9 @@ IB_DATA_CLIENT_ID = env.int("IB_DATA_CLIENT_ID", default=2)
 IB_ACCOUNT = env.str("IB_ACCOUNT", default="")
 IB_TRADING_MODE = env.str("IB_TRADING_MODE", default="paper")
 IB_MESSAGES_PER_SECOND = env.int("IB_MESSAGES_PER_SECOND", default=45)
+
+# Where alerts are sent: Apprise addresses, separated by blanks. They hold secrets.
+ALERT_URLS = env.str("ALERT_URLS", default="").split()
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

@@ -80,6 +80,7 @@ class BrokerThread:
         """Start the thread; it connects by itself and keeps trying."""
         self._loop_thread.start()
         self._loop_thread.submit(self._life())
+        self._loop_thread.submit(self._show_life())
 
     def stop(self, *, seconds_max: float) -> None:
         """Close the connection and end the thread."""
@@ -240,15 +241,34 @@ class BrokerThread:
     async def _tick(self, ticks: int) -> None:
         if not await asyncio.to_thread(self._lock.is_held):
             raise NotConnected("The holder's lock was lost with its database connection.")
-        now = clock.now()
-        await in_database_thread(accounts.connection_heartbeat, connection_id=self._connection_id, now=now)
-        await in_database_thread(execution_sweep, now=now)
+        await in_database_thread(execution_sweep, now=clock.now())
         if ticks % PING_EVERY_TICKS == 0:
             await self._broker.ping()
+            if self._state is ConnectionState.READY:
+                heard = {"connection_id": self._connection_id, "now": clock.now()}
+                await in_database_thread(accounts.connection_gateway_heard, **heard)
         if self._state is ConnectionState.READY and (self._reconcile_wanted or ticks % RECONCILE_EVERY_TICKS == 0):
             self._reconcile_wanted = False
             await self._reconcile(settle_seconds=RECONCILE_SETTLE_SECONDS)
             await self._record_worth()
+
+    async def _show_life(self) -> None:
+        """Note every second that the worker lives and how far its news is recorded, whatever the connection does."""
+        while not self._stopping.is_set():
+            if self._connection_id and not self.standing_by:
+                waiting, oldest_at = self._recorder.waiting()
+                try:
+                    await in_database_thread(
+                        accounts.connection_heartbeat,
+                        connection_id=self._connection_id,
+                        events_waiting=waiting,
+                        oldest_event_at=oldest_at,
+                        now=clock.now(),
+                    )
+                except (DatabaseError, psycopg.Error) as error:
+                    # The watchdog hears the silence.
+                    logger.warning("heartbeat_not_recorded", error=str(error).strip())
+            await self._pause(TICK_SECONDS)
 
     async def _reconcile(self, *, settle_seconds: float) -> ReconcileReport:
         now = clock.now()
@@ -308,5 +328,5 @@ class BrokerThread:
         await self._broker.disconnect()
         self._state = ConnectionState.DISCONNECTED
         if self._connection_id:
-            await self._set_state(ConnectionState.DISCONNECTED, "the worker stopped")
+            await self._set_state(ConnectionState.DISCONNECTED, accounts.STOPPED_ON_PURPOSE)
         await asyncio.to_thread(self._lock.release)

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connections
 
@@ -32,6 +33,7 @@ class EventRecorder:
         self._queue: queue.SimpleQueue[AnyBrokerEvent | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
         self._stopping = threading.Event()
+        self._current: AnyBrokerEvent | None = None
 
     def start(self) -> None:
         """Start the thread."""
@@ -43,6 +45,13 @@ class EventRecorder:
         length = self._queue.qsize()
         if length >= QUEUE_LENGTH_LOUD and length % QUEUE_LENGTH_LOUD == 0:
             logger.error("event_queue_long", length=length)
+
+    def waiting(self) -> tuple[int, datetime | None]:
+        """Return how many events are not recorded yet, and when the oldest of them came."""
+        current = self._current
+        if current is None:
+            return self._queue.qsize(), None
+        return self._queue.qsize() + 1, current.received_at
 
     def drain(self, *, seconds_max: float) -> bool:
         """Wait until everything put so far is recorded; say whether it is."""
@@ -67,7 +76,9 @@ class EventRecorder:
             if isinstance(event, threading.Event):
                 event.set()
                 continue
+            self._current = event
             self._record(event)
+            self._current = None
         connections.close_all()
 
     def _record(self, event: AnyBrokerEvent) -> None:

@@ -11,8 +11,10 @@ from celery.signals import worker_init, worker_shutdown
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
+from app.alerts.services import watchdog_sign
 from app.brokers.factory import get_broker, get_data_provider
 from app.brokers.ib.settings import IBSettings
+from app.core import clock
 from app.core.errors import RetryLater
 from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent, CommissionTold, FillTold, OrderTold, ToldStatus
@@ -24,6 +26,7 @@ from app.worker.broker_thread import BrokerThread
 from app.worker.data_thread import DataThread
 from app.worker.event_recorder import EventRecorder
 from app.worker.guard_thread import GuardThread
+from app.worker.loop_thread import with_own_connection
 
 logger = get_logger(__name__)
 
@@ -76,6 +79,9 @@ def start(sender: Any, **_: Any) -> None:
         _Held.recorder.start()
         _Held.broker.start()
         _Held.guard.start()
+    if dispatch.DEFAULT_QUEUE in queues:
+        # Beat asks for the first look only after its interval: until then, that the worker starts is the sign.
+        with_own_connection(watchdog_sign, now=clock.now())
     if "data" in queues:
         _Held.data = DataThread(get_data_provider(_settings(client_id=settings.IB_DATA_CLIENT_ID)))
         _Held.data.start()

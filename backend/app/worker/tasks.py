@@ -5,6 +5,7 @@ from typing import Any
 from celery import shared_task
 
 from app.accounts.services import OrderIdTooLow
+from app.alerts.delivery import alerts_deliver
 from app.brokers.errors import BrokerTimeout, NotConnected, QueueFull
 from app.core import clock
 from app.core.errors import Conflict, RetryLater, TradingError
@@ -16,6 +17,7 @@ from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import execution_sweep
 from app.executions.services.wait import execution_wait_for_fill
 from app.worker import life
+from app.worker.watchdog import watchdog_look
 
 logger = get_logger(__name__)
 
@@ -64,6 +66,20 @@ def sweep() -> None:
     report = execution_sweep(now=clock.now())
     if report.resent or report.expired or report.cancels:
         logger.info("swept", resent=report.resent, expired=report.expired, cancels=report.cancels)
+
+
+@shared_task(name="alerts.watch")
+def watch() -> None:
+    """Look whether everybody who should be there is."""
+    watchdog_look(now=clock.now())
+
+
+@shared_task(name="alerts.deliver")
+def deliver() -> None:
+    """Send the alerts that are due."""
+    report = alerts_deliver(now=clock.now())
+    if report.sent or report.failed:
+        logger.info("alerts_delivered", sent=report.sent, failed=report.failed)
 
 
 @shared_task(name="market.look_up", ignore_result=False)

@@ -18,6 +18,8 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from app.accounts.kill_switch import kill_switch_on, kill_switch_write, kill_switch_write_release, kill_switches_engaged
 from app.accounts.models import Account, KillSwitch
+from app.alerts.kinds import AlertKind
+from app.alerts.services import alert_raise, alert_resolve
 from app.core.errors import Conflict
 from app.core.logging import get_logger
 from app.domain.execution_status import FINISHED
@@ -54,6 +56,13 @@ def kill_switch_engage(
         switch, changed = kill_switch_write(account=account, user=user, reason=reason, flatten=flatten, now=now)
         if changed:
             _decide("ENGAGE_FLATTEN" if flatten else "ENGAGE", switch, user=user, reason=reason, now=now)
+            alert_raise(
+                kind=AlertKind.KILL_SWITCH,
+                subject=switch.subject,
+                text=reason,
+                account_id=account.pk if account else None,
+                now=now,
+            )
     kill_switch_enforce(now=now)
     return switch
 
@@ -66,6 +75,7 @@ def kill_switch_release(*, account: Account | None, user: User | None, reason: s
     """
     switch = kill_switch_write_release(account=account, user=user, reason=reason, now=now)
     _decide("RELEASE", switch, user=user, reason=reason, now=now)
+    alert_resolve(kind=AlertKind.KILL_SWITCH, subject=switch.subject, now=now)
     return switch
 
 

@@ -1,0 +1,156 @@
+"""Silence is loud: every few seconds, on a worker of its own, look whether everybody who should be there is, and tell.
+
+It reads rows alone, so it needs neither the broker worker nor the Gateway. Alerts end by themselves when what they tell
+is over, but for those about an execution: a person ends them. Who watches the watchdog is `/readyz`: it says so when
+its sign of life grows old.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.db.models import Q, QuerySet
+
+from app.accounts.kill_switch import kill_switches_engaged
+from app.accounts.models import BrokerConnection
+from app.accounts.selectors import HEARTBEAT_AGE_SECONDS_MAX, broker_connection, is_alive
+from app.accounts.services import STOPPED_ON_PURPOSE
+from app.alerts.kinds import AlertKind
+from app.alerts.models import Alert
+from app.alerts.services import alert_raise, alerts_follow, watchdog_sign
+from app.brokers.base import ConnectionState
+from app.core.decimal_text import plain
+from app.domain.execution_status import FINISHED
+from app.executions.models import Actor, Decision, Execution, ReconcileRun
+
+GATEWAY_AGE_SECONDS_MAX = 10
+EVENT_AGE_SECONDS_MAX = 10
+EVENTS_WAITING_MAX = 1000
+FLAGGED_MAX = 500
+FLAGGED_WITHIN = timedelta(days=1)
+CONNECTED = (ConnectionState.READY.value, ConnectionState.SYNCHRONISING.value, ConnectionState.DEGRADED.value)
+WORKER = "broker worker"  # The subject where no connection was ever made.
+
+
+def watchdog_look(*, now: datetime) -> None:
+    """Look once: raise what is wrong, resolve what is over, and leave the sign of life that `/readyz` asks for."""
+    connection = broker_connection()
+    about = {AlertKind.WORKER_SILENT: _worker_silent(connection, now=now)}
+    if connection is not None:
+        about |= {
+            AlertKind.GATEWAY_SILENT: _gateway_silent(connection, now=now),
+            AlertKind.QUEUE_LAG: _queue_lag(connection, now=now),
+            AlertKind.LIVE_CONNECTED: _live_connected(connection, now=now),
+            AlertKind.RECONCILE_FAILED: _reconcile_failed(connection),
+        }
+    accounts = {_subject(connection): connection.account_id} if connection else {}
+    for kind, texts in about.items():
+        alerts_follow(kind=kind, texts=texts, account_ids=accounts, now=now)
+    alerts_follow(kind=AlertKind.KILL_SWITCH, texts=_kill_switches(), now=now)
+    _attention(now=now)
+    watchdog_sign(now=now)
+
+
+def _subject(connection: BrokerConnection | None) -> str:
+    return f"{connection.account}/{connection.client_id}" if connection else WORKER
+
+
+def _age(since: datetime | None, *, now: datetime) -> str:
+    return f"for {(now - since).total_seconds():.0f} s" if since else "always"
+
+
+def _is_expected(connection: BrokerConnection | None, *, now: datetime) -> bool:
+    """Say whether the worker should be there: it was not stopped on purpose, or there is work that waits for it."""
+    if connection is not None and connection.reason != STOPPED_ON_PURPOSE:
+        return True
+    # A request that was made in this moment has had no time to be taken.
+    old_enough = now - timedelta(seconds=HEARTBEAT_AGE_SECONDS_MAX)
+    return _unfinished().filter(requested_at__lte=old_enough).exists()
+
+
+def _unfinished() -> QuerySet[Execution]:
+    return Execution.objects.exclude(status__in=[status.value for status in FINISHED])
+
+
+def _worker_silent(connection: BrokerConnection | None, *, now: datetime) -> dict[str, str]:
+    if connection is not None and is_alive(connection, now=now) and connection.reason != STOPPED_ON_PURPOSE:
+        return {}
+    if not _is_expected(connection, now=now):
+        return {}
+    silent = _age(connection.heartbeat_at if connection else None, now=now)
+    waiting = _unfinished().count()
+    return {_subject(connection): f"No sign of the broker worker {silent}; {waiting} executions are unfinished."}
+
+
+def _gateway_silent(connection: BrokerConnection, *, now: datetime) -> dict[str, str]:
+    """Tell that nothing was heard of the Gateway; while the worker itself is silent, nobody knows."""
+    if not is_alive(connection, now=now) or connection.reason == STOPPED_ON_PURPOSE:
+        return {}
+    heard_at = connection.gateway_heard_at
+    if heard_at is not None and now - heard_at <= timedelta(seconds=GATEWAY_AGE_SECONDS_MAX):
+        return {}
+    why = f"{connection.state}: {connection.reason}" if connection.reason else connection.state
+    return {_subject(connection): f"No answer of the Gateway {_age(heard_at, now=now)} ({why})."}
+
+
+def _queue_lag(connection: BrokerConnection, *, now: datetime) -> dict[str, str]:
+    waiting, oldest = connection.events_waiting, connection.oldest_event_at
+    late = oldest is not None and now - oldest > timedelta(seconds=EVENT_AGE_SECONDS_MAX)
+    if not late and waiting <= EVENTS_WAITING_MAX:
+        return {}
+    return {_subject(connection): f"{waiting} of the broker's events wait to be recorded."}
+
+
+def _live_connected(connection: BrokerConnection, *, now: datetime) -> dict[str, str]:
+    live = not connection.account.is_paper and connection.state in CONNECTED and is_alive(connection, now=now)
+    return {_subject(connection): f"Orders on {connection.account} move real money."} if live else {}
+
+
+def _reconcile_failed(connection: BrokerConnection) -> dict[str, str]:
+    runs = ReconcileRun.objects.filter(account=connection.account, client_id=connection.client_id)
+    last = runs.filter(finished_at__isnull=False).first()
+    if last is None or last.is_complete:
+        return {}
+    return {_subject(connection): f"{last.error_code}: {last.error}"}
+
+
+def _kill_switches() -> dict[str, str]:
+    return {switch.subject: switch.reason for switch in kill_switches_engaged()}
+
+
+def _attention(*, now: datetime) -> None:
+    """Raise each reason of each flagged execution once, ever: a person has ended it, or will."""
+    lately = Q(finished_at__isnull=True) | Q(finished_at__gt=now - FLAGGED_WITHIN)
+    flagged = list(Execution.objects.exclude(attention="").filter(lately).order_by("-id")[:FLAGGED_MAX])
+    told = {_line_subject(execution, line): (execution, line) for execution in flagged for line in _lines(execution)}
+    known = set(Alert.objects.filter(subject__in=told).values_list("subject", flat=True))
+    given_up = _given_up(flagged) if set(told) - known else {}
+    for subject, (execution, line) in told.items():
+        if subject in known:
+            continue
+        alert_raise(
+            kind=AlertKind.GUARD_GAVE_UP if line in given_up.get(execution.pk, ()) else AlertKind.ATTENTION,
+            subject=subject,
+            text=f"{execution.symbol} {execution.side} {plain(execution.quantity)}: {line}",
+            account_id=execution.account_id,
+            execution_id=execution.pk,
+            now=now,
+        )
+
+
+def _lines(execution: Execution) -> list[str]:
+    return execution.attention.splitlines()
+
+
+def _line_subject(execution: Execution, line: str) -> str:
+    return f"execution:{execution.pk}:{hashlib.sha256(line.encode()).hexdigest()[:12]}"
+
+
+def _given_up(executions: list[Execution]) -> Mapping[int, set[str]]:
+    """Return what the guard left to a person, by execution."""
+    found: dict[int, set[str]] = {}
+    asked = Decision.objects.filter(execution__in=executions, actor=Actor.GUARD.value, action="ASK")
+    for execution_id, reason in asked.values_list("execution_id", "reason"):
+        if execution_id is not None:
+            found.setdefault(execution_id, set()).add(reason)
+    return found

@@ -71,3 +71,15 @@ def bind_order(**keys: Any) -> Iterator[None]:
     """Add keys (execution, order_ref, perm_id) to every line logged inside the block."""
     with structlog.contextvars.bound_contextvars(**{key: value for key, value in keys.items() if value}):
         yield
+
+
+@contextmanager
+def only_errors(name: str) -> Iterator[None]:
+    """Let the loggers below `name` write errors only inside the block: for what is done again and is no news."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -61,17 +61,25 @@ def broker_event_record(event: AnyBrokerEvent, *, now: datetime) -> int | None:
     execution = _locked(order) if order is not None else None
     # A second recorder that stored the same event meanwhile makes this insert fail, and the caller's retry stop above.
     BrokerEvent.objects.create(dedupe_key=event.dedupe_key, **_as_told(event, order=order, now=now))
+    if order is not None:
+        order.refresh_from_db()
+    event_apply(event, order=order, execution=execution, now=now)
+    if execution is None:
+        return None
+    news.publish_on_commit(execution.pk)
+    return execution.pk
+
+
+def event_apply(event: AnyBrokerEvent, *, order: Order | None, execution: Execution | None, now: datetime) -> None:
+    """Let a stored event change the rows: those of `order` and of `execution`, which the caller has locked and read."""
     if isinstance(event, CommissionTold):
         _commission_store(event)
     if order is None or execution is None:
-        return None
-    order.refresh_from_db()
+        return
     with bind_order(execution=execution.pk, order_ref=order.order_ref, perm_id=order.perm_id):
         _apply(event, order=order, execution=execution)
         order.save()
         execution_recompute(execution, now=now)
-    news.publish_on_commit(execution.pk)
-    return execution.pk
 
 
 @transaction.atomic

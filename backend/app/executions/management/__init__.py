@@ -1,0 +1,1 @@
+"""Commands on executions: what checks the rows."""

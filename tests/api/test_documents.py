@@ -22,6 +22,7 @@ ANSWERING = [
     *(APP / "setups").glob("*.py"),
     APP / "accounts" / "selectors.py",
     APP / "accounts" / "kill_switch.py",
+    *(APP / "alerts").glob("*.py"),
     APP / "market" / "dispatch.py",
     *(APP / "executions" / "services" / name for name in ("plan.py", "request.py", "cancel.py")),
     APP / "executions" / "selectors.py",
@@ -83,7 +84,7 @@ def test_every_address_is_in_the_document() -> None:
         shown = API.replace("$URL", "").replace("DU1234567", "<slug:account_id>")
         shown = shown.replace("{account}", "<slug:account_id>")
         assert address in shown, address
-    for address in ("/healthz", "/readyz", "/api/docs/", "/api/schema/"):
+    for address in ("/healthz", "/readyz", "/metrics", "/api/docs/", "/api/schema/"):
         assert address in API
 
 

@@ -8,6 +8,8 @@ from rest_framework.test import APIClient
 
 from app.accounts.models import BrokerConnection
 from app.accounts.services import connection_state_record
+from app.alerts.models import WatchdogSign
+from app.alerts.services import watchdog_sign
 from app.brokers.base import ConnectionState
 from app.core import clock
 
@@ -25,7 +27,22 @@ def readiness() -> tuple[int, dict[str, bool]]:
     return answer.status_code, {name: check["ok"] for name, check in answer.json()["checks"].items()}
 
 
-ALL_WELL = {"database": True, "redis": True, "broker_worker": True, "gateway": True}
+ALL_WELL = {"database": True, "redis": True, "broker_worker": True, "gateway": True, "watchdog": True}
+
+
+@pytest.fixture(autouse=True)
+def _watched(db: None) -> None:
+    watchdog_sign(now=clock.now())
+
+
+def test_ready_says_when_nobody_watches(connection: BrokerConnection) -> None:
+    now = clock.now()
+    connection_state_record(connection_id=connection.pk, state=ConnectionState.READY, reason="", now=now)
+    watchdog_sign(now=now - timedelta(seconds=16))
+    assert readiness() == (503, ALL_WELL | {"watchdog": False})
+    WatchdogSign.objects.all().delete()
+    told = APIClient().get("/readyz").json()["checks"]["watchdog"]["detail"]
+    assert told.startswith("nobody watches: it never looked")
 
 
 def test_ready_is_when_everything_answers(connection: BrokerConnection) -> None:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from psycopg_pool import PoolTimeout
 
 from app.accounts.selectors import broker_connection, is_alive
+from app.alerts.selectors import somebody_watches, watchdog_seen_at
 from app.api.exception_handler import body, internal_error
 from app.brokers.base import ConnectionState
 from app.core import clock
@@ -25,7 +26,8 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 def readyz(_request: HttpRequest) -> JsonResponse:
     """Answer 200 when new entries can be executed now, else 503; each part by name with what is wrong."""
     checks = {"database": _database(), "redis": _redis()}
-    checks |= _broker() if checks["database"]["ok"] else {}
+    if checks["database"]["ok"]:
+        checks |= _broker() | {"watchdog": _watchdog()}
     ready = all(check["ok"] for check in checks.values())
     answer = {"status": "ready" if ready else "not_ready", "checks": checks}
     return JsonResponse(answer, status=200 if ready else 503)
@@ -78,6 +80,14 @@ def _broker() -> dict[str, Check]:
         }
     gateway = _right() if held.state == ConnectionState.READY.value else _wrong(f"{held.state}: {held.reason}")
     return {"broker_worker": _right(), "gateway": gateway}
+
+
+def _watchdog() -> Check:
+    if somebody_watches(now=clock.now()):
+        return _right()
+    seen_at = watchdog_seen_at()
+    since = f"it last looked at {seen_at:%Y-%m-%d %H:%M:%S} UTC" if seen_at else "it never looked"
+    return _wrong(f"nobody watches: {since}; are beat and the worker of the queue `default` running?")
 
 
 def _right() -> Check:

@@ -6,7 +6,7 @@ from typing import Any
 from django.urls import URLPattern, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from app.api import account_views, execution_views, health, kill_switch_views, setup_views, token_views
+from app.api import account_views, alert_views, execution_views, health, kill_switch_views, setup_views, token_views
 
 app_name = "api"
 
@@ -36,6 +36,8 @@ urlpatterns = [
         kill_switch_views.AccountKillSwitchRelease.as_view(),
         "account-kill-switch-release",
     ),
+    *_both("v1/alerts/", alert_views.AlertCollection.as_view(), "alerts"),
+    *_both("v1/alerts/<int:pk>/acknowledge/", alert_views.AlertAcknowledge.as_view(), "alert-acknowledge"),
     *_both("v1/kill-switch/", kill_switch_views.KillSwitchOfAll.as_view(), "kill-switch"),
     *_both("v1/kill-switch/release/", kill_switch_views.KillSwitchOfAllRelease.as_view(), "kill-switch-release"),
     *_both("schema/", SpectacularAPIView.as_view(), "schema"),

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views import defaults
 
 from app.api import health
+from app.api.metrics import metrics
 from app.web.login import LimitedAdminLoginForm
 
 admin.site.site_header = "Trading Analyst: order history"
@@ -16,6 +17,7 @@ admin.site.login_form = LimitedAdminLoginForm
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("api/", include("app.api.urls")),
     path("admin/", admin.site.urls),
     path("", include("app.web.urls")),

@@ -72,6 +72,10 @@ class FakeBroker:
         return self.connection.pk
 
     @property
+    def fence(self) -> int:
+        return self.connection.fence
+
+    @property
     def account_id(self) -> str:
         return self.connection.account.account_id
 

@@ -44,7 +44,8 @@ class BrokerConnection(models.Model):
     """One client id on one account: where the connection stands, and the order id nothing may go below again.
 
     Order ids roll back when a Gateway restarts (IB_FACTS B4), so `order_id_floor` is raised, durably, before an id is
-    used.
+    used. `fence` is raised by whoever becomes the holder (see `fencing`); `holder_name` is what its database sessions
+    are called, `holder_process` names its process.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="connections")
@@ -57,6 +58,9 @@ class BrokerConnection(models.Model):
     reason = models.TextField(blank=True)
     server_version = models.PositiveIntegerField(default=0)
     order_id_floor = models.BigIntegerField(default=0)
+    fence = models.BigIntegerField(default=0)
+    holder_name = models.CharField(max_length=63, blank=True)
+    holder_process = models.CharField(max_length=200, blank=True)
     state_changed_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
     gateway_heard_at = models.DateTimeField(null=True)

@@ -64,24 +64,39 @@ def connection_ensure(*, account_id: str, client_id: int) -> BrokerConnection:
 
 
 def connection_state_record(
-    *, connection_id: int, state: ConnectionState, reason: str, now: datetime, server_version: int | None = None
+    *,
+    connection_id: int,
+    state: ConnectionState,
+    reason: str,
+    now: datetime,
+    server_version: int | None = None,
+    fence: int | None = None,
 ) -> None:
-    """Store where the connection stands and why."""
+    """Store where the connection stands and why; with `fence`, only while that is the holder's."""
     changed: dict[str, object] = {"state": state.value, "reason": reason, "state_changed_at": now, "heartbeat_at": now}
     if state is ConnectionState.READY:
         changed["gateway_heard_at"] = now
     if server_version is not None:
         changed["server_version"] = server_version
-    BrokerConnection.objects.filter(pk=connection_id).update(**changed)
+    rows = BrokerConnection.objects.filter(pk=connection_id)
+    (rows if fence is None else rows.filter(fence=fence)).update(**changed)
 
 
 def connection_heartbeat(
-    *, connection_id: int, now: datetime, events_waiting: int = 0, oldest_event_at: datetime | None = None
-) -> None:
-    """Store that the worker lives, and how many of the broker's events wait to be recorded, the oldest since when."""
-    BrokerConnection.objects.filter(pk=connection_id).update(
-        heartbeat_at=now, events_waiting=events_waiting, oldest_event_at=oldest_event_at
-    )
+    *,
+    connection_id: int,
+    now: datetime,
+    events_waiting: int = 0,
+    oldest_event_at: datetime | None = None,
+    fence: int | None = None,
+) -> bool:
+    """Store that the worker lives, and how many of the broker's events wait to be recorded, the oldest since when.
+
+    With `fence`, only while that is the holder's; says whether it was stored.
+    """
+    rows = BrokerConnection.objects.filter(pk=connection_id)
+    rows = rows if fence is None else rows.filter(fence=fence)
+    return bool(rows.update(heartbeat_at=now, events_waiting=events_waiting, oldest_event_at=oldest_event_at))
 
 
 def connection_gateway_heard(*, connection_id: int, now: datetime) -> None:

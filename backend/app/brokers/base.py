@@ -245,6 +245,11 @@ class BlockingBroker(Protocol):
         ...
 
     @property
+    def fence(self) -> int:
+        """The number by which we hold it; a higher one in the row means that another worker has taken over."""
+        ...
+
+    @property
     def account_id(self) -> str:
         """The broker's id of the account."""
         ...

@@ -17,6 +17,7 @@ import psycopg
 from django.db import DatabaseError
 
 from app.accounts import services as accounts
+from app.accounts.fencing import Fenced, Holding
 from app.brokers.base import (
     BracketTicket,
     Broker,
@@ -38,7 +39,7 @@ from app.domain.contract import Contract
 from app.executions.services.reconcile import ReconcileReport, execution_reconcile
 from app.executions.services.sweep import execution_sweep, requested_resend
 from app.worker.event_recorder import EventRecorder
-from app.worker.holder import HolderLock
+from app.worker.holder import HOLDER_SILENT_SECONDS, Holder
 from app.worker.loop_thread import LoopThread, in_database_thread, with_own_connection
 
 logger = get_logger(__name__)
@@ -62,19 +63,35 @@ MakeBroker = Callable[[EventSink, StateSink], Broker]
 class BrokerThread:
     """Owns the one broker connection of this process. `account_id` may be "" until the first connect."""
 
-    def __init__(self, *, make_broker: MakeBroker, recorder: EventRecorder, account_id: str, client_id: int) -> None:
+    def __init__(
+        self,
+        *,
+        make_broker: MakeBroker,
+        recorder: EventRecorder,
+        account_id: str,
+        client_id: int,
+        session_name: str = "",
+        on_holding: Callable[[bool], None] = lambda _is_holder: None,
+        silent_seconds: float = HOLDER_SILENT_SECONDS,
+    ) -> None:
         self._broker = make_broker(recorder.put, self._on_broker_state)
         self._recorder = recorder
         self._account_id = account_id
         self._client_id = client_id
         self._connection_id = 0
         self._state = ConnectionState.DISCONNECTED
-        self._lock = HolderLock(account_id=account_id, client_id=client_id)
+        self._holder = Holder(
+            account_id=account_id,
+            client_id=client_id,
+            session_name=session_name,
+            silent_seconds=silent_seconds,
+            on_change=self._on_holding,
+        )
+        self._tell_holding = on_holding
         self._loop_thread = LoopThread("broker")
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         self._reconcile_wanted = False
-        self.standing_by = False
 
     def start(self) -> None:
         """Start the thread; it connects by itself and keeps trying."""
@@ -100,6 +117,16 @@ class BrokerThread:
     def connection_id(self) -> int:
         """The row of this connection; 0 before the account is known."""
         return self._connection_id
+
+    @property
+    def fence(self) -> int:
+        """The number by which we hold the connection; 0 while we don't."""
+        return self._holder.fence
+
+    @property
+    def standing_by(self) -> bool:
+        """Whether another worker holds the connection."""
+        return self._holder.standing_by
 
     @property
     def account_id(self) -> str:
@@ -138,12 +165,14 @@ class BrokerThread:
     def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
         """Send a change of an order."""
         self._require_ready()
+        self._holder.require()
         changed = self._broker.modify_order(order_id=order_id, contract=contract, ticket=ticket, parent_id=parent_id)
         self._loop_thread.call(changed, seconds_max=ANSWER_SECONDS_MAX)
 
     def cancel_order(self, order_id: int) -> None:
         """Send a cancel."""
         self._require_ready()
+        self._holder.require()
         self._loop_thread.call(self._broker.cancel_order(order_id), seconds_max=ANSWER_SECONDS_MAX)
 
     def open_orders(self) -> Sequence[OpenOrder]:
@@ -173,13 +202,15 @@ class BrokerThread:
         failures = 0
         while not self._stopping.is_set():
             try:
-                self.standing_by = not await asyncio.to_thread(self._lock.try_acquire)
-                if self.standing_by:
+                if not await in_database_thread(self._holder.try_acquire):
                     await self._stand_by()
                     continue
                 await self._connect()
                 failures = 0
                 await self._serve()
+            except Fenced as error:
+                await self._lost(f"{error.code}: {error.message}")
+                await asyncio.to_thread(self._holder.release)
             except TradingError as error:
                 failures += 1
                 await self._lost(f"{error.code}: {error.message}")
@@ -198,7 +229,8 @@ class BrokerThread:
 
     async def _stand_by(self) -> None:
         logger.info("standing_by", account=self._account_id, client_id=self._client_id)
-        await self._pause(TICK_SECONDS)
+        if not await in_database_thread(self._holder.depose_if_silent):
+            await self._pause(TICK_SECONDS)
 
     async def _connect(self) -> None:
         if self._account_id:
@@ -213,6 +245,7 @@ class BrokerThread:
             accounts.connection_ensure, account_id=account_id, client_id=self._client_id
         )
         self._account_id, self._connection_id = account_id, connection.pk
+        await in_database_thread(self._holder.hold, connection.pk)
 
     async def _synchronise(self, session: BrokerSession | None = None) -> None:
         await self._set_state(
@@ -239,8 +272,7 @@ class BrokerThread:
             await self._tick(ticks)
 
     async def _tick(self, ticks: int) -> None:
-        if not await asyncio.to_thread(self._lock.is_held):
-            raise NotConnected("The holder's lock was lost with its database connection.")
+        await in_database_thread(self._holder.check)
         await in_database_thread(execution_sweep, now=clock.now())
         if ticks % PING_EVERY_TICKS == 0:
             await self._broker.ping()
@@ -255,7 +287,7 @@ class BrokerThread:
     async def _show_life(self) -> None:
         """Note every second that the worker lives and how far its news is recorded, whatever the connection does."""
         while not self._stopping.is_set():
-            if self._connection_id and not self.standing_by:
+            if self.fence:
                 waiting, oldest_at = self._recorder.waiting()
                 try:
                     await in_database_thread(
@@ -264,6 +296,7 @@ class BrokerThread:
                         events_waiting=waiting,
                         oldest_event_at=oldest_at,
                         now=clock.now(),
+                        fence=self.fence,
                     )
                 except (DatabaseError, psycopg.Error) as error:
                     # The watchdog hears the silence.
@@ -291,7 +324,7 @@ class BrokerThread:
     async def _set_state(self, state: ConnectionState, reason: str, *, server_version: int | None = None) -> None:
         self._state = state
         logger.info("broker_connection", state=state.value, reason=reason)
-        if self._connection_id:
+        if self.fence:
             await in_database_thread(
                 accounts.connection_state_record,
                 connection_id=self._connection_id,
@@ -299,7 +332,12 @@ class BrokerThread:
                 reason=reason,
                 now=clock.now(),
                 server_version=server_version,
+                fence=self.fence,
             )
+
+    def _on_holding(self, holding: Holding | None, *, is_holder: bool) -> None:
+        self._recorder.holding = holding
+        self._tell_holding(is_holder)
 
     def _on_broker_state(self, state: ConnectionState, reason: str) -> None:
         """Take what the broker says of its connection; called in the loop, so it only notes it."""
@@ -329,4 +367,4 @@ class BrokerThread:
         self._state = ConnectionState.DISCONNECTED
         if self._connection_id:
             await self._set_state(ConnectionState.DISCONNECTED, accounts.STOPPED_ON_PURPOSE)
-        await asyncio.to_thread(self._lock.release)
+        await asyncio.to_thread(self._holder.release)

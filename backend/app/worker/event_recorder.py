@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connections
 
+from app.accounts.fencing import Fenced, Holding
 from app.core import clock
 from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent
@@ -34,6 +35,8 @@ class EventRecorder:
         self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
         self._stopping = threading.Event()
         self._current: AnyBrokerEvent | None = None
+        # By which right it writes: set by who holds the connection. An old holder's events are dropped (see _record).
+        self.holding: Holding | None = None
 
     def start(self) -> None:
         """Start the thread."""
@@ -85,7 +88,11 @@ class EventRecorder:
         told_twice = False
         while not self._stopping.is_set():
             try:
-                changed = broker_event_record(event, now=clock.now())
+                changed = broker_event_record(event, now=clock.now(), holding=self.holding)
+            except Fenced:
+                # The new holder asked the broker for everything after it took over; what is here may be older.
+                logger.warning("event_of_old_holder_dropped", kind=event.kind, dedupe_key=event.dedupe_key)
+                return
             except (OperationalError, InterfaceError) as error:
                 logger.warning("event_waits_for_database", kind=event.kind, error=str(error).strip())
                 connections.close_all()

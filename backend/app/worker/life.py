@@ -7,8 +7,9 @@ and `worker_shutdown` are the right moments: a bootstep would stop the loop befo
 import sys
 from typing import Any
 
-from celery.signals import worker_init, worker_shutdown
+from celery.signals import worker_init, worker_ready, worker_shutdown
 from django.conf import settings
+from django.db import connections
 from django.db.models import Exists, OuterRef, Q
 
 from app.alerts.services import watchdog_sign
@@ -26,6 +27,7 @@ from app.worker.broker_thread import BrokerThread
 from app.worker.data_thread import DataThread
 from app.worker.event_recorder import EventRecorder
 from app.worker.guard_thread import GuardThread
+from app.worker.holder import session_name_make
 from app.worker.loop_thread import with_own_connection
 
 logger = get_logger(__name__)
@@ -43,6 +45,8 @@ class _Held:
     data: DataThread | None = None
     recorder: EventRecorder | None = None
     guard: GuardThread | None = None
+    consumer: Any = None
+    is_holder = False
 
 
 def broker_thread() -> BrokerThread:
@@ -73,7 +77,11 @@ def start(sender: Any, **_: Any) -> None:
             recorder=_Held.recorder,
             account_id=ib_settings.account,
             client_id=ib_settings.client_id,
+            session_name=_sessions_named(),
+            on_holding=_serve_queue,
         )
+        # A stand-by takes no task: it could only let it lie. The queue is consumed while the connection is held.
+        sender.app.amqp.queues.deselect(dispatch.BROKER_QUEUE)
         broker = _Held.broker
         _Held.guard = GuardThread(broker=broker, state=lambda: broker.state, on_unknown=broker.reconcile_soon)
         _Held.recorder.start()
@@ -85,6 +93,32 @@ def start(sender: Any, **_: Any) -> None:
     if "data" in queues:
         _Held.data = DataThread(get_data_provider(_settings(client_id=settings.IB_DATA_CLIENT_ID)))
         _Held.data.start()
+
+
+@worker_ready.connect
+def ready(sender: Any, **_: Any) -> None:
+    """Know the consumer, and have it serve the queue where the connection is held already."""
+    _Held.consumer = sender
+    if _Held.is_holder:
+        _serve_queue(_Held.is_holder)
+
+
+def _serve_queue(is_holder: bool) -> None:  # noqa: FBT001 - the one thing that is told
+    """Take tasks of the broker queue while this worker holds the connection, and none while it stands by."""
+    _Held.is_holder = is_holder
+    consumer = _Held.consumer
+    if consumer is not None:
+        consumer.call_soon(consumer.add_task_queue if is_holder else consumer.cancel_task_queue, dispatch.BROKER_QUEUE)
+
+
+def _sessions_named() -> str:
+    """Give all database sessions of this process, opened from now on, one name; return it."""
+    name = session_name_make()
+    connections.settings["default"].setdefault("OPTIONS", {})["application_name"] = name
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]
+    return name
 
 
 @worker_shutdown.connect

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import transaction
 
+from app.accounts.fencing import Holding, fence_require
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import (
     AbsenceProved,
@@ -49,9 +50,10 @@ _EVENT_OF_TOLD = {
 
 
 @transaction.atomic
-def broker_event_record(event: AnyBrokerEvent, *, now: datetime) -> int | None:
+def broker_event_record(event: AnyBrokerEvent, *, now: datetime, holding: Holding | None = None) -> int | None:
     """Store and apply one event; return the id of the execution it changed, or None.
 
+    With `holding`, raises Fenced where another worker has taken over: what is left in an old holder's queue is old.
     A duplicate, and an event about an order that is not ours, change no execution; the latter is stored all the same.
     """
     if BrokerEvent.objects.filter(dedupe_key=event.dedupe_key).exists():
@@ -59,6 +61,8 @@ def broker_event_record(event: AnyBrokerEvent, *, now: datetime) -> int | None:
     order = order_match(event)
     # Locked before the event is stored, so that an execution's events are numbered in the order they were applied.
     execution = _locked(order) if order is not None else None
+    if holding is not None:
+        fence_require(holding)
     # A second recorder that stored the same event meanwhile makes this insert fail, and the caller's retry stop above.
     BrokerEvent.objects.create(dedupe_key=event.dedupe_key, **_as_told(event, order=order, now=now))
     if order is not None:

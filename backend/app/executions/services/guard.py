@@ -18,6 +18,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import Q
 
+from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
@@ -160,6 +161,7 @@ def _write_down(
     execution_id: int, bracket_id: int, repair: Repair, *, broker: BlockingBroker, now: datetime
 ) -> int | None:
     """Judge again under the lock and write the repair down; return the order it is about, None where nothing is due."""
+    fence_require(Holding(connection_id=broker.connection_id, fence=broker.fence))
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     bracket = Bracket.objects.prefetch_related("orders").get(pk=bracket_id)
     protection = bracket_protection(bracket)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
+from app.accounts.fencing import fence_check
 from app.accounts.models import BrokerConnection
 from app.accounts.services import order_id_floor_raise
 from app.brokers.base import BlockingBroker, OrderTicket, WriteAhead
@@ -39,7 +40,7 @@ def order_place(*, order_pk: int, broker: BlockingBroker) -> int:
             order_ticket(order),
             contract=contract_of(order.bracket.execution),
             id_floor=BrokerConnection.objects.get(pk=broker.connection_id).order_id_floor,
-            write_ahead=_write_ahead(order_pk=order_pk, connection_id=broker.connection_id),
+            write_ahead=_write_ahead(order_pk=order_pk, connection_id=broker.connection_id, fence=broker.fence),
         )
         news.publish_on_commit(order.bracket.execution_id)
         logger.info("order_sent", leg=order.leg, order_id=order_id, quantity=str(order.quantity))
@@ -70,12 +71,13 @@ def order_ticket(order: Order) -> OrderTicket:
     )
 
 
-def _write_ahead(*, order_pk: int, connection_id: int) -> WriteAhead:
+def _write_ahead(*, order_pk: int, connection_id: int, fence: int) -> WriteAhead:
     """Return what the broker calls before the first byte: it stores the reserved order id durably."""
 
     @transaction.atomic
     def write_ahead(order_ids: Mapping[str, int]) -> None:
         holder = order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
+        fence_check(holder, fence=fence)
         Execution.objects.select_for_update(no_key=True, of=("self",)).get(brackets__orders=order_pk)
         order = Order.objects.get(pk=order_pk)
         if order.status != OrderStatus.CREATED.value:

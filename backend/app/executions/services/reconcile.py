@@ -20,6 +20,7 @@ from decimal import Decimal
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import Q
 
+from app.accounts.fencing import Holding, fence_require
 from app.brokers.base import BlockingBroker, OpenOrder
 from app.core.logging import get_logger
 from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, OrderTold, ToldStatus
@@ -59,12 +60,15 @@ def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds
     are: nothing is concluded about it. Give 0 where nothing can be on its way (after a connect, before any sending).
     Raises what the questions raise; then nothing was concluded.
     """
+    holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
     open_orders = broker.open_orders()
     deals = broker.fills_since()
     completed = broker.completed_orders()
     events: list[AnyBrokerEvent] = [order.told for order in open_orders]
     events += [*deals, *completed]
-    changed = {changed for event in unheard(events) if (changed := _record(event, now=now)) is not None}
+    changed = {
+        changed for event in unheard(events) if (changed := _record(event, now=now, holding=holding)) is not None
+    }
     # Matched once all is told: a foreign-looking order may have become known by a number told meanwhile.
     ours_open = orders_match([order.told for order in open_orders])
     ours_completed = orders_match(completed)
@@ -75,7 +79,8 @@ def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds
         if order.pk in known:
             continue
         if OrderStatus(order.status) in UNANSWERED and not order.filled_quantity:
-            if _conclude_absent(order, asked_at=now, completed=len(completed), open_orders=len(open_orders)):
+            answers = f"{len(open_orders)} open, {len(completed)} completed orders, and the day's deals"
+            if _conclude_absent(order, asked_at=now, answers=answers, holding=holding):
                 not_placed.append(order.order_ref)
                 if order.order_id is not None and order.leg == Leg.ENTRY.value:
                     left_behind.append(order.order_id)
@@ -122,7 +127,8 @@ def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -
 
 
 @transaction.atomic
-def _conclude_absent(order: Order, *, asked_at: datetime, open_orders: int, completed: int) -> bool:
+def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, holding: Holding) -> bool:
+    fence_require(holding)
     Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
     now_is = Order.objects.get(pk=order.pk)
     if (now_is.status, now_is.sent_at) != (order.status, order.sent_at):
@@ -131,7 +137,7 @@ def _conclude_absent(order: Order, *, asked_at: datetime, open_orders: int, comp
         "The worker stopped before the first byte; nothing was sent."
         if order.sent_at is None
         else f"Written ahead as order {order.order_id}, but the broker's complete answers of {asked_at:%H:%M:%S} UTC "
-        f"({open_orders} open, {completed} completed orders, and the day's deals) do not know it."
+        f"({answers}) do not know it."
     )
     broker_event_record(
         AbsenceProved(
@@ -191,14 +197,14 @@ def _entries_without_stop(account_id: str, *, before: datetime) -> Iterable[Orde
             yield next(leg for leg in legs if leg.leg == Leg.ENTRY.value)
 
 
-def _record(event: AnyBrokerEvent, *, now: datetime) -> int | None:
+def _record(event: AnyBrokerEvent, *, now: datetime, holding: Holding) -> int | None:
     """Store and apply one answer; one that cannot be applied is kept and flagged, and does not stop the others."""
     try:
-        return broker_event_record(event, now=now)
+        return broker_event_record(event, now=now, holding=holding)
     except IntegrityError:
         logger.warning("event_told_twice", dedupe_key=event.dedupe_key)
     try:  # Another thread stored the same event meanwhile: the second try finds it.
-        return broker_event_record(event, now=now)
+        return broker_event_record(event, now=now, holding=holding)
     except (IntegrityError, DataError) as error:
         broker_event_keep(event, because=f"{type(error).__name__}: {error}", now=now)
         return None

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from app.accounts.fencing import fence_check
 from app.accounts.kill_switch import kill_switch_on
 from app.accounts.models import BrokerConnection
 from app.accounts.services import OrderIdTooLow, order_id_floor_raise
@@ -43,6 +44,9 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
     OrderIdTooLow when nothing was sent and the row is free to be taken again; NotConnected `account_not_served`, with
     the row untouched, where the broker is connected to another account than the execution's.
     """
+    holder = BrokerConnection.objects.filter(pk=broker.connection_id).first()
+    if holder is not None:
+        fence_check(holder, fence=broker.fence)
     if not _claim(execution_id=execution_id, account_id=broker.account_id, now=now):
         return ""
     execution = selectors.execution_read(execution_id)
@@ -52,8 +56,10 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
             try:
                 placed = broker.place_bracket(
                     bracket_ticket(execution, bracket),
-                    id_floor=BrokerConnection.objects.get(pk=broker.connection_id).order_id_floor,
-                    write_ahead=_write_ahead(bracket_id=bracket.pk, connection_id=broker.connection_id),
+                    id_floor=_floor(holder if not sent else None, connection_id=broker.connection_id),
+                    write_ahead=_write_ahead(
+                        bracket_id=bracket.pk, connection_id=broker.connection_id, fence=broker.fence
+                    ),
                 )
             except (NotConnected, QueueFull, OrderIdTooLow):
                 if not sent and _release(execution_id=execution_id, now=now):
@@ -69,6 +75,10 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
             news.publish_on_commit(execution.pk)
             logger.info("bracket_sent", tranche=bracket.tranche, reference=placed.reference)
     return sent[0] if sent else ""
+
+
+def _floor(read_before: BrokerConnection | None, *, connection_id: int) -> int:
+    return (read_before or BrokerConnection.objects.get(pk=connection_id)).order_id_floor
 
 
 @transaction.atomic
@@ -166,12 +176,13 @@ def bracket_ticket(execution: Execution, bracket: Bracket) -> BracketTicket:
     )
 
 
-def _write_ahead(*, bracket_id: int, connection_id: int) -> WriteAhead:
+def _write_ahead(*, bracket_id: int, connection_id: int, fence: int) -> WriteAhead:
     """Return what the broker calls before the first byte: it stores the reserved order ids durably."""
 
     @transaction.atomic
     def write_ahead(order_ids: Mapping[str, int]) -> None:
         holder = order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
+        fence_check(holder, fence=fence)
         # Who engages the switch holds the connection's row, which is locked above: read after it, it cannot be missed.
         of_it = Execution.objects.annotate(stopped=kill_switch_on()).filter(brackets=bracket_id)
         execution = of_it.select_for_update(no_key=True, of=("self",)).get()

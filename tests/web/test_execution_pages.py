@@ -15,10 +15,13 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from app.accounts.models import Account, BrokerConnection
 from app.accounts.services import connection_state_record
+from app.alerts.kinds import AlertKind
+from app.alerts.services import alert_acknowledge, alert_raise
 from app.brokers.base import ConnectionState
 from app.core import clock
 from app.domain.broker_events import MessageMeaning
 from app.executions.models import Execution
+from app.executions.services.kill_switch import kill_switch_engage, kill_switch_release
 from app.web import stream
 from tests.api.desk import Filled, MakeUser
 from tests.services.book import Book
@@ -101,7 +104,8 @@ def test_a_list_takes_as_many_queries_for_one_row_as_for_many(
         while Execution.objects.count() < count:
             filled(analyst)
         visit = visit_of(analyst)
-        with django_assert_num_queries(8):  # Session, user, permissions twice, three of executions, the connection.
+        # Session, user, permissions twice, three of executions; connection, kill switches, alerts.
+        with django_assert_num_queries(10):
             assert html_of(visit, "/executions/").count('<span class="status open">') == count
 
 
@@ -154,6 +158,23 @@ class TestBanner:
         assert '<body class="live">' in page
         assert "LIVE – real money" in page
 
+    def test_it_says_that_trading_is_stopped_and_why(self, visit: Client, account: Account) -> None:
+        kill_switch_engage(account=account, user=None, reason="odd <prices>", now=clock.now())
+        for path in ("/setups/", "/banner/"):
+            page = html_of(visit, path)
+            assert f"Trading is stopped ({account}): odd &lt;prices&gt;" in page
+        kill_switch_release(account=account, user=None, reason="over", now=clock.now())
+        assert "Trading is stopped" not in html_of(visit, "/banner/")
+
+    def test_it_counts_the_critical_alerts_that_nobody_has_seen(self, visit: Client, analyst: User) -> None:
+        now = clock.now()
+        alert_raise(kind=AlertKind.QUEUE_LAG, subject="x", text="x", now=now)
+        assert "critical alert" not in html_of(visit, "/banner/"), "a warning is no critical one"
+        alert = alert_raise(kind=AlertKind.WORKER_SILENT, subject="x", text="x", now=now)
+        assert "1 critical alert</a>" in html_of(visit, "/banner/")
+        alert_acknowledge(alert_id=alert.pk, user=analyst, now=now)
+        assert "critical alert" not in html_of(visit, "/banner/")
+
 
 @pytest.mark.django_db(transaction=True)
 class TestStream:
@@ -193,6 +214,21 @@ class TestStream:
             with pytest.raises(StopAsyncIteration):
                 await anext(pieces)
         assert not stream._open_streams
+
+    async def test_a_banner_that_changes_is_sent_as_well(
+        self, analyst: User, filled: Filled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(stream, "PING_SECONDS", 0.05)
+        book: Book = await in_database(lambda: filled(analyst))
+        answer = await self.opened(analyst, book.execution_id)
+        async with aclosing(aiter(answer.streaming_content)) as pieces:
+            assert "event: banner\n" in await self.read(pieces)
+            await in_database(lambda: kill_switch_engage(account=None, user=None, reason="news", now=clock.now()))
+            told_of = await self.read(pieces)
+            while told_of == ": ping\n\n":
+                told_of = await self.read(pieces)
+            assert told_of.startswith("event: banner\n")
+            assert "Trading is stopped (all accounts): news" in told_of
 
     async def test_what_is_finished_is_told_and_the_stream_ends(self, analyst: User, requested: Any) -> None:
         execution = await in_database(lambda: requested(analyst))

@@ -1,4 +1,4 @@
-"""What every page is told: paper or live, and whether the broker worker is there.
+"""What every page is told: paper or live, whether the broker worker is there, and what is alarming.
 
 Everything is read only where a template asks for it, so that the admin's pages pay nothing.
 """
@@ -10,8 +10,10 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from app.accounts.models import Account
+from app.accounts.kill_switch import kill_switches_engaged
+from app.accounts.models import Account, KillSwitch
 from app.accounts.selectors import broker_connection, is_alive, is_ready
+from app.alerts.selectors import critical_count
 from app.core import clock
 
 
@@ -26,9 +28,22 @@ class Trading:
     detail: str
 
 
-def trading_mode(_request: HttpRequest) -> dict[str, Any]:
-    """Return `trading`, read when it is used."""
-    return {"trading": SimpleLazyObject(trading_now)}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notices:
+    """What the banner warns of: the engaged kill switches, and how many critical alerts nobody has seen."""
+
+    kill_switches: list[KillSwitch]
+    critical: int
+
+
+def trading_mode(request: HttpRequest) -> dict[str, Any]:
+    """Return `trading` and `notices`, each read when it is used."""
+    return {
+        "trading": SimpleLazyObject(trading_now),
+        "notices": SimpleLazyObject(
+            lambda: Notices(kill_switches=list(kill_switches_engaged()), critical=critical_count(request.user))
+        ),
+    }
 
 
 def trading_now() -> Trading:

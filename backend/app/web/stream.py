@@ -1,4 +1,4 @@
-"""The stream that keeps an execution's page current: server-sent events, each the changed part of the page as HTML.
+"""The stream that keeps an execution's page current: server-sent events, each a changed part of the page as HTML.
 
     subscribe to the news ──> read the rows, send ──> wait ──┬─ news: read the rows, send
                                                  ▲           ├─ 15 s of silence: ping, read the rows, send if changed
@@ -12,6 +12,7 @@ only late. No database connection is held while it waits.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import redis.asyncio
 from asgiref.sync import sync_to_async
@@ -19,6 +20,7 @@ from django.conf import settings
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.middleware.csrf import get_token
+from django.template.loader import render_to_string
 from redis.exceptions import RedisError
 
 from app.core.logging import get_logger
@@ -34,11 +36,20 @@ STREAM_SECONDS_MAX = 600.0
 STREAMS_MAX = 500
 _open_streams: set[object] = set()
 
-Look = Callable[[], Awaitable[tuple[str, bool]]]
+Look = Callable[[], Awaitable["Seen"]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What one look at the rows found: both parts of the page that change, and whether the execution is over."""
+
+    execution: str
+    banner: str
+    finished: bool
 
 
 async def execution_stream(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Follow one execution. Events `execution` carry HTML, `finished` ends the stream."""
+    """Follow one execution. Events `execution` and `banner` carry HTML, `finished` ends the stream."""
     user = await request.auser()
     if not user.is_authenticated:
         return HttpResponse("Log in first.", status=401)
@@ -48,10 +59,14 @@ async def execution_stream(request: HttpRequest, pk: int) -> HttpResponseBase:
 
     token = get_token(request)  # Once: it is written differently each time, and every look would seem a change.
 
-    def look() -> tuple[str, bool]:
+    def look() -> Seen:
         try:
             execution = execution_of(request, pk=pk)
-            return execution_fragment(request, execution, csrf_token=token), execution.is_finished
+            return Seen(
+                execution=execution_fragment(request, execution, csrf_token=token),
+                banner=render_to_string("web/parts/banner.html", request=request),
+                finished=execution.is_finished,
+            )
         finally:
             if not connection.in_atomic_block:
                 connection.close()
@@ -73,13 +88,18 @@ async def _follow(execution_id: int, read: Look) -> AsyncIterator[bytes]:
     ends_at = asyncio.get_running_loop().time() + STREAM_SECONDS_MAX
     try:
         async with _News(execution_id) as news:
-            shown = ""
+            shown: Seen | None = None
             while asyncio.get_running_loop().time() < ends_at:
-                html, finished = await read()
-                if html != shown:
-                    yield _event("execution", html)
-                    shown = html
-                if finished:
+                seen = await read()
+                changed = b""
+                if shown is None or seen.execution != shown.execution:
+                    changed += _event("execution", seen.execution)
+                if shown is None or seen.banner != shown.banner:
+                    changed += _event("banner", seen.banner)
+                if changed:
+                    yield changed
+                shown = seen
+                if seen.finished:
                     yield _event("finished", "")
                     return
                 if not await news.wait():

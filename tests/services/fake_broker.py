@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.accounts.models import BrokerConnection
-from app.brokers.base import BracketTicket, OpenOrder, OrderTicket, PlacedBracket, WriteAhead
+from app.brokers.base import BracketTicket, OpenOrder, OrderTicket, PlacedBracket, Position, WriteAhead
 from app.brokers.errors import BrokerTimeout, NotConnected, QueueFull
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
@@ -62,6 +62,7 @@ class FakeBroker:
     open_book: list[OpenOrder] = field(default_factory=list)
     completed_book: list[OrderTold] = field(default_factory=list)
     deals: list[FillTold | CommissionTold] = field(default_factory=list)
+    positions_book: list[Position] = field(default_factory=list)
     question_fails: dict[str, Exception] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
     placements: int = 0
@@ -138,6 +139,10 @@ class FakeBroker:
     def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
         self._asked("fills_since")
         return list(self.deals)
+
+    def positions(self) -> Sequence[Position]:
+        self._asked("positions")
+        return list(self.positions_book)
 
     def _asked(self, question: str) -> None:
         self.questions.append(question)

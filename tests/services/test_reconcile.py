@@ -61,7 +61,7 @@ def test_a_fill_that_was_missed_is_taken_in(submitted: Submitted, broker: FakeBr
     assert Fill.objects.get().commission.amount == 1
     assert book.execution.attention == ""
     assert (report.changed, report.told, report.open_orders) == ([book.execution_id], 4, 1)
-    assert broker.questions == ["open_orders", "fills_since", "completed_orders"]
+    assert broker.questions == ["open_orders", "fills_since", "completed_orders", "positions"]
 
 
 def test_a_cancel_that_was_missed_is_taken_in(submitted: Submitted, broker: FakeBroker) -> None:

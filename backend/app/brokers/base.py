@@ -281,3 +281,7 @@ class BlockingBroker(Protocol):
     def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
         """See Broker.fills_since."""
         ...
+
+    def positions(self) -> Sequence[Position]:
+        """See Broker.positions."""
+        ...

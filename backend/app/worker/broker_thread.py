@@ -27,6 +27,7 @@ from app.brokers.base import (
     OpenOrder,
     OrderTicket,
     PlacedBracket,
+    Position,
     StateSink,
     WriteAhead,
 )
@@ -187,6 +188,10 @@ class BrokerThread:
         """Ask for today's deals."""
         return self._ask(lambda: self._broker.fills_since(since))
 
+    def positions(self) -> Sequence[Position]:
+        """Ask for what the account holds."""
+        return self._ask(self._broker.positions)
+
     def _ask(self, question: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if self._state in (ConnectionState.DISCONNECTED, ConnectionState.CONNECTING):
             raise NotConnected("There is no connection to the broker now.")
@@ -306,6 +311,7 @@ class BrokerThread:
     async def _reconcile(self, *, settle_seconds: float) -> ReconcileReport:
         now = clock.now()
         report = await in_database_thread(execution_reconcile, broker=self, now=now, settle_seconds=settle_seconds)
+        self._reconcile_wanted = self._reconcile_wanted or bool(report.look_again)
         await in_database_thread(accounts.connection_reconciled, connection_id=self._connection_id, now=now)
         return report
 

@@ -1,6 +1,7 @@
 """Make our rows agree with the broker's complete answer.
 
     ask: open orders ─> deals ─> completed orders      each complete, or the whole run raises and changes nothing
+         ─> positions                                  compared where they are told (see drift)
     tell: every answer as an ordinary event on the up road (what is known already changes nothing)
     conclude: an order of ours that no answer knows     nothing heard of it  -> AbsenceProved -> NOT_PLACED
                                                         known to be live once -> a person must look
@@ -13,24 +14,36 @@ first has its deals in the second and its end in the third.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.models import Q
 
 from app.accounts.fencing import Holding, fence_require
-from app.brokers.base import BlockingBroker, OpenOrder
+from app.brokers.base import BlockingBroker, OpenOrder, Position
+from app.brokers.errors import BrokerTimeout, IncompleteAnswer, RequestRefused
+from app.core import clock
+from app.core.errors import TradingError
 from app.core.logging import get_logger
-from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, OrderTold, ToldStatus
+from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, FillTold, OrderTold, ToldStatus
 from app.domain.order_ref import parse_order_ref
 from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 from app.domain.terms import Leg
 from app.executions import news
-from app.executions.models import Execution, Order
+from app.executions.decisions import decision_record
+from app.executions.models import Actor, Execution, Order, ReconcileRun
 from app.executions.services.apply import attention_add, broker_event_keep, broker_event_record
+from app.executions.services.drift import Drift, positions_compare
 from app.executions.services.match import orders_match, unheard
+from app.executions.services.reconcile_run import (
+    reconcile_run_begin,
+    reconcile_run_complete,
+    reconcile_run_fail,
+    reconcile_run_note,
+)
 
 logger = get_logger(__name__)
 
@@ -40,7 +53,8 @@ class ReconcileReport:
     """What one run found. `external` are open orders that are not ours: shown, never touched.
 
     `left_behind` are order ids of entries that may rest in the Gateway, received but never transmitted: no question
-    shows them, but a person could transmit them from TWS, naked. Whoever asked cancels them.
+    shows them, but a person could transmit them from TWS, naked. Whoever asked cancels them. `look_again` are
+    contracts whose position another reconcile, soon, may explain.
     """
 
     asked_at: datetime
@@ -51,68 +65,132 @@ class ReconcileReport:
     vanished: list[str] = field(default_factory=list)
     external: list[OpenOrder] = field(default_factory=list)
     left_behind: list[int] = field(default_factory=list)
+    drifts: list[Drift] = field(default_factory=list)
+    look_again: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Answers:
+    open_orders: Sequence[OpenOrder]
+    deals: Sequence[FillTold | CommissionTold]
+    completed: Sequence[OrderTold]
+    positions: Sequence[Position] | None
 
 
 def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds: float) -> ReconcileReport:
-    """Ask the broker for everything and settle each difference.
+    """Ask the broker for everything and settle each difference; a ReconcileRun row says what was found and done.
 
     An order written ahead less than `settle_seconds` before `now` may be on its way to the broker while the questions
     are: nothing is concluded about it. Give 0 where nothing can be on its way (after a connect, before any sending).
     Raises what the questions raise; then nothing was concluded.
     """
-    holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
-    open_orders = broker.open_orders()
-    deals = broker.fills_since()
-    completed = broker.completed_orders()
-    events: list[AnyBrokerEvent] = [order.told for order in open_orders]
-    events += [*deals, *completed]
-    changed = {
-        changed for event in unheard(events) if (changed := _record(event, now=now, holding=holding)) is not None
-    }
-    # Matched once all is told: a foreign-looking order may have become known by a number told meanwhile.
-    ours_open = orders_match([order.told for order in open_orders])
-    ours_completed = orders_match(completed)
-    known = {order.pk for order in [*ours_open, *ours_completed] if order is not None}
-    external = [order for order, ours in zip(open_orders, ours_open, strict=True) if ours is None]
-    not_placed, vanished, left_behind = [], [], []
-    for order in _unfinished(broker.account_id, asked_at=now, settle_seconds=settle_seconds):
-        if order.pk in known:
-            continue
-        if OrderStatus(order.status) in UNANSWERED and not order.filled_quantity:
-            answers = f"{len(open_orders)} open, {len(completed)} completed orders, and the day's deals"
-            if _conclude_absent(order, asked_at=now, answers=answers, holding=holding):
-                not_placed.append(order.order_ref)
-                if order.order_id is not None and order.leg == Leg.ENTRY.value:
-                    left_behind.append(order.order_id)
-        else:
-            _flag(order, "the broker neither holds it nor lists it as finished")
-            vanished.append(order.order_ref)
-    for order in _open_though_finished(open_orders, ours_open, before=now - timedelta(seconds=settle_seconds)):
-        _flag(order, "it is open at the broker though it was finished here")
-    for order in _filled_without_deals(ours_open, completed, ours_completed):
-        _flag(order, "the broker lists it as filled, but its deals are not all known")
-    for order in _entries_without_stop(broker.account_id, before=now - timedelta(seconds=settle_seconds)):
-        _flag(order, "its shares have no working stop at the broker")
-    report = ReconcileReport(
-        asked_at=now,
-        open_orders=len(open_orders),
-        told=len(events),
-        changed=sorted(changed),
-        not_placed=not_placed,
-        vanished=vanished,
-        external=external,
-        left_behind=left_behind,
-    )
+    run = reconcile_run_begin(account_id=broker.account_id, connection_id=broker.connection_id, now=now)
+    try:
+        answers = _ask(broker)
+        holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
+        report = _settle(answers, holding=holding, now=now, settle_seconds=settle_seconds, run=run)
+    except TradingError as error:
+        reconcile_run_fail(run, error_code=error.code, error=error.message, now=clock.now())
+        raise
+    except DatabaseError as error:
+        with suppress(DatabaseError):  # Where the database is away, the run stays unfinished.
+            reconcile_run_fail(run, error_code="database", error=str(error).strip(), now=clock.now())
+        raise
+    reconcile_run_complete(run, now=clock.now())
     logger.info(
         "reconciled",
         open_orders=report.open_orders,
         told=report.told,
         changed=len(report.changed),
-        not_placed=len(not_placed),
-        vanished=len(vanished),
-        external=len(external),
+        not_placed=len(report.not_placed),
+        vanished=len(report.vanished),
+        external=len(report.external),
+        drifts=len(report.drifts),
     )
     return report
+
+
+def _ask(broker: BlockingBroker) -> _Answers:
+    open_orders = broker.open_orders()
+    deals = broker.fills_since()
+    completed = broker.completed_orders()
+    try:
+        positions = broker.positions()
+    except (BrokerTimeout, IncompleteAnswer, RequestRefused) as error:
+        # Orders are settled without them: what is held follows from deals, and stops must not wait for this answer.
+        logger.warning("positions_not_told", reason=error.code)
+        positions = None
+    return _Answers(open_orders=open_orders, deals=deals, completed=completed, positions=positions)
+
+
+def _settle(
+    answers: _Answers, *, holding: Holding, now: datetime, settle_seconds: float, run: ReconcileRun
+) -> ReconcileReport:
+    """Tell the answers, conclude from them, and note it all in `run`."""
+    account = run.account
+    events: list[AnyBrokerEvent] = [order.told for order in answers.open_orders]
+    events += [*answers.deals, *answers.completed]
+    news = unheard(events)
+    changed = {pk for event in news if (pk := _record(event, now=now, holding=holding)) is not None}
+    # Matched once all is told: a foreign-looking order may have become known by a number told meanwhile.
+    ours_open = orders_match([order.told for order in answers.open_orders])
+    ours_completed = orders_match(answers.completed)
+    known = {order.pk for order in [*ours_open, *ours_completed] if order is not None}
+    report = ReconcileReport(
+        asked_at=now,
+        open_orders=len(answers.open_orders),
+        told=len(events),
+        changed=sorted(changed),
+        external=[order for order, ours in zip(answers.open_orders, ours_open, strict=True) if ours is None],
+    )
+    before = now - timedelta(seconds=settle_seconds)
+    for order in _unfinished(account.account_id, asked_at=now, settle_seconds=settle_seconds):
+        if order.pk not in known:
+            _conclude(order, report=report, answers=answers, holding=holding)
+    for order in _open_though_finished(answers.open_orders, ours_open, before=before):
+        _flag(order, "it is open at the broker though it was finished here", holding=holding, now=now)
+    for order in _filled_without_deals(ours_open, answers.completed, ours_completed):
+        _flag(order, "the broker lists it as filled, but its deals are not all known", holding=holding, now=now)
+    for order in _entries_without_stop(account.account_id, before=before):
+        _flag(order, "its shares have no working stop at the broker", holding=holding, now=now)
+    if answers.positions is not None:
+        seen = positions_compare(account=account, positions=answers.positions, now=now)
+        report.drifts.extend(seen.drifts)
+        report.look_again.extend(seen.seen_once)
+        run.answered |= {"positions": len(answers.positions), "outside": seen.outside, "seen_once": seen.seen_once}
+    reconcile_run_note(
+        run,
+        answered={
+            "open_orders": len(answers.open_orders),
+            "deals": len(answers.deals),
+            "completed_orders": len(answers.completed),
+            "open_refs": [order.order_ref for order in ours_open if order is not None],
+            "external": [_name_of(order) for order in report.external],
+        },
+        news=news,
+        not_placed=report.not_placed,
+        vanished=report.vanished,
+        left_behind=report.left_behind,
+        drifts=[str(drift) for drift in report.drifts],
+    )
+    return report
+
+
+def _name_of(order: OpenOrder) -> str:
+    return f"{order.action} {order.quantity.normalize():f} {order.contract.symbol}, permanent id {order.told.perm_id}"
+
+
+def _conclude(order: Order, *, report: ReconcileReport, answers: _Answers, holding: Holding) -> None:
+    """Settle an order of ours that no answer knows."""
+    if OrderStatus(order.status) not in UNANSWERED or order.filled_quantity:
+        _flag(order, "the broker neither holds it nor lists it as finished", holding=holding, now=report.asked_at)
+        report.vanished.append(order.order_ref)
+        return
+    counted = f"{report.open_orders} open, {len(answers.completed)} completed orders, and the day's deals"
+    if _conclude_absent(order, asked_at=report.asked_at, answers=counted, holding=holding):
+        report.not_placed.append(order.order_ref)
+        if order.order_id is not None and order.leg == Leg.ENTRY.value:
+            report.left_behind.append(order.order_id)
 
 
 def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -> Iterable[Order]:
@@ -153,12 +231,23 @@ def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, holding:
 
 
 @transaction.atomic
-def _flag(order: Order, text: str) -> None:
+def _flag(order: Order, text: str, *, holding: Holding, now: datetime) -> None:
+    fence_require(holding)
     execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
     before = execution.attention
     attention_add(execution, f"{order.leg}: {text}")
     if execution.attention != before:
         execution.save(update_fields=["attention"])
+        decision_record(
+            actor=Actor.RECONCILE,
+            action="ASK",
+            reason=f"{order.leg}: {text}",
+            evidence={"order_ref": order.order_ref, "status": order.status, "asked_at": now.isoformat()},
+            account=execution.account,
+            execution=execution,
+            order=order,
+            now=now,
+        )
         news.publish_on_commit(execution.pk)
 
 

@@ -1,0 +1,221 @@
+"""What each reconcile leaves behind, and what it says of positions that are not what we know of."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from django.db import OperationalError
+
+from app.accounts.fencing import Fenced, fence_raise
+from app.alerts.models import Alert
+from app.brokers.base import Position
+from app.brokers.errors import BrokerTimeout, IncompleteAnswer, NotConnected
+from app.domain.broker_events import ToldStatus
+from app.domain.contract import Contract
+from app.executions.models import Decision, ReconcileRun
+from app.executions.services import reconcile as service
+from app.executions.services.reconcile import ReconcileReport, execution_reconcile
+from app.executions.services.reconcile_run import QUIET_RUNS_KEPT
+from tests.services.book import Book
+from tests.services.fake_broker import FakeBroker
+from tests.services.heard import at, commission, fill, told
+
+pytestmark = pytest.mark.django_db
+
+Submitted = Callable[..., Book]
+T = ToldStatus
+
+
+def reconcile(broker: FakeBroker, *, seconds: float = 100) -> ReconcileReport:
+    return execution_reconcile(broker=broker, now=at(seconds), settle_seconds=0)
+
+
+def last_run() -> ReconcileRun:
+    return ReconcileRun.objects.latest("id")
+
+
+def holds(broker: FakeBroker, **quantities: int) -> None:
+    broker.positions_book = [
+        Position(
+            account=broker.account_id,
+            contract=Contract(symbol=symbol),
+            quantity=Decimal(quantity),
+            average_cost=Decimal(1),
+        )
+        for symbol, quantity in quantities.items()
+    ]
+
+
+@pytest.fixture
+def held(submitted: Submitted, broker: FakeBroker) -> Book:
+    """Ten shares of AAPL held and stopped, as the broker has them."""
+    book = submitted()
+    deal = fill(book.entry, "10")
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), deal, commission(deal.exec_id))
+    broker.holds(told(book.stop, T.PRE_SUBMITTED))
+    holds(broker, AAPL=10)
+    return book
+
+
+def test_a_run_says_what_was_answered(held: Book, broker: FakeBroker) -> None:
+    reconcile(broker)
+    run = last_run()
+    assert (run.is_complete, run.error_code, run.client_id) == (True, "", broker.connection.client_id)
+    assert (run.answered["open_orders"], run.answered["positions"]) == (1, 1)
+    assert run.answered["open_refs"] == [held.stop.order_ref]
+    assert run.finished_at is not None
+    assert run.actions == []
+
+
+def test_a_run_says_what_was_missed_and_what_was_done(submitted: Submitted, broker: FakeBroker) -> None:
+    missed, absent = submitted(), submitted()
+    deal = fill(missed.entry, "10")
+    broker.deals = [deal, commission(deal.exec_id)]
+    broker.holds(told(missed.stop, T.PRE_SUBMITTED), told(missed.entry, T.SUBMITTED))
+
+    reconcile(broker)
+
+    run = last_run()
+    assert {"what": "fill_told", "key": deal.dedupe_key} in run.differences
+    assert {"what": "unknown_to_broker", "order_ref": absent.entry.order_ref} in run.differences
+    assert {"action": "not_placed", "order_ref": absent.stop.order_ref} in run.actions
+    assert {"action": "cancel", "order_id": absent.entry.order_id} in run.actions
+
+
+@pytest.mark.parametrize("question", ["open_orders", "fills_since", "completed_orders"])
+@pytest.mark.parametrize("error", [BrokerTimeout("late"), IncompleteAnswer("half"), NotConnected("away")])
+def test_a_question_without_a_complete_answer_fails_the_run_and_concludes_nothing(
+    submitted: Submitted, broker: FakeBroker, question: str, error: Exception
+) -> None:
+    book = submitted()
+    broker.question_fails[question] = error
+
+    with pytest.raises(type(error)):
+        reconcile(broker)
+
+    run = last_run()
+    assert (run.is_complete, run.error_code) == (False, error.code)
+    assert run.finished_at is not None
+    assert book.statuses == ["SENT", "SENT"]
+
+
+def test_a_holder_that_was_taken_over_leaves_a_failed_run(submitted: Submitted, broker: FakeBroker) -> None:
+    submitted()
+    fence_raise(connection_id=broker.connection_id, name="another", process="", now=at(1))
+    with pytest.raises(Fenced):
+        reconcile(broker)
+    assert last_run().error_code == "fenced"
+
+
+def test_a_fault_of_the_database_fails_the_run(held: Book, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("the server is away")
+
+    monkeypatch.setattr(service, "unheard", away)
+    with pytest.raises(OperationalError):
+        reconcile(broker)
+    assert (last_run().error_code, last_run().error) == ("database", "the server is away")
+
+
+def test_what_is_flagged_is_a_decision_with_its_evidence(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+
+    reconcile(broker)
+    reconcile(broker, seconds=200)
+
+    asked = Decision.objects.filter(actor="RECONCILE", action="ASK").order_by("id")
+    assert [one.evidence["order_ref"] for one in asked] == [book.entry.order_ref, book.stop.order_ref]
+    assert asked[0].reason in book.execution.attention
+
+
+def test_only_the_newest_of_the_runs_that_found_nothing_are_kept(held: Book, broker: FakeBroker) -> None:
+    reconcile(broker)  # The states told by the open order are news once.
+    assert last_run().differences
+    runs = (
+        ReconcileRun(account=held.execution.account, client_id=1, started_at=at(n), is_complete=True)
+        for n in range(200)
+    )
+    ReconcileRun.objects.bulk_create(runs)
+    ReconcileRun.objects.create(account=held.execution.account, client_id=1, started_at=at(0), error_code="x")
+
+    reconcile(broker)
+
+    assert ReconcileRun.objects.filter(is_complete=True, differences=[]).count() == QUIET_RUNS_KEPT
+    assert ReconcileRun.objects.exclude(differences=[]).count() == 1
+    assert ReconcileRun.objects.filter(error_code="x").exists()
+
+
+# Positions
+
+
+def drifts(broker: FakeBroker) -> list[str]:
+    return [str(drift) for drift in reconcile(broker).drifts]
+
+
+def test_a_position_that_is_ours_is_no_drift(held: Book, broker: FakeBroker) -> None:
+    assert [drifts(broker) for _ in range(3)] == [[], [], []]
+    assert last_run().answered["outside"] == {}
+
+
+def test_shares_from_elsewhere_are_known_and_left_alone(held: Book, broker: FakeBroker) -> None:
+    holds(broker, AAPL=15, MSFT=-3)
+    assert [drifts(broker) for _ in range(3)] == [[], [], []]
+    assert last_run().answered["outside"] == {"AAPL STK USD": "5.0000", "MSFT STK USD": "-3"}
+    assert not Alert.objects.exists()
+
+
+def test_a_position_that_changes_without_a_deal_of_ours_is_told_once(held: Book, broker: FakeBroker) -> None:
+    reconcile(broker)
+    holds(broker, AAPL=4)
+
+    assert drifts(broker) == []  # Seen once, it may be a deal that is told in a moment.
+    assert last_run().answered["seen_once"] == {"AAPL STK USD": "-6.0000"}
+    told_drifts = drifts(broker)
+
+    assert told_drifts == ["AAPL STK USD: the broker holds 4, our executions 10, and 0 were known from elsewhere"]
+    assert drifts(broker) == []
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.subject) == ("position_drift", f"{broker.account_id}:AAPL STK USD")
+    assert Decision.objects.get(action="POSITION_DRIFT").evidence["theirs"] == "4"
+    assert broker.sent[1:] == broker.singles == broker.cancelled == []
+
+
+def test_a_position_told_before_its_deal_is_no_drift(held: Book, broker: FakeBroker) -> None:
+    reconcile(broker)
+    holds(broker)
+    assert drifts(broker) == []
+    held.hear(fill(held.stop, "10", "185"))
+    broker.open_book = []
+    broker.completed_book = [told(held.stop, T.FILLED, source="completed_order")]
+
+    assert [drifts(broker), drifts(broker)] == [[], []]
+    assert not Alert.objects.exists()
+
+
+def test_a_position_that_does_not_contain_ours_is_told_though_nothing_was_compared_before(
+    held: Book, broker: FakeBroker
+) -> None:
+    holds(broker, AAPL=-10)
+    assert drifts(broker) == []
+    assert len(drifts(broker)) == 1
+
+
+def test_a_short_position_is_counted_below_zero(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted(side="SHORT", stop_price=Decimal(195))
+    book.hear(told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
+    broker.holds(told(book.stop, T.PRE_SUBMITTED))
+    holds(broker, AAPL=-10)
+    assert [drifts(broker), drifts(broker)] == [[], []]
+    holds(broker, AAPL=10)
+    assert [len(drifts(broker)), len(drifts(broker))] == [0, 1]
+
+
+def test_positions_that_are_not_told_hinder_nothing_and_conclude_nothing(held: Book, broker: FakeBroker) -> None:
+    reconcile(broker)
+    broker.question_fails["positions"] = BrokerTimeout("late")
+    report = reconcile(broker)
+    assert (report.drifts, last_run().is_complete) == ([], True)
+    assert "outside" not in last_run().answered
+    del broker.question_fails["positions"]
+    assert drifts(broker) == []

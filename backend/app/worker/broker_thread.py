@@ -50,6 +50,7 @@ T = TypeVar("T")
 TICK_SECONDS = 1.0
 PING_EVERY_TICKS = 5
 RECONCILE_EVERY_TICKS = 60
+ASK_AGAIN_EVERY_TICKS = 15
 BACKOFF_SECONDS_MIN = 1.0
 BACKOFF_SECONDS_MAX = 30.0
 SEND_SECONDS_MAX = 60.0
@@ -278,7 +279,9 @@ class BrokerThread:
 
     async def _tick(self, ticks: int) -> None:
         await in_database_thread(self._holder.check)
-        await in_database_thread(execution_sweep, now=clock.now())
+        swept = await in_database_thread(execution_sweep, now=clock.now())
+        if swept.asks_broker and ticks % ASK_AGAIN_EVERY_TICKS == 0:
+            self._reconcile_wanted = True
         if ticks % PING_EVERY_TICKS == 0:
             await self._broker.ping()
             if self._state is ConnectionState.READY:

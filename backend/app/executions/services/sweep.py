@@ -1,7 +1,7 @@
 """What must happen even when a message was lost or a process died: run every few seconds, from rows alone."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -13,6 +13,7 @@ from app.executions import dispatch, selectors
 from app.executions.models import Execution, Order
 from app.executions.services.cancel import execution_expire, orders_to_cancel
 from app.executions.services.kill_switch import kill_switch_enforce
+from app.executions.services.overdue import overdue_find, overdue_tell
 
 RESEND_AFTER_SECONDS = 5
 BATCH_MAX = 200
@@ -20,15 +21,20 @@ BATCH_MAX = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepReport:
-    """The executions that were sent again, expired, or had a cancel sent again."""
+    """The executions that were sent again, expired, had a cancel sent again, or were flagged as overdue.
+
+    `asks_broker`: something waits for an answer so long that the broker should be asked for everything.
+    """
 
     resent: list[int]
     expired: list[int]
     cancels: list[int]
+    overdue: list[int] = field(default_factory=list)
+    asks_broker: bool = False
 
 
 def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER_SECONDS) -> SweepReport:
-    """Apply deadlines, send again what nobody took, and send cancels that are still due."""
+    """Apply deadlines, send again what nobody took, send cancels that are still due, flag what waits too long."""
     before = now - timedelta(seconds=resend_after_seconds)
     kill_switch_enforce(now=now)
     for execution_id in _ids(_unfinished().filter(flatten_requested_at__isnull=False, open_quantity__gt=0)):
@@ -40,7 +46,9 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
     cancels = [execution.pk for execution in _cancels_due(before=before)]
     for execution_id in cancels:
         dispatch.cancel(execution_id)
-    return SweepReport(resent=resent, expired=expired, cancels=cancels)
+    waiting = overdue_find(now=now)
+    overdue = overdue_tell(waiting, now=now)
+    return SweepReport(resent=resent, expired=expired, cancels=cancels, overdue=overdue, asks_broker=bool(waiting))
 
 
 def requested_resend() -> list[int]:

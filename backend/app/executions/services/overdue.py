@@ -1,0 +1,105 @@
+"""Time limits on answers, from rows alone, so that they hold after a restart: first the broker is asked, then a person.
+
+    an order sent, or a cancel told to be on its way     no news of it
+    an order parked (INACTIVE)                           no news of it        ASK_BROKER_AFTER  a reconcile on demand
+    an execution taken                                   nothing was sent     TELL_PERSON_AFTER attention
+    a cancel asked for                                   the entry is open
+
+An entry's own deadline is a column of the execution and does more than tell (see `cancel.execution_expire`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Exists, Max, OuterRef
+from django.db.models.functions import Coalesce
+
+from app.domain.execution_status import FINISHED, ExecutionStatus
+from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.terms import Leg
+from app.executions import news
+from app.executions.decisions import decision_record
+from app.executions.models import Actor, Execution, Order
+from app.executions.services.apply import attention_add
+
+ASK_BROKER_AFTER = timedelta(seconds=30)
+TELL_PERSON_AFTER = timedelta(seconds=90)
+BATCH_MAX = 200
+_WAITS_FOR_NEWS = {
+    OrderStatus.SENT.value: "the broker has not answered to it",
+    OrderStatus.PENDING_SUBMIT.value: "the Gateway has it, and the broker has not answered",
+    OrderStatus.PENDING_CANCEL.value: "its cancel has not been answered",
+    OrderStatus.INACTIVE.value: "the broker has parked it and says nothing more",
+}
+_OVER = sorted(status.value for status in TERMINAL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overdue:
+    """Something that waits for the broker since a moment that is too long ago."""
+
+    execution_id: int
+    text: str
+    since: datetime
+
+
+def overdue_find(*, now: datetime) -> list[Overdue]:
+    """Return what has waited longer than `ASK_BROKER_AFTER`, in a fixed number of queries."""
+    before = now - ASK_BROKER_AFTER
+    return [*_without_news(before), *_not_sent(before), *_cancels(before)]
+
+
+def overdue_tell(found: Iterable[Overdue], *, now: datetime) -> list[int]:
+    """Flag the executions of what has waited longer than `TELL_PERSON_AFTER`; return those that were not flagged so."""
+    late = [overdue for overdue in found if overdue.since <= now - TELL_PERSON_AFTER]
+    return [overdue.execution_id for overdue in late if _tell(overdue, now=now)]
+
+
+def _without_news(before: datetime) -> Iterable[Overdue]:
+    waiting = Order.objects.filter(status__in=list(_WAITS_FOR_NEWS), sent_at__lte=before).select_related("bracket")
+    silent = waiting.annotate(heard_at=Coalesce(Max("events__recorded_at"), "sent_at")).filter(heard_at__lte=before)
+    for order in silent.order_by("id")[:BATCH_MAX]:
+        text = f"{order.order_ref}: {_WAITS_FOR_NEWS[order.status]}"
+        yield Overdue(execution_id=order.bracket.execution_id, text=text, since=order.heard_at)
+
+
+def _not_sent(before: datetime) -> Iterable[Overdue]:
+    taken = Execution.objects.filter(status=ExecutionStatus.SUBMITTING.value, claimed_at__lte=before)
+    sent = Order.objects.filter(bracket__execution=OuterRef("pk"), sent_at__isnull=False)
+    rows = taken.filter(~Exists(sent)).order_by("id").values_list("pk", "claimed_at")[:BATCH_MAX]
+    for pk, claimed_at in rows:
+        if claimed_at is not None:
+            yield Overdue(execution_id=pk, text="a worker took it and has sent nothing", since=claimed_at)
+
+
+def _cancels(before: datetime) -> Iterable[Overdue]:
+    entry = Order.objects.filter(bracket__execution=OuterRef("pk"), leg=Leg.ENTRY.value).exclude(status__in=_OVER)
+    unfinished = Execution.objects.exclude(status__in=[status.value for status in FINISHED])
+    asked = unfinished.filter(Exists(entry), cancel_requested_at__lte=before)
+    for pk, asked_at in asked.order_by("id").values_list("pk", "cancel_requested_at")[:BATCH_MAX]:
+        if asked_at is not None:
+            text = "its cancel was asked for, and its entry is still open"
+            yield Overdue(execution_id=pk, text=text, since=asked_at)
+
+
+@transaction.atomic
+def _tell(overdue: Overdue, *, now: datetime) -> bool:
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=overdue.execution_id)
+    before = execution.attention
+    attention_add(execution, overdue.text)
+    if execution.attention == before:
+        return False
+    execution.save(update_fields=["attention"])
+    decision_record(
+        actor=Actor.SWEEP,
+        action="ASK",
+        reason=overdue.text,
+        evidence={"since": overdue.since.isoformat()},
+        account=execution.account,
+        execution=execution,
+        now=now,
+    )
+    news.publish_on_commit(execution.pk)
+    return True

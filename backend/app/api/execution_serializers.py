@@ -196,6 +196,7 @@ class ExecutionSummary(serializers.ModelSerializer[Execution]):
             "claimed_at",
             "deadline_at",
             "cancel_requested_at",
+            "flatten_requested_at",
             "cancel_reason",
             "finished_at",
             "brackets",

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from pytest_django import Settings
 
-from app.alerts import delivery
+from app.alerts import delivery, notify
 from app.alerts.delivery import ATTEMPTS_MAX, DeliveryReport, alerts_deliver, backoff_seconds
 from app.alerts.kinds import NATURE, AlertKind
 from app.alerts.models import Alert, AlertDelivery
@@ -181,6 +181,18 @@ def test_what_is_secret_in_an_address_is_neither_stored_nor_logged(
 def test_an_address_that_cannot_be_read_is_a_failed_delivery() -> None:
     with pytest.raises(NotDelivered, match="cannot be read"):
         send(Channel("nonsense"), title="t", body="b", severity=NATURE[K.ATTENTION].severity)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mailtos://user:password@smtp.example?from=desk@example.com&to=ada@example.com",
+        "jsons://hooks.example/trading",
+        "tgram://123456789:AABBCCDDEEFFGGHHIIJJKKLLMMNNOOPPQQR/12345",
+    ],
+)
+def test_the_addresses_of_the_docs_can_be_read(address: str) -> None:
+    assert notify._library().Apprise.instantiate(address) is not None
 
 
 # Once

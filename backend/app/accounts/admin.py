@@ -13,7 +13,17 @@ class ConnectionInline(ReadOnlyInline):
     """The account's connections."""
 
     model = BrokerConnection
-    fields = ("client_id", "state", "reason", "heartbeat_at", "state_changed_at", "reconciled_at", "order_id_floor")
+    fields = (
+        "client_id",
+        "state",
+        "reason",
+        "heartbeat_at",
+        "gateway_heard_at",
+        "events_waiting",
+        "state_changed_at",
+        "reconciled_at",
+        "order_id_floor",
+    )
     readonly_fields = fields
 
 

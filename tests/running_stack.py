@@ -154,6 +154,7 @@ def running_stack(
     variables = {
         **os.environ,
         **dict.fromkeys(_NOT_FROM_OUTSIDE, ""),
+        "GATEWAY_MAINTENANCE": "none",
         "PYTHONPATH": str(ROOT / "backend"),
         **(environment or {}),
     }

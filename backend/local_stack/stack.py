@@ -79,6 +79,7 @@ def stack_environment(
             "IB_PORT": str(ports.simulator),
             "IB_ACCOUNT": ACCOUNT,
             "IB_TRADING_MODE": "paper",
+            "GATEWAY_MAINTENANCE": "none",
         }
     return values
 

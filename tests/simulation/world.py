@@ -57,6 +57,7 @@ class World:
             "IB_PORT": str(self.wire.port),
             "IB_ACCOUNT": ACCOUNT,
             "IB_TRADING_MODE": "paper",
+            "GATEWAY_MAINTENANCE": "none",
             "DJANGO_SETTINGS_MODULE": "app.config.settings",
             "DATABASE_POOL_SIZE": "12",
         }

@@ -52,6 +52,7 @@ class WorkerProcess:
                     "IB_ACCOUNT": ACCOUNT,
                     "IB_CLIENT_ID": str(CLIENT_ID),
                     "IB_TRADING_MODE": "paper",
+                    "GATEWAY_MAINTENANCE": "none",
                 },
                 stdout=log,
                 stderr=subprocess.STDOUT,

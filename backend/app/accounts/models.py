@@ -45,7 +45,7 @@ class BrokerConnection(models.Model):
 
     Order ids roll back when a Gateway restarts (IB_FACTS B4), so `order_id_floor` is raised, durably, before an id is
     used. `fence` is raised by whoever becomes the holder (see `fencing`); `holder_name` is what its database sessions
-    are called, `holder_process` names its process.
+    are called, `holder_process` names its process. `failures` are the last ones, {"at", "code"}: the circuit breaker's.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="connections")
@@ -61,6 +61,7 @@ class BrokerConnection(models.Model):
     fence = models.BigIntegerField(default=0)
     holder_name = models.CharField(max_length=63, blank=True)
     holder_process = models.CharField(max_length=200, blank=True)
+    failures = models.JSONField(default=list)
     state_changed_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)
     gateway_heard_at = models.DateTimeField(null=True)

@@ -8,6 +8,7 @@ from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from app.accounts.entry_gate import circuit_of
 from app.accounts.models import Account, BrokerConnection
 from app.accounts.selectors import is_ready
 from app.api.decimal_fields import Money
@@ -21,6 +22,10 @@ class ConnectionOutput(serializers.ModelSerializer[BrokerConnection]):
     ready = serializers.SerializerMethodField(help_text="Whether it can send new entries now.")
     heartbeat_age_seconds = serializers.SerializerMethodField(help_text="Null where its worker never showed itself.")
 
+    circuit = serializers.SerializerMethodField(
+        help_text="CLOSED; OPEN after repeated failures: no new entries; HALF_OPEN: one more failure opens it again."
+    )
+
     class Meta:
         model = BrokerConnection
         fields = [
@@ -33,12 +38,17 @@ class ConnectionOutput(serializers.ModelSerializer[BrokerConnection]):
             "heartbeat_at",
             "heartbeat_age_seconds",
             "reconciled_at",
+            "circuit",
         ]
         read_only_fields = fields
 
     def get_ready(self, connection: BrokerConnection) -> bool:
         """Say whether it can send new entries now."""
         return is_ready(connection, now=clock.now())
+
+    def get_circuit(self, connection: BrokerConnection) -> str:
+        """Return where the circuit breaker stands."""
+        return circuit_of(connection, now=clock.now()).value
 
     def get_heartbeat_age_seconds(self, connection: BrokerConnection) -> float | None:
         """Return how long ago its worker showed itself."""

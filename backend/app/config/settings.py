@@ -11,6 +11,7 @@ from typing import Any
 import environ
 
 from app.core.logging import configure, logging_config
+from app.domain.maintenance import NORTH_AMERICA, maintenance_read
 
 ROOT = Path(__file__).resolve().parents[3]
 env = environ.Env()
@@ -135,6 +136,8 @@ IB_DATA_CLIENT_ID = env.int("IB_DATA_CLIENT_ID", default=2)
 IB_ACCOUNT = env.str("IB_ACCOUNT", default="")
 IB_TRADING_MODE = env.str("IB_TRADING_MODE", default="paper")
 IB_MESSAGES_PER_SECOND = env.int("IB_MESSAGES_PER_SECOND", default=45)
+# Windows in which no new entry is begun; what is not readable ends the start.
+GATEWAY_MAINTENANCE = maintenance_read(env.str("GATEWAY_MAINTENANCE", default=NORTH_AMERICA))
 
 # Where alerts are sent: Apprise addresses, separated by blanks. They hold secrets.
 ALERT_URLS = env.str("ALERT_URLS", default="").split()

@@ -17,6 +17,7 @@ import psycopg
 from django.db import DatabaseError
 
 from app.accounts import services as accounts
+from app.accounts.entry_gate import failure_note
 from app.accounts.fencing import Fenced, Holding
 from app.brokers.base import (
     BracketTicket,
@@ -220,6 +221,7 @@ class BrokerThread:
             except TradingError as error:
                 failures += 1
                 await self._lost(f"{error.code}: {error.message}")
+                await self._note_failure(error.code)
             except (DatabaseError, psycopg.Error) as error:
                 failures += 1
                 await self._lost(f"database: {str(error).strip()}")
@@ -329,6 +331,13 @@ class BrokerThread:
             await self._set_state(ConnectionState.DISCONNECTED, reason)
         except DatabaseError as error:
             logger.warning("state_not_recorded", error=str(error).strip())
+
+    async def _note_failure(self, code: str) -> None:
+        try:
+            if self.fence:
+                await in_database_thread(failure_note, connection_id=self._connection_id, code=code, now=clock.now())
+        except (DatabaseError, psycopg.Error) as error:
+            logger.warning("failure_not_recorded", error=str(error).strip())
 
     async def _set_state(self, state: ConnectionState, reason: str, *, server_version: int | None = None) -> None:
         self._state = state

@@ -108,8 +108,14 @@ class EventRecorder:
                 self._keep(event, error)
                 return
             if changed is not None:
-                self._on_changed(changed, event)
+                self._tell(changed, event)
             return
+
+    def _tell(self, execution_id: int, event: AnyBrokerEvent) -> None:
+        try:
+            self._on_changed(execution_id, event)
+        except Exception:  # The event is recorded; whoever hears of it, or fails to, must not end the recording.
+            logger.exception("event_not_told", kind=event.kind, execution=execution_id)
 
     def _keep(self, event: AnyBrokerEvent, error: Exception) -> None:
         logger.exception("event_not_applied", kind=event.kind, dedupe_key=event.dedupe_key)

@@ -12,13 +12,22 @@ from django.conf import settings
 from django.db import connections
 from django.db.models import Exists, OuterRef, Q
 
+from app.accounts.entry_gate import failure_note
 from app.alerts.services import watchdog_sign
 from app.brokers.factory import get_broker, get_data_provider
 from app.brokers.ib.settings import IBSettings
 from app.core import clock
 from app.core.errors import RetryLater
 from app.core.logging import get_logger
-from app.domain.broker_events import AnyBrokerEvent, CommissionTold, FillTold, OrderTold, ToldStatus
+from app.domain.broker_events import (
+    AnyBrokerEvent,
+    CommissionTold,
+    FillTold,
+    MessageMeaning,
+    OrderMessageTold,
+    OrderTold,
+    ToldStatus,
+)
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg
 from app.executions import dispatch
@@ -138,6 +147,8 @@ def _look_after(execution_id: int, event: AnyBrokerEvent) -> None:
     """See to an execution that an event has changed."""
     if _Held.guard is not None:
         _Held.guard.wake(execution_id)
+    if _Held.broker is not None and isinstance(event, OrderMessageTold) and event.meaning is MessageMeaning.REFUSAL:
+        failure_note(connection_id=_Held.broker.connection_id, code=f"refused_{event.code}", now=clock.now())
     cancel_rest_of_broken(execution_id, event)
 
 

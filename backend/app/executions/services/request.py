@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
+from app.accounts.entry_gate import CIRCUIT_OPEN, entry_refusal
 from app.accounts.kill_switch import kill_switches_engaged
 from app.accounts.models import Account
 from app.core.decimal_text import plain
@@ -94,6 +95,17 @@ def _digest(*, setup: Setup, body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def require_entries_allowed(account: Account, *, now: datetime) -> None:
+    """Raise RetryLater `gateway_maintenance` or `circuit_open` while no entry is begun on the account."""
+    refusal = entry_refusal(account, now=now)
+    if refusal is None:
+        return
+    code, reason = refusal
+    if code == CIRCUIT_OPEN:
+        raise RetryLater(reason, code="circuit_open")
+    raise RetryLater(reason, code="gateway_maintenance")
+
+
 def _same_request(known: Execution, *, digest: str) -> Execution:
     if known.request_digest != digest:
         raise FixRequest(
@@ -125,6 +137,8 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
     passed("account", f"{setup.account} is {setup.account.mode}")
     require_not_stopped(setup.account)
     passed("kill_switch", "not engaged")
+    require_entries_allowed(setup.account, now=now)
+    passed("broker", "no maintenance, and no repeated failures")
     is_market = setup.entry_type == EntryType.MARKET.value
     instrument = instrument_resolve(setup.symbol, price_needed=is_market)
     passed("symbol", f"contract {instrument.con_id} on {instrument.primary_exchange or setup.exchange}")

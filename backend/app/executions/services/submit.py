@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from app.accounts.entry_gate import entry_refusal
 from app.accounts.fencing import fence_check
 from app.accounts.kill_switch import kill_switch_on
 from app.accounts.models import BrokerConnection
@@ -99,6 +100,10 @@ def _claim(*, execution_id: int, account_id: str, now: datetime) -> bool:
     if execution.deadline_at is not None and execution.deadline_at <= now:
         execution_give_up(execution=execution, reason_code="deadline_passed", now=now)
         return False
+    refusal = entry_refusal(execution.account, now=now)
+    if refusal is not None:  # The row waits untouched, as it does while there is no connection, until its deadline.
+        code, reason = refusal
+        raise NotConnected(reason, code=code)
     # A claim that a crash of the database forgets is one of which nothing was sent: this commit need not wait for the
     # disk. The write-ahead's does, and makes this one durable with it.
     with connection.cursor() as cursor:

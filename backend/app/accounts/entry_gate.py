@@ -1,0 +1,53 @@
+"""May a new entry be begun now? Not while the broker resets its servers, and not after repeated failures.
+
+Protective orders, cancels and reconciles never ask here: they go on whenever there is a connection.
+"""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from app.accounts.models import Account, BrokerConnection
+from app.core.logging import get_logger
+from app.domain.circuit import FAILURES_MAX, Circuit, circuit_at
+from app.domain.maintenance import maintenance_at
+
+logger = get_logger(__name__)
+
+GATEWAY_MAINTENANCE = "gateway_maintenance"
+CIRCUIT_OPEN = "circuit_open"
+
+
+def entry_refusal(account: Account, *, now: datetime) -> tuple[str, str] | None:
+    """Return the code and the reason for which no entry is begun on the account now, or None."""
+    window = maintenance_at(settings.GATEWAY_MAINTENANCE, now=now)
+    if window is not None:
+        return GATEWAY_MAINTENANCE, f"The broker resets its servers ({window}); new entries wait until it is over."
+    for connection in BrokerConnection.objects.filter(account=account).exclude(failures=[]):
+        if circuit_of(connection, now=now) is Circuit.OPEN:
+            last = connection.failures[-1]["code"]
+            return (
+                CIRCUIT_OPEN,
+                f"The broker failed {FAILURES_MAX} times lately ({last}); entries wait for it to settle.",
+            )
+    return None
+
+
+def circuit_of(connection: BrokerConnection, *, now: datetime) -> Circuit:
+    """Return where the connection's circuit breaker stands."""
+    return circuit_at([datetime.fromisoformat(failure["at"]) for failure in connection.failures], now=now)
+
+
+@transaction.atomic
+def failure_note(*, connection_id: int, code: str, now: datetime) -> None:
+    """Note that connecting, asking or placing failed: enough of them open the circuit."""
+    connection = BrokerConnection.objects.select_for_update(no_key=True).filter(pk=connection_id).first()
+    if connection is None:
+        return
+    before = circuit_of(connection, now=now)
+    connection.failures = [*connection.failures, {"at": now.isoformat(), "code": code}][-FAILURES_MAX:]
+    connection.save(update_fields=["failures"])
+    after = circuit_of(connection, now=now)
+    if after is not before:
+        logger.error("circuit", connection=connection_id, before=before.value, after=after.value, code=code)

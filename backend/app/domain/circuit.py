@@ -1,0 +1,29 @@
+"""After repeated failures no new entries for a while, then one careful try: a function of when it failed, nothing else.
+
+CLOSED ── FAILURES_MAX within WINDOW ──> OPEN ── COOL_DOWN without another ──> HALF_OPEN ── WINDOW over ──> CLOSED
+                                          ^────────────── another failure ─────────┘
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+FAILURES_MAX = 10
+WINDOW = timedelta(minutes=5)
+COOL_DOWN = timedelta(seconds=30)
+
+
+class Circuit(StrEnum):
+    """Whether new entries pass. In HALF_OPEN they do, and a single failure opens it again."""
+
+    CLOSED = "CLOSED"
+    OPEN = "OPEN"
+    HALF_OPEN = "HALF_OPEN"
+
+
+def circuit_at(failures: Sequence[datetime], *, now: datetime) -> Circuit:
+    """Return where the circuit stands, given the moments of failures, oldest first."""
+    lately = [at for at in failures if now - at < WINDOW]
+    if len(lately) < FAILURES_MAX:
+        return Circuit.CLOSED
+    return Circuit.OPEN if now - lately[-1] < COOL_DOWN else Circuit.HALF_OPEN

@@ -1,0 +1,190 @@
+"""Nothing is sent before the reconcile that follows a connect is complete: READY alone holds it back."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.accounts.models import BrokerConnection
+from app.brokers.base import (
+    AccountSummary,
+    BracketTicket,
+    BrokerSession,
+    ConnectionState,
+    OpenOrder,
+    OrderTicket,
+    PlacedBracket,
+    Position,
+    WriteAhead,
+)
+from app.brokers.errors import IncompleteAnswer, NotConnected
+from app.domain.broker_events import CommissionTold, FillTold, OrderTold
+from app.domain.contract import Contract
+from app.domain.terms import Action, OrderType, TimeInForce
+from app.worker.broker_thread import BrokerThread
+from app.worker.event_recorder import EventRecorder
+from tests.eventually import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ACCOUNT = "DU1234567"
+QUESTIONS = ["open_orders", "fills_since", "completed_orders"]
+APPLE = Contract(symbol="AAPL")
+
+
+class WillingBroker:
+    """A `Broker` that would send whatever it is given, at once; it answers `holds` only when it is let."""
+
+    def __init__(self, *, holds: str, fails: bool) -> None:
+        self.holds, self.fails = holds, fails
+        self.asked, self.let = threading.Event(), threading.Event()
+        self.sent: list[str] = []
+        self.is_connected = False
+
+    async def connect(self) -> BrokerSession:
+        self.is_connected = True
+        return BrokerSession(account=ACCOUNT, client_id=1, is_paper=True, server_version=178, next_order_id=1)
+
+    async def disconnect(self) -> None:
+        self.is_connected = False
+
+    async def place_bracket(
+        self, bracket: BracketTicket, *, id_floor: int = 0, write_ahead: WriteAhead | None = None
+    ) -> PlacedBracket:
+        self.sent.append("bracket")
+        return PlacedBracket(order_ids={}, reference="IB-1:2")
+
+    async def place_order(
+        self, ticket: OrderTicket, *, contract: Contract, id_floor: int = 0, write_ahead: WriteAhead | None = None
+    ) -> int:
+        self.sent.append("order")
+        return 1
+
+    async def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
+        self.sent.append("modify")
+
+    async def cancel_order(self, order_id: int) -> None:
+        self.sent.append("cancel")
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        return await self._answer("open_orders")
+
+    async def completed_orders(self) -> Sequence[OrderTold]:
+        return await self._answer("completed_orders")
+
+    async def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
+        return await self._answer("fills_since")
+
+    async def positions(self) -> Sequence[Position]:
+        return []
+
+    async def account_summary(self) -> AccountSummary:
+        worth = Decimal(100_000)
+        return AccountSummary(
+            account=ACCOUNT, currency="USD", net_liquidation=worth, available_funds=worth, buying_power=worth
+        )
+
+    async def ping(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def _answer(self, question: str) -> Sequence[Any]:
+        if question != self.holds or self.let.is_set():
+            return []
+        self.asked.set()
+        await asyncio.to_thread(self.let.wait, 20)
+        if self.fails:
+            self.fails = False
+            raise IncompleteAnswer("half an answer")
+        return []
+
+
+def ticket(leg: str) -> OrderTicket:
+    return OrderTicket(
+        order_ref=f"key-1-{leg}",
+        action=Action.BUY if leg == "ENTRY" else Action.SELL,
+        order_type=OrderType.MARKET if leg == "ENTRY" else OrderType.STOP,
+        quantity=Decimal(10),
+        limit_price=None,
+        stop_price=None if leg == "ENTRY" else Decimal(185),
+        time_in_force=TimeInForce.GTC,
+        outside_rth=False,
+    )
+
+
+def attempts(thread: BrokerThread) -> dict[str, Callable[[], object]]:
+    """Everything that sends."""
+
+    def unwritten(_ids: Mapping[str, int]) -> None:
+        return None
+
+    whole = BracketTicket(contract=APPLE, entry=ticket("ENTRY"), stop_loss=ticket("STOP_LOSS"), take_profit=None)
+    single = ticket("PROTECT")
+    return {
+        "bracket": lambda: thread.place_bracket(whole, id_floor=0, write_ahead=unwritten),
+        "order": lambda: thread.place_order(single, contract=APPLE, id_floor=0, write_ahead=unwritten),
+        "modify": lambda: thread.modify_order(order_id=1, contract=APPLE, ticket=single),
+        "cancel": lambda: thread.cancel_order(1),
+    }
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[WillingBroker], BrokerThread]]:
+    started: list[tuple[BrokerThread, EventRecorder, WillingBroker]] = []
+
+    def run(broker: WillingBroker) -> BrokerThread:
+        recorder = EventRecorder(on_changed=lambda _id, _event: None)
+        thread = BrokerThread(
+            make_broker=lambda _on_event, _on_state: broker, recorder=recorder, account_id=ACCOUNT, client_id=1
+        )
+        started.append((thread, recorder, broker))
+        recorder.start()
+        thread.start()
+        return thread
+
+    yield run
+    for thread, recorder, broker in started:
+        broker.let.set()
+        thread.stop(seconds_max=5)
+        recorder.stop(seconds_max=5)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_nothing_is_sent_until_the_last_question_is_answered(
+    start: Callable[[WillingBroker], BrokerThread], question: str
+) -> None:
+    # Given a connected broker that would send anything, with one question still open
+    broker = WillingBroker(holds=question, fails=False)
+    thread = start(broker)
+    assert broker.asked.wait(20)
+    assert (broker.is_connected, thread.state) == (True, ConnectionState.SYNCHRONISING)
+    assert BrokerConnection.objects.get().state == "SYNCHRONISING"
+    # When each thing that sends is tried
+    for name, attempt in attempts(thread).items():
+        with pytest.raises(NotConnected, match="SYNCHRONISING"):
+            attempt()
+        assert broker.sent == [], name
+    # Then it was the gate that held them: once the question is answered they pass
+    broker.let.set()
+    eventually(lambda: thread.state is ConnectionState.READY)
+    for attempt in attempts(thread).values():
+        attempt()
+    assert broker.sent == ["bracket", "order", "modify", "cancel"]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_incomplete_answer_never_makes_it_ready(
+    start: Callable[[WillingBroker], BrokerThread], question: str
+) -> None:
+    broker = WillingBroker(holds=question, fails=True)
+    thread = start(broker)
+    assert broker.asked.wait(20)
+
+    broker.let.set()
+
+    eventually(lambda: "incomplete_answer" in BrokerConnection.objects.get().reason)
+    assert broker.sent == []
+    eventually(lambda: thread.state is ConnectionState.READY)  # The next try is answered.

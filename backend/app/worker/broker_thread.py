@@ -263,6 +263,8 @@ class BrokerThread:
         left_behind = (await self._reconcile(settle_seconds=0)).left_behind
         await self._record_worth()
         await self._set_state(ConnectionState.READY, "")
+        if left_behind:
+            await in_database_thread(self._holder.require)
         for order_id in left_behind:
             await self._broker.cancel_order(order_id)
         await in_database_thread(requested_resend)

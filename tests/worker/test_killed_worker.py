@@ -164,3 +164,28 @@ def test_a_broker_restart_in_the_middle_ends_with_rows_that_equal_its_book(desk:
         assert order["perm_id"] == theirs[order["order_ref"]]["perm_id"]
         assert Decimal(order["filled_quantity"]) == Decimal(theirs[order["order_ref"]]["filled"])
         assert (order["status"] == "FILLED") == (theirs[order["order_ref"]]["status"] == "Filled")
+
+
+def test_killed_while_a_fill_waits_to_be_recorded_the_fill_is_not_lost(desk: Desk) -> None:
+    """Event stored and applied are one transaction: a kill before its commit leaves neither, after it both."""
+    desk.broker.control.set_price("AAPL", "190")
+    execution_id = request(desk, key=str(uuid.uuid4()))
+    ends(desk, execution_id, "OPEN")
+    recorded = "SELECT count(*) FROM executions_brokerevent WHERE execution_id = %s AND kind = 'fill_told'"
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%executions_execution%%'"
+    )
+    with psycopg.connect(desk.stack.up["database_url"]) as locker:
+        locker.execute("SELECT 1 FROM executions_execution WHERE id = %s FOR UPDATE", [execution_id])
+        desk.broker.control.set_price("AAPL", "99")
+        eventually(lambda: desk.stack.rows(waiting)[0][0] > 0)
+        pid = desk.stack.kill("broker-worker")
+        locker.rollback()
+    assert desk.stack.rows(recorded, execution_id)[0][0] == 1
+    desk.stack.wait_restarted("broker-worker", not_pid=pid)
+    desk.stack.wait_ready()
+
+    execution = ends(desk, execution_id, "CLOSED")
+    assert [fill["quantity"] for fill in execution["fills"]] == ["10", "10"]
+    assert desk.stack.rows(recorded, execution_id)[0][0] == 2
+    desk.broker.control.set_price("AAPL", "190")

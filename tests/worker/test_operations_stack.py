@@ -78,6 +78,18 @@ def test_engaging_cancels_what_works_refuses_what_is_new_and_is_told(stack: Runn
     assert execute(stack, "goes on")[1]["status"] == "WORKING"
 
 
+def test_flatten_closes_what_is_held_and_nobody_puts_a_stop_beside_it(stack: RunningStack) -> None:
+    status, held = execute(stack, "held", entry_type="MARKET", entry_price=None, stop_price="10.00")
+    assert (status, held["status"]) == (200, "OPEN"), held
+    kill_switch(stack, "engage", "--reason", "out", "--flatten")
+    eventually(lambda: status_of(stack, held)["status"] == "CLOSED", seconds_max=20)
+    closed = status_of(stack, held)
+    legs = [(order["leg"], order["status"]) for order in closed["brackets"][0]["orders"]]
+    assert legs == [("ENTRY", "FILLED"), ("STOP_LOSS", "CANCELLED"), ("CLOSE", "FILLED")]
+    assert (closed["exit_reason"], closed["attention"], closed["open_quantity"]) == ("CLOSE", "", "0")
+    kill_switch(stack, "release", "--reason", "back")
+
+
 def test_a_worker_that_stands_still_is_told_and_its_return_ends_it(stack: RunningStack, hook: Hook) -> None:
     pid: int = stack.up["pids"]["broker-worker"]
     os.kill(pid, signal.SIGSTOP)

@@ -34,6 +34,7 @@ from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Decision, Execution, Order
 from app.executions.services.apply import attention_add, broker_event_record
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
+from app.executions.services.flatten import is_flattening
 from app.executions.services.place import contract_of, order_place, order_ticket
 
 logger = get_logger(__name__)
@@ -110,6 +111,9 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
     for execution in selectors.with_orders(Execution.objects.filter(pk__in=execution_ids).order_by("id")):
         for bracket in execution.brackets.all():
             looked += 1
+            if is_flattening(execution, bracket):
+                watch.forget(bracket.pk)  # Its exits are cancelled on purpose; a stop beside the CLOSE could fill too.
+                continue
             protection = bracket_protection(bracket)
             if not protection.repairs and not protection.asks_broker:
                 watch.forget(bracket.pk)

@@ -3,6 +3,7 @@
 Protective orders, cancels and reconciles never ask here: they go on whenever there is a connection.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.conf import settings
@@ -21,10 +22,19 @@ CIRCUIT_OPEN = "circuit_open"
 
 def entry_refusal(account: Account, *, now: datetime) -> tuple[str, str] | None:
     """Return the code and the reason for which no entry is begun on the account now, or None."""
+    return _refusal(BrokerConnection.objects.filter(account=account).exclude(failures=[]), now=now)
+
+
+def entry_refusal_on(connection: BrokerConnection, *, now: datetime) -> tuple[str, str] | None:
+    """Return the same for the one connection, whose row was read."""
+    return _refusal([connection], now=now)
+
+
+def _refusal(connections: Iterable[BrokerConnection], *, now: datetime) -> tuple[str, str] | None:
     window = maintenance_at(settings.GATEWAY_MAINTENANCE, now=now)
     if window is not None:
         return GATEWAY_MAINTENANCE, f"The broker resets its servers ({window}); new entries wait until it is over."
-    for connection in BrokerConnection.objects.filter(account=account).exclude(failures=[]):
+    for connection in connections:
         if circuit_of(connection, now=now) is Circuit.OPEN:
             last = connection.failures[-1]["code"]
             return (

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from app.accounts.entry_gate import entry_refusal
+from app.accounts.entry_gate import entry_refusal_on
 from app.accounts.fencing import fence_check
 from app.accounts.kill_switch import kill_switch_on
 from app.accounts.models import BrokerConnection
@@ -48,6 +48,7 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
     holder = BrokerConnection.objects.filter(pk=broker.connection_id).first()
     if holder is not None:
         fence_check(holder, fence=broker.fence)
+        _require_entries_allowed(holder, now=now)
     if not _claim(execution_id=execution_id, account_id=broker.account_id, now=now):
         return ""
     execution = selectors.execution_read(execution_id)
@@ -78,6 +79,14 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
     return sent[0] if sent else ""
 
 
+def _require_entries_allowed(holder: BrokerConnection, *, now: datetime) -> None:
+    """Raise NotConnected with the gate's code: the row waits untouched, as without a connection, until its deadline."""
+    refusal = entry_refusal_on(holder, now=now)
+    if refusal is not None:
+        code, reason = refusal
+        raise NotConnected(reason, code=code)
+
+
 def _floor(read_before: BrokerConnection | None, *, connection_id: int) -> int:
     return (read_before or BrokerConnection.objects.get(pk=connection_id)).order_id_floor
 
@@ -100,10 +109,6 @@ def _claim(*, execution_id: int, account_id: str, now: datetime) -> bool:
     if execution.deadline_at is not None and execution.deadline_at <= now:
         execution_give_up(execution=execution, reason_code="deadline_passed", now=now)
         return False
-    refusal = entry_refusal(execution.account, now=now)
-    if refusal is not None:  # The row waits untouched, as it does while there is no connection, until its deadline.
-        code, reason = refusal
-        raise NotConnected(reason, code=code)
     # A claim that a crash of the database forgets is one of which nothing was sent: this commit need not wait for the
     # disk. The write-ahead's does, and makes this one durable with it.
     with connection.cursor() as cursor:

@@ -12,14 +12,16 @@ def _claim() -> None:
     """Every delivery of a task is taken for the first."""
 
     def claim(*, execution_id: int, account_id: str, now: Any) -> bool:
-        del account_id, now
-        return bool(submit.Execution.objects.filter(pk=execution_id).exists())
+        del account_id
+        known = submit.Execution.objects.filter(pk=execution_id)
+        known.filter(status="REQUESTED").update(status="SUBMITTING", claimed_at=now)
+        return known.exists()
 
     submit._claim = claim
     submit._write_ahead = _write_ahead_of_any
 
 
-def _write_ahead_of_any(*, bracket_id: int, connection_id: int) -> Callable[[Any], None]:
+def _write_ahead_of_any(*, bracket_id: int, connection_id: int, **_: Any) -> Callable[[Any], None]:
     def write_ahead(order_ids: Any) -> None:
         holder = accounts.order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
         for order in submit.Order.objects.filter(bracket=bracket_id):
@@ -50,8 +52,8 @@ def _dedupe_key() -> None:
     numbers = itertools.count()
     recorded = apply.broker_event_record
 
-    def record(event: Any, *, now: Any) -> int | None:
-        return recorded(replace(event, dedupe_key=f"{event.dedupe_key}#{next(numbers)}"), now=now)
+    def record(event: Any, *, now: Any, **more: Any) -> int | None:
+        return recorded(replace(event, dedupe_key=f"{event.dedupe_key}#{next(numbers)}"), now=now, **more)
 
     from app.worker import event_recorder
 

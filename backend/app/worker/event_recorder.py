@@ -1,9 +1,10 @@
 """Takes the broker's events in the order they came and has each stored and applied.
 
-    connection's loop ── put (never blocks) ──> queue ──> one thread ── broker_event_record ──> rows, news
+    connection's loop ── put (never blocks) ──> queue ──> one thread ── broker_events_record ──> rows, news
 
-One thread, because order matters. While the database is away events wait in the queue; an event that cannot be applied
-is stored as told and flags its execution, so that one bad event neither blocks the road nor is lost.
+What waits is recorded together, so that a burst pays for locks and commits once. One thread, because order matters.
+While the database is away events wait in the queue; an event that cannot be applied is stored as told and flags its
+execution, so that one bad event neither blocks the road nor is lost.
 """
 
 import queue
@@ -19,11 +20,21 @@ from app.core import clock
 from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent
 from app.executions.services.apply import broker_event_keep, broker_event_record
+from app.executions.services.record import broker_events_record
 
 logger = get_logger(__name__)
 
 RETRY_PAUSE_SECONDS = 0.5
 QUEUE_LENGTH_LOUD = 1000
+# What one transaction takes at most: more would hold its executions locked for long.
+BATCH_MAX = 64
+
+
+class _End:
+    """Ends the thread, after what was put before it."""
+
+
+_END = _End()
 
 
 class EventRecorder:
@@ -31,10 +42,10 @@ class EventRecorder:
 
     def __init__(self, *, on_changed: Callable[[int, AnyBrokerEvent], None]) -> None:
         self._on_changed = on_changed
-        self._queue: queue.SimpleQueue[AnyBrokerEvent | threading.Event | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[AnyBrokerEvent | threading.Event | _End] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
         self._stopping = threading.Event()
-        self._current: AnyBrokerEvent | None = None
+        self._in_hand: list[AnyBrokerEvent] = []
         # By which right it writes: set by who holds the connection. An old holder's events are dropped (see _record).
         self.holding: Holding | None = None
 
@@ -51,10 +62,8 @@ class EventRecorder:
 
     def waiting(self) -> tuple[int, datetime | None]:
         """Return how many events are not recorded yet, and when the oldest of them came."""
-        current = self._current
-        if current is None:
-            return self._queue.qsize(), None
-        return self._queue.qsize() + 1, current.received_at
+        in_hand = self._in_hand
+        return self._queue.qsize() + len(in_hand), in_hand[0].received_at if in_hand else None
 
     def drain(self, *, seconds_max: float) -> bool:
         """Wait until everything put so far is recorded; say whether it is."""
@@ -64,7 +73,7 @@ class EventRecorder:
 
     def stop(self, *, seconds_max: float) -> None:
         """Record what is in the queue, for at most `seconds_max`, and end the thread."""
-        self._queue.put(None)
+        self._queue.put(_END)
         self._thread.join(timeout=seconds_max)
         if self._thread.is_alive():
             # What is left is told again by the broker at the next connect.
@@ -72,17 +81,44 @@ class EventRecorder:
             logger.error("events_left_unrecorded", length=self._queue.qsize())
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            event = self._queue.get()
-            if event is None:
-                break
-            if isinstance(event, threading.Event):
-                event.set()
-                continue
-            self._current = event
-            self._record(event)
-            self._current = None
+        is_over = False
+        while not is_over and not self._stopping.is_set():
+            events, then = self._next()
+            if events:
+                self._in_hand = events
+                self._record_all(events)
+                self._in_hand = []
+            if isinstance(then, threading.Event):
+                then.set()
+            is_over = then is _END
         connections.close_all()
+
+    def _next(self) -> tuple[list[AnyBrokerEvent], "threading.Event | _End | None"]:
+        """Wait for an event and take those that came meanwhile, up to a marker or the end; return that as well."""
+        events: list[AnyBrokerEvent] = []
+        while len(events) < BATCH_MAX:
+            try:
+                taken = self._queue.get(block=not events)
+            except queue.Empty:
+                break
+            if isinstance(taken, threading.Event | _End):
+                return events, taken
+            events.append(taken)
+        return events, None
+
+    def _record_all(self, events: list[AnyBrokerEvent]) -> None:
+        """Record what came together in one transaction; where that fails, each by itself."""
+        if len(events) > 1:
+            try:
+                changed = broker_events_record(events, now=clock.now(), holding=self.holding)
+            except Exception as error:  # Not lost: the next line tries each, and says which one it was.
+                logger.warning("events_recorded_singly", count=len(events), because=f"{type(error).__name__}: {error}")
+            else:
+                for execution_id, event in changed:
+                    self._tell(execution_id, event)
+                return
+        for event in events:
+            self._record(event)
 
     def _record(self, event: AnyBrokerEvent) -> None:
         told_twice = False

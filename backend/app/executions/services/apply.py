@@ -6,6 +6,7 @@
 All in one transaction: an event is either stored and applied, or neither, and telling it again changes nothing.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -64,7 +65,7 @@ def broker_event_record(event: AnyBrokerEvent, *, now: datetime, holding: Holdin
     if holding is not None:
         fence_require(holding)
     # A second recorder that stored the same event meanwhile makes this insert fail, and the caller's retry stop above.
-    BrokerEvent.objects.create(dedupe_key=event.dedupe_key, **_as_told(event, order=order, now=now))
+    BrokerEvent.objects.create(dedupe_key=event.dedupe_key, **event_as_told(event, order=order, now=now))
     if order is not None:
         order.refresh_from_db()
     event_apply(event, order=order, execution=execution, now=now)
@@ -76,12 +77,10 @@ def broker_event_record(event: AnyBrokerEvent, *, now: datetime, holding: Holdin
 
 def event_apply(event: AnyBrokerEvent, *, order: Order | None, execution: Execution | None, now: datetime) -> None:
     """Let a stored event change the rows: those of `order` and of `execution`, which the caller has locked and read."""
-    if isinstance(event, CommissionTold):
-        _commission_store(event)
+    event_change(event, order=order, execution=execution)
     if order is None or execution is None:
         return
     with bind_order(execution=execution.pk, order_ref=order.order_ref, perm_id=order.perm_id):
-        _apply(event, order=order, execution=execution)
         order.save()
         execution_recompute(execution, now=now)
 
@@ -90,7 +89,7 @@ def event_apply(event: AnyBrokerEvent, *, order: Order | None, execution: Execut
 def broker_event_keep(event: AnyBrokerEvent, *, because: str, now: datetime) -> None:
     """Store an event that could not be applied, and flag its execution: nothing told is lost over a fault of ours."""
     order = order_match(event)
-    BrokerEvent.objects.get_or_create(dedupe_key=event.dedupe_key, defaults=_as_told(event, order=order, now=now))
+    BrokerEvent.objects.get_or_create(dedupe_key=event.dedupe_key, defaults=event_as_told(event, order=order, now=now))
     if order is not None:
         execution = _locked(order)
         attention_add(execution, f"{order.leg}: an event could not be applied: {because}")
@@ -102,7 +101,8 @@ def _locked(order: Order) -> Execution:
     return Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
 
 
-def _as_told(event: AnyBrokerEvent, *, order: Order | None, now: datetime) -> dict[str, Any]:
+def event_as_told(event: AnyBrokerEvent, *, order: Order | None, now: datetime) -> dict[str, Any]:
+    """Return the columns of the event's row."""
     return {
         "kind": event.kind,
         "account": event.account,
@@ -121,9 +121,20 @@ def attention_add(execution: Execution, text: str) -> None:
         logger.warning("attention", reason=text)
 
 
-def execution_recompute(execution: Execution, *, now: datetime) -> None:
-    """Set and save the execution's status from its orders. Call it with the row locked."""
-    orders = list(Order.objects.filter(bracket__execution=execution).order_by("id"))
+def event_change(event: AnyBrokerEvent, *, order: Order | None, execution: Execution | None) -> None:
+    """Let an event change `order` and `execution` in memory, fills and commissions in the database."""
+    if isinstance(event, CommissionTold):
+        _commission_store(event)
+    if order is None or execution is None:
+        return
+    with bind_order(execution=execution.pk, order_ref=order.order_ref, perm_id=order.perm_id):
+        _apply(event, order=order, execution=execution)
+
+
+def execution_recompute(execution: Execution, *, now: datetime, orders: Sequence[Order] | None = None) -> None:
+    """Set and save the execution's status from its orders, read anew where not given. Call it with the row locked."""
+    orders = list(Order.objects.filter(bracket__execution=execution) if orders is None else orders)
+    orders.sort(key=lambda order: order.pk)
     facts = [
         OrderFacts(leg=Leg(order.leg), status=OrderStatus(order.status), filled_quantity=order.filled_quantity)
         for order in orders

@@ -1,0 +1,120 @@
+"""Many events in one transaction: a burst pays for its look-ups, locks and commit once, not once per event.
+
+    unheard? ─> match all ─> lock their executions ─> apply each in its order ─> store all, save what changed ─> commit
+
+The rows afterwards are those of `broker_event_record` one by one, but for what a state that lasted for no commit would
+have flagged. Either all of a batch is stored and applied or nothing is; who gets an error records them one by one.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from app.accounts.fencing import Holding, fence_require
+from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, FillTold, OrderTold
+from app.executions import news
+from app.executions.models import BrokerEvent, Execution, Order
+from app.executions.services.apply import event_as_told, event_change, execution_recompute
+from app.executions.services.match import order_match, unheard
+
+
+@transaction.atomic
+def broker_events_record(
+    events: Sequence[AnyBrokerEvent], *, now: datetime, holding: Holding | None = None
+) -> list[tuple[int, AnyBrokerEvent]]:
+    """Store and apply events in their order; return (execution id, event) for each that changed an execution.
+
+    With `holding`, raises Fenced where another worker has taken over.
+    """
+    if holding is not None:
+        fence_require(holding)
+    fresh = unheard(_first_of_each(events))
+    rows = _Rows()
+    rows.read(_names_of(fresh))
+    stored: list[BrokerEvent] = []
+    changed: list[tuple[int, AnyBrokerEvent]] = []
+    for event in fresh:
+        order = rows.order_of(event)
+        execution = rows.execution_of(order) if order is not None else None
+        stored.append(BrokerEvent(dedupe_key=event.dedupe_key, **event_as_told(event, order=order, now=now)))
+        event_change(event, order=order, execution=execution)
+        if order is not None and execution is not None:
+            rows.note_changed(order)
+            changed.append((execution.pk, event))
+    BrokerEvent.objects.bulk_create(stored)
+    rows.save(now=now)
+    return changed
+
+
+def _first_of_each(events: Iterable[AnyBrokerEvent]) -> list[AnyBrokerEvent]:
+    """Leave out what is told again within the batch."""
+    by_key: dict[str, AnyBrokerEvent] = {}
+    for event in events:
+        by_key.setdefault(event.dedupe_key, event)
+    return list(by_key.values())
+
+
+def _names_of(events: Iterable[AnyBrokerEvent]) -> set[str]:
+    named = (event for event in events if isinstance(event, OrderTold | FillTold | AbsenceProved))
+    return {event.order_ref for event in named if event.order_ref}
+
+
+class _Rows:
+    """The orders and executions of one batch, each read and locked once."""
+
+    def __init__(self) -> None:
+        self._orders: dict[int, Order] = {}
+        self._by_ref: dict[str, Order] = {}
+        self._executions: dict[int, Execution] = {}
+        self._changed: dict[int, Order] = {}
+
+    def read(self, order_refs: set[str]) -> None:
+        """Lock the executions of these orders and read all their orders."""
+        ids = Order.objects.filter(order_ref__in=order_refs).values_list("bracket__execution_id", flat=True)
+        self._lock(set(ids))
+
+    def order_of(self, event: AnyBrokerEvent) -> Order | None:
+        """Return the order of ours that the event is about."""
+        if isinstance(event, OrderTold | FillTold | AbsenceProved) and event.order_ref:
+            return self._by_ref.get(event.order_ref)
+        # By what this batch has changed first: the numbers it told are not in the database yet.
+        found = self._known(event) or order_match(event)
+        if found is None:
+            return None
+        if found.pk not in self._orders:
+            self._lock({found.bracket.execution_id})
+        return self._orders[found.pk]
+
+    def execution_of(self, order: Order) -> Execution:
+        """Return the order's execution, locked."""
+        return self._executions[order.bracket.execution_id]
+
+    def note_changed(self, order: Order) -> None:
+        """Have the order and its execution saved at the end."""
+        self._changed[order.pk] = order
+
+    def save(self, *, now: datetime) -> None:
+        """Save the orders that changed, and recompute their executions."""
+        for order in self._changed.values():
+            order.save()
+        for execution_id in sorted({order.bracket.execution_id for order in self._changed.values()}):
+            mine = [order for order in self._orders.values() if order.bracket.execution_id == execution_id]
+            execution_recompute(self._executions[execution_id], now=now, orders=mine)
+            news.publish_on_commit(execution_id)
+
+    def _known(self, event: AnyBrokerEvent) -> Order | None:
+        perm_id = getattr(event, "perm_id", 0)
+        if isinstance(event, CommissionTold) or not perm_id:
+            return None
+        same = (order for order in self._changed.values() if order.perm_id == perm_id)
+        return next((order for order in same if order.account.account_id in ("", event.account)), None)
+
+    def _lock(self, execution_ids: set[int]) -> None:
+        # In the order of their ids, as everybody who locks several does; most lock only one.
+        wanted = execution_ids - self._executions.keys()
+        locked = Execution.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("id")
+        self._executions |= {execution.pk: execution for execution in locked}
+        orders = Order.objects.select_related("bracket", "account").filter(bracket__execution_id__in=wanted)
+        for order in orders:
+            self._orders[order.pk] = self._by_ref[order.order_ref] = order

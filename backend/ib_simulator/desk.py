@@ -48,6 +48,8 @@ class Desk:
         self._scenario = scenario
         self._notices = notices
         self._clock = clock
+        # Asked in turn when an order is transmitted; the first refusal counts.
+        self.checks: list[Callable[[Order], Refusal | None]] = []
         self.fills = Fills(
             book=book, ledger=ledger, market=market, scenario=scenario, notices=notices, clock=clock, ender=self
         )
@@ -187,9 +189,9 @@ class Desk:
         """Turn a draft into an order at IB. Returns False when it was refused or fell with its parent."""
         if order.stage is not Stage.DRAFT:
             return False
-        rejection = self._scenario.take_rejection(order)
-        if rejection is not None:
-            self.reject(order, rejection)
+        refusal = self._scenario.take_rejection(order) or self._check(order)
+        if refusal is not None:
+            self.reject(order, refusal)
             return False
         order.transmit = True
         self.book.assign_perm_id(order)
@@ -203,6 +205,9 @@ class Desk:
         if order.tif_defaulted:
             self._tell(order, code=10349, text="Order TIF was set to DAY based on order preset.")
         return True
+
+    def _check(self, order: Order) -> Refusal | None:
+        return next((refusal for check in self.checks if (refusal := check(order)) is not None), None)
 
     def reject(self, order: Order, refusal: Refusal) -> None:
         """Refuse an order that had reached the servers; its children are discarded, never live on their own."""
@@ -350,6 +355,11 @@ class Desk:
             self.book.touch(child)
             self._announce(child)
             self.fills.arrive(child)
+
+    # --- time ------------------------------------------------------------------------------------------------
+
+    def clock_moved(self, now: datetime) -> None:
+        """Do what is due by `now` (has a time zone). Cheap when nothing is."""
 
     # --- telling ---------------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ class Scenario:
 
     switches: dict[str, str] = field(default_factory=lambda: {name: values[0] for name, values in SWITCHES.items()})
     fills_paused: bool = False
+    outage: bool = False  # Between 1100 and 1101 or 1102.
     accepting: bool = True
     muted: set[MessageFilter] = field(default_factory=set)
     held: set[MessageFilter] = field(default_factory=set)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ib_simulator.errors import NO_REQUEST_ID, Refusal
-from ib_simulator.handlers import accounts, bars, connection, contracts, orders, quotes
+from ib_simulator.handlers import accounts, bars, connection, contracts, orders, pnl, positions, quotes
 from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.request import CancelRequest, Plain, RequestMessage
@@ -16,12 +16,20 @@ HANDLERS: dict[type[RequestMessage], Handler] = {
     **connection.HANDLERS,
     **orders.HANDLERS,
     **accounts.HANDLERS,
+    **positions.HANDLERS,
+    **pnl.HANDLERS,
     **contracts.HANDLERS,
     **quotes.HANDLERS,
     **bars.HANDLERS,
 }
-PLAIN: dict[Request, Handler] = {**connection.PLAIN, **orders.PLAIN, **accounts.PLAIN}
-CANCELLERS: dict[Request, Canceller] = {**accounts.CANCELLERS, **quotes.CANCELLERS, **bars.CANCELLERS}
+PLAIN: dict[Request, Handler] = {**connection.PLAIN, **orders.PLAIN, **positions.PLAIN}
+CANCELLERS: dict[Request, Canceller] = {
+    **accounts.CANCELLERS,
+    **positions.CANCELLERS,
+    **pnl.CANCELLERS,
+    **quotes.CANCELLERS,
+    **bars.CANCELLERS,
+}
 
 
 def dispatch(gateway: "Gateway", session: "Session", request: RequestMessage) -> None:

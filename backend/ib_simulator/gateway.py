@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from ib_simulator.book import Book
 from ib_simulator.clock import Clock
 from ib_simulator.desk import Desk
-from ib_simulator.handlers import accounts, quotes
+from ib_simulator.handlers import accounts, pnl, positions, quotes
 from ib_simulator.journal import Journal
 from ib_simulator.ledger import Execution, Ledger
 from ib_simulator.market.hours import HOURS, TradingHours
@@ -146,6 +146,7 @@ class Gateway:
         due, self.accounts_due = self.accounts_due, set()
         for account in sorted(due):
             accounts.push_values(self, account)
+        pnl.push_pnl(self)
 
     def commit(self) -> None:
         """Write what changed to the journal, before anybody hears of it."""
@@ -179,7 +180,7 @@ class Gateway:
         self._tell(execution.client_id, answers.commission_report(execution))
 
     def position_changed(self, *, account: str, instrument: Instrument) -> None:
-        accounts.push_position(self, account=account, instrument=instrument)
+        positions.push_position(self, account=account, instrument=instrument)
 
     def what_if(self, order: Order) -> None:
         self._tell(order.client_id, open_order(order, what_if=accounts.what_if_values(self, order)))

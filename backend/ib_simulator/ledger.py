@@ -5,9 +5,10 @@ order. Average cost contains commissions and realised P&L is net of them, as IB 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
+from ib_simulator.market.hours import ZONE
 from ib_simulator.market.instruments import Instrument
 from ib_simulator.orders import Order
 
@@ -20,7 +21,10 @@ STARTING_CASH = Decimal("1000000.00")
 
 @dataclass
 class Position:
-    """Shares held (negative: short) and their cost per share, commissions included (USD)."""
+    """Shares or contracts held (negative: short) and what each cost, commissions included (USD).
+
+    The cost of an option is that of the whole contract: its price times the multiplier, as IB reports it.
+    """
 
     account: str
     instrument: Instrument
@@ -54,6 +58,25 @@ class Execution:
     currency: str = "USD"
 
 
+@dataclass
+class DayFlow:
+    """What was traded of one instrument on one day in New York: units bought less sold, and what they cost (USD)."""
+
+    day: date
+    quantity: Decimal = Decimal(0)
+    spent: Decimal = Decimal(0)
+
+
+def units_per_contract(instrument: Instrument) -> Decimal:
+    """Return how many units of the price one contract stands for: 1 for a stock, most often 100 for an option."""
+    return Decimal(instrument.multiplier or 1)
+
+
+def trading_date(moment: datetime) -> date:
+    """Return the day in New York."""
+    return moment.astimezone(ZONE).date()
+
+
 def order_commission(*, quantity: Decimal, value: Decimal) -> Decimal:
     """Return the commission (USD) of an order that has filled `quantity` shares for `value` in all."""
     by_size = max(ORDER_MINIMUM, PER_SHARE * quantity)
@@ -68,6 +91,7 @@ class Ledger:
         self._exec_prefix = f"{(seed * 2654435761) & 0xFFFFFFFF:08x}"
         self.executions: list[Execution] = []
         self._positions: dict[tuple[str, str], Position] = {}
+        self._flows: dict[tuple[str, str], DayFlow] = {}
         self.cash = dict.fromkeys(accounts, STARTING_CASH)
         self.values: dict[tuple[str, str], str] = {}
         self.new_executions: list[Execution] = []
@@ -97,6 +121,15 @@ class Ledger:
         """Enter a position of the journal."""
         self._positions[position.account, position.instrument.key] = position
 
+    def known_positions(self, account: str) -> list[Position]:
+        """Return the account's positions, also those that are flat by now."""
+        return [position for position in self._positions.values() if position.account == account]
+
+    def day_flow(self, account: str, instrument: Instrument, *, day: date) -> DayFlow:
+        """Return what was traded on a day; nothing unless it is the last day this instrument was traded on."""
+        flow = self._flows.get((account, instrument.key))
+        return flow if flow is not None and flow.day == day else DayFlow(day)
+
     def realized_pnl(self, account: str) -> Decimal:
         return sum((held.realized_pnl for held in self._positions.values() if held.account == account), Decimal(0))
 
@@ -110,6 +143,7 @@ class Ledger:
         commission = max(total - order.commission, Decimal(0))
         order.commission += commission
         signed = quantity if order.is_buy else -quantity
+        self._pay(order.account, order.instrument, signed=signed, price=price, commission=commission, time=time)
         realized = self._book(order.account, order.instrument, signed=signed, price=price, commission=commission)
         execution = Execution(
             exec_id=f"{self._exec_prefix}.{len(self.executions) + 1:08x}.01.01",
@@ -139,15 +173,36 @@ class Ledger:
         """Enter an execution of the journal. Its position is restored by a record of its own."""
         self.executions.append(execution)
         signed = execution.quantity if execution.side == "BOT" else -execution.quantity
-        self._pay(execution.account, signed=signed, price=execution.price, commission=execution.commission)
+        self._pay(
+            execution.account,
+            execution.instrument,
+            signed=signed,
+            price=execution.price,
+            commission=execution.commission,
+            time=execution.time,
+        )
 
-    def _pay(self, account: str, *, signed: Decimal, price: Decimal, commission: Decimal) -> None:
-        self.cash[account] = self.cash.get(account, STARTING_CASH) - signed * price - commission
+    def _pay(
+        self,
+        account: str,
+        instrument: Instrument,
+        *,
+        signed: Decimal,
+        price: Decimal,
+        commission: Decimal,
+        time: datetime,
+    ) -> None:
+        spent = signed * price * units_per_contract(instrument) + commission
+        self.cash[account] = self.cash.get(account, STARTING_CASH) - spent
+        flow = self.day_flow(account, instrument, day=trading_date(time))
+        flow.quantity += signed
+        flow.spent += spent
+        self._flows[account, instrument.key] = flow
 
     def _book(
         self, account: str, instrument: Instrument, *, signed: Decimal, price: Decimal, commission: Decimal
     ) -> Decimal | None:
-        self._pay(account, signed=signed, price=price, commission=commission)
+        price *= units_per_contract(instrument)
         position = self.position(account, instrument)
         self.touched_positions[account, instrument.key] = position
         held = position.quantity

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ib_simulator.market.bars import BarRequest
 from ib_simulator.market.instruments import Instrument
 from ib_simulator.market.prices import Quote
+from ib_simulator.profit import Profit
 
 REAL_TIME, DELAYED = 1, 3
 
@@ -27,6 +28,17 @@ class BarSubscription:
 
 
 @dataclass
+class PnlSubscription:
+    """Profit and loss of accounts, or of one contract in them; `sent` is what the client knows, and since when."""
+
+    accounts: tuple[str, ...]
+    model: str
+    con_id: int | None
+    sent: Profit | None = None
+    sent_ms: float = 0.0
+
+
+@dataclass
 class Subscriptions:
     """Per connection; keys are the client's request ids."""
 
@@ -35,6 +47,8 @@ class Subscriptions:
     market_data_type: int = REAL_TIME
     account: str = ""
     accounts_multi: dict[int, tuple[str, str]] = field(default_factory=dict)
+    positions_multi: dict[int, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    pnls: dict[int, PnlSubscription] = field(default_factory=dict)
     summaries: dict[int, tuple[str, ...]] = field(default_factory=dict)
     quotes: dict[int, QuoteSubscription] = field(default_factory=dict)
     bars: dict[int, BarSubscription] = field(default_factory=dict)

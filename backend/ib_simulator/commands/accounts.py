@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ib_simulator.arguments import Arguments
 from ib_simulator.commands.command import Answer, find_account, find_instrument, named
-from ib_simulator.handlers import accounts
+from ib_simulator.handlers import accounts, positions
 from ib_simulator.ledger import Position
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def set_position(gateway: "Gateway", arguments: Arguments) -> Answer:
             realized_pnl=known.realized_pnl,
         )
     )
-    accounts.push_position(gateway, account=account, instrument=instrument)
+    positions.push_position(gateway, account=account, instrument=instrument)
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Positions, account values, portfolio and account summaries, and their updates after a deal."""
+"""Account values, portfolio and account summaries, and their updates after a deal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from ib_simulator.fields import Value
 from ib_simulator.handlers.handler import Canceller, Handler
-from ib_simulator.ledger import Position, order_commission
-from ib_simulator.market.instruments import Instrument
+from ib_simulator.handlers.positions import send_portfolio
+from ib_simulator.ledger import order_commission
 from ib_simulator.messages import account_answers as answers
 from ib_simulator.messages.account_requests import ReqAccountSummary, ReqAccountUpdates, ReqAccountUpdatesMulti
 from ib_simulator.messages.ids import Request
-from ib_simulator.messages.request import Plain, RequestMessage
+from ib_simulator.messages.request import RequestMessage
 from ib_simulator.orders import Order
+from ib_simulator.profit import market_value
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -56,7 +57,7 @@ def account_values(gateway: "Gateway", account: str) -> list[AccountValue]:
 def _figures(gateway: "Gateway", account: str) -> dict[str, Decimal]:
     cash = gateway.ledger.cash[account]
     held = gateway.ledger.positions(account)
-    worth = [position.quantity * gateway.market.quote(position.instrument).last for position in held]
+    worth = [market_value(position, price=gateway.market.quote(position.instrument).last) for position in held]
     gross = sum((abs(value) for value in worth), Decimal(0))
     net = cash + sum(worth, Decimal(0))
     margin = gross * MARGIN_SHARE
@@ -90,13 +91,6 @@ def _figures(gateway: "Gateway", account: str) -> dict[str, Decimal]:
     }
 
 
-def request_positions(gateway: "Gateway", session: "Session", _request: Plain) -> None:
-    session.subscriptions.positions = True
-    for held in gateway.ledger.positions():
-        session.send(answers.position(held))
-    session.send(answers.position_end())
-
-
 def request_account_updates(gateway: "Gateway", session: "Session", request: ReqAccountUpdates) -> None:
     """Answer values, portfolio, time and the end mark; IB keeps one account per connection subscribed."""
     account = request.account or gateway.config.accounts[0]
@@ -114,12 +108,8 @@ def _send_account(gateway: "Gateway", session: "Session", account: str) -> None:
     for value in account_values(gateway, account):
         session.send(answers.account_value(account=account, key=value.key, value=value.value, currency=value.currency))
     for held in gateway.ledger.positions(account):
-        _send_portfolio(gateway, session, held)
+        send_portfolio(gateway, session, held)
     session.send(answers.account_time(gateway.clock.now().strftime("%H:%M")))
-
-
-def _send_portfolio(gateway: "Gateway", session: "Session", held: Position) -> None:
-    session.send(answers.portfolio(held, price=gateway.market.quote(held.instrument).last))
 
 
 def request_account_updates_multi(gateway: "Gateway", session: "Session", request: ReqAccountUpdatesMulti) -> None:
@@ -161,17 +151,6 @@ def _send_summary(gateway: "Gateway", session: "Session", request_id: int) -> No
                 )
 
 
-def push_position(gateway: "Gateway", *, account: str, instrument: Instrument) -> None:
-    """Tell every subscriber of a position that changed, flat ones too. The account's values follow later."""
-    held = gateway.ledger.position(account, instrument)
-    for session in gateway.connected():
-        if session.subscriptions.positions:
-            session.send(answers.position(held))
-        if session.subscriptions.account == account:
-            _send_portfolio(gateway, session, held)
-    gateway.accounts_due.add(account)
-
-
 def push_values(gateway: "Gateway", account: str) -> None:
     """Tell every subscriber of an account's values."""
     for session in gateway.connected():
@@ -200,10 +179,6 @@ def what_if_values(gateway: "Gateway", order: Order) -> Sequence[Value]:
     return [*cents, commission, commission, commission, BASE_CURRENCY]
 
 
-def cancel_positions(_gateway: "Gateway", session: "Session", _request: Plain) -> None:
-    session.subscriptions.positions = False
-
-
 def cancel_account_summary(_gateway: "Gateway", session: "Session", request_id: int) -> None:
     session.subscriptions.summaries.pop(request_id, None)
 
@@ -216,10 +191,6 @@ HANDLERS: dict[type[RequestMessage], Handler] = {
     ReqAccountUpdates: request_account_updates,
     ReqAccountUpdatesMulti: request_account_updates_multi,
     ReqAccountSummary: request_account_summary,
-}
-PLAIN: dict[Request, Handler] = {
-    Request.REQ_POSITIONS: request_positions,
-    Request.CANCEL_POSITIONS: cancel_positions,
 }
 CANCELLERS: dict[Request, Canceller] = {
     Request.CANCEL_ACCOUNT_SUMMARY: cancel_account_summary,

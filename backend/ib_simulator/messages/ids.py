@@ -49,10 +49,16 @@ class Request(IntEnum):
     CANCEL_ACCOUNT_SUMMARY = 63
     CANCEL_POSITIONS = 64
     START_API = 71
+    REQ_POSITIONS_MULTI = 74
+    CANCEL_POSITIONS_MULTI = 75
     REQ_ACCOUNT_UPDATES_MULTI = 76
     CANCEL_ACCOUNT_UPDATES_MULTI = 77
     REQ_MATCHING_SYMBOLS = 81
     REQ_MARKET_RULE = 91
+    REQ_PNL = 92
+    CANCEL_PNL = 93
+    REQ_PNL_SINGLE = 94
+    CANCEL_PNL_SINGLE = 95
     REQ_COMPLETED_ORDERS = 99
 
 
@@ -84,8 +90,6 @@ UNSERVED: dict[int, tuple[str, int | None]] = {
     70: ("unsubscribeFromGroupEvents", 2),
     72: ("verifyAndAuthRequest", None),
     73: ("verifyAndAuthMessage", None),
-    74: ("reqPositionsMulti", 2),
-    75: ("cancelPositionsMulti", 2),
     78: ("reqSecDefOptParams", 1),
     79: ("reqSoftDollarTiers", 1),
     80: ("reqFamilyCodes", None),
@@ -98,10 +102,6 @@ UNSERVED: dict[int, tuple[str, int | None]] = {
     88: ("reqHistogramData", 1),
     89: ("cancelHistogramData", 1),
     90: ("cancelHeadTimeStamp", 1),
-    92: ("reqPnL", 1),
-    93: ("cancelPnL", 1),
-    94: ("reqPnLSingle", 1),
-    95: ("cancelPnLSingle", 1),
     96: ("reqHistoricalTicks", 1),
     97: ("reqTickByTickData", 1),
     98: ("cancelTickByTickData", 1),
@@ -126,6 +126,12 @@ REQUEST_ID_POSITION: dict[int, int] = {
     Request.CANCEL_ACCOUNT_SUMMARY: 2,
     Request.REQ_ACCOUNT_UPDATES_MULTI: 2,
     Request.CANCEL_ACCOUNT_UPDATES_MULTI: 2,
+    Request.REQ_POSITIONS_MULTI: 2,
+    Request.CANCEL_POSITIONS_MULTI: 2,
+    Request.REQ_PNL: 1,
+    Request.CANCEL_PNL: 1,
+    Request.REQ_PNL_SINGLE: 1,
+    Request.CANCEL_PNL_SINGLE: 1,
     Request.REQ_MATCHING_SYMBOLS: 1,
 }
 
@@ -157,6 +163,12 @@ REQUEST_NAMES: dict[int, str] = {
     Request.CANCEL_ACCOUNT_UPDATES_MULTI: "cancelAccountUpdatesMulti",
     Request.REQ_MATCHING_SYMBOLS: "reqMatchingSymbols",
     Request.REQ_MARKET_RULE: "reqMarketRule",
+    Request.REQ_POSITIONS_MULTI: "reqPositionsMulti",
+    Request.CANCEL_POSITIONS_MULTI: "cancelPositionsMulti",
+    Request.REQ_PNL: "reqPnL",
+    Request.CANCEL_PNL: "cancelPnL",
+    Request.REQ_PNL_SINGLE: "reqPnLSingle",
+    Request.CANCEL_PNL_SINGLE: "cancelPnLSingle",
     Request.REQ_COMPLETED_ORDERS: "reqCompletedOrders",
 }
 

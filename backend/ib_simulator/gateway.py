@@ -19,6 +19,8 @@ from ib_simulator.journal import Journal
 from ib_simulator.ledger import Execution, Ledger
 from ib_simulator.market.hours import HOURS, TradingHours
 from ib_simulator.market.instruments import Instrument, InstrumentList
+from ib_simulator.market.option_market import OptionMarket
+from ib_simulator.market.options import OptionChains
 from ib_simulator.market.prices import Market
 from ib_simulator.messages import answers
 from ib_simulator.messages.answer import Answer, error
@@ -60,6 +62,7 @@ class Gateway:
         self.hours: TradingHours = HOURS[config.hours]()
         self.instruments = InstrumentList()
         self.market = Market(self.instruments, seed=config.seed)
+        self.options = self._option_market()
         self.scenario = Scenario()
         self.ledger = Ledger(accounts=config.accounts, seed=config.seed)
         self.book = Book(seed=config.seed)
@@ -82,6 +85,13 @@ class Gateway:
         self.received: deque[ReceivedMessage] = deque(maxlen=RECEIVED_MESSAGES_MAX)
         self.accounts_due: set[str] = set()
         self._last_session = 0
+
+    def _option_market(self) -> OptionMarket:
+        chains = OptionChains(list(self.instruments), now=self.clock.now)
+        options = OptionMarket(chains, quote_of=self.market.quote, now=self.clock.now, seed=self.config.seed)
+        self.instruments.sources.append(chains)
+        self.market.pricers["OPT"] = options.quote
+        return options
 
     # --- connections -----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
 from ib_simulator.messages.contract import ContractQuery
 
@@ -111,12 +112,22 @@ STOCKS: tuple[Instrument, ...] = (
 )
 
 
+class InstrumentSource(Protocol):
+    """Knows instruments that are made when they are named, such as options."""
+
+    def matches(self, query: ContractQuery) -> list[Instrument]:
+        """Return all that fit; empty fields of the query are open."""
+
+    def by_key(self, key: str) -> Instrument | None: ...
+
+
 class InstrumentList:
     """Looks instruments up the way IB does: by contract id, or by symbol, type, exchange and currency."""
 
     def __init__(self, instruments: Iterable[Instrument] = STOCKS) -> None:
         self._by_symbol = {instrument.symbol: instrument for instrument in instruments}
         self._by_con_id = {instrument.con_id: instrument for instrument in self._by_symbol.values()}
+        self.sources: list[InstrumentSource] = []
 
     def __iter__(self) -> Iterator[Instrument]:
         return iter(self._by_symbol.values())
@@ -126,10 +137,22 @@ class InstrumentList:
 
     def by_key(self, key: str) -> Instrument | None:
         """Return the instrument whose `key` this is."""
-        return self.by_symbol(key)
+        listed = self.by_symbol(key)
+        if listed is not None:
+            return listed
+        return next((found for source in self.sources if (found := source.by_key(key)) is not None), None)
 
     def find(self, query: ContractQuery) -> Instrument | None:
         """Return the one instrument that fits, or None (IB's error 200)."""
+        found = self.matches(query)
+        return found[0] if len(found) == 1 else None
+
+    def matches(self, query: ContractQuery) -> list[Instrument]:
+        """Return every instrument that fits: one stock at most, but a whole chain for an option with open fields."""
+        stock = self._stock(query)
+        return [stock] if stock is not None else [found for source in self.sources for found in source.matches(query)]
+
+    def _stock(self, query: ContractQuery) -> Instrument | None:
         if query.con_id:
             found = self._by_con_id.get(query.con_id)
         else:

@@ -5,6 +5,7 @@ and the path goes on from there.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -93,12 +94,15 @@ class Market:
 
     def __init__(self, instruments: InstrumentList, *, seed: int) -> None:
         self._paths = {instrument.key: PricePath(instrument, seed=seed) for instrument in instruments}
+        # By security type: what has no path of its own but follows from others.
+        self.pricers: dict[str, Callable[[Instrument], Quote]] = {}
 
     def path(self, instrument: Instrument) -> PricePath:
         return self._paths[instrument.key]
 
     def quote(self, instrument: Instrument) -> Quote:
-        return self._paths[instrument.key].quote()
+        pricer = self.pricers.get(instrument.sec_type)
+        return self._paths[instrument.key].quote() if pricer is None else pricer(instrument)
 
     def step(self) -> None:
         for path in self._paths.values():

@@ -38,6 +38,7 @@ class ContractQuery:
     strike: Decimal | None = None
     right: str = ""
     multiplier: str = ""
+    include_expired: bool = False
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> "ContractQuery":

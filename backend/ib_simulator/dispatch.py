@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ib_simulator.errors import NO_REQUEST_ID, Refusal
-from ib_simulator.handlers import accounts, bars, connection, contracts, orders, pnl, positions, quotes
+from ib_simulator.handlers import accounts, bars, connection, contracts, options, orders, pnl, positions, quotes
 from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.request import CancelRequest, Plain, RequestMessage
@@ -19,6 +19,7 @@ HANDLERS: dict[type[RequestMessage], Handler] = {
     **positions.HANDLERS,
     **pnl.HANDLERS,
     **contracts.HANDLERS,
+    **options.HANDLERS,
     **quotes.HANDLERS,
     **bars.HANDLERS,
 }
@@ -27,6 +28,7 @@ CANCELLERS: dict[Request, Canceller] = {
     **accounts.CANCELLERS,
     **positions.CANCELLERS,
     **pnl.CANCELLERS,
+    **options.CANCELLERS,
     **quotes.CANCELLERS,
     **bars.CANCELLERS,
 }

@@ -1,6 +1,7 @@
 """What a connection asked to be kept informed of."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from ib_simulator.market.bars import BarRequest
 from ib_simulator.market.instruments import Instrument
@@ -17,6 +18,7 @@ class QuoteSubscription:
     instrument: Instrument
     delayed: bool
     sent: Quote | None = None
+    spot_sent: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,15 @@ class BarSubscription:
 
     request: BarRequest
     format_date: int
+
+
+@dataclass(frozen=True)
+class ValuesSubscription:
+    """Values of accounts under a model's name (echoed), all of them or only those by currency."""
+
+    accounts: tuple[str, ...]
+    model: str
+    ledger_only: bool
 
 
 @dataclass
@@ -46,7 +57,7 @@ class Subscriptions:
     auto_bind: bool = False
     market_data_type: int = REAL_TIME
     account: str = ""
-    accounts_multi: dict[int, tuple[str, str]] = field(default_factory=dict)
+    accounts_multi: dict[int, ValuesSubscription] = field(default_factory=dict)
     positions_multi: dict[int, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     pnls: dict[int, PnlSubscription] = field(default_factory=dict)
     summaries: dict[int, tuple[str, ...]] = field(default_factory=dict)

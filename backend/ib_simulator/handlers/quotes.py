@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ib_simulator.errors import Refusal
-from ib_simulator.handlers import bars
+from ib_simulator.handlers import bars, options
 from ib_simulator.handlers.contracts import find_instrument
 from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.market.prices import Quote
@@ -87,6 +87,8 @@ def _send_quote(gateway: "Gateway", session: "Session", request_id: int, subscri
         session.send(market_answers.tick_string(request_id, LAST_TIME_TYPE, moment))
     if known is None and not subscription.delayed:
         session.send(market_answers.tick_generic(request_id, HALTED_TYPE, Decimal(0)))
+    if subscription.instrument.sec_type == "OPT":
+        options.send_computations(gateway, session, request_id, subscription, quote)
     subscription.sent = quote
 
 

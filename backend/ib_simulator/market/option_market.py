@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
@@ -91,7 +91,9 @@ class OptionMarket:
             years=self.years_left(option),
             is_call=option.right == "C",
         )
-        return None if volatility is None else self.at_volatility(option, volatility=volatility, spot=float(spot))
+        if volatility is None:
+            return None
+        return replace(self.at_volatility(option, volatility=volatility, spot=float(spot)), price=float(price))
 
     def at_volatility(self, option: Instrument, *, volatility: float, spot: float) -> Computation:
         """Return price and greeks at a volatility. Both arguments must be positive."""

@@ -42,6 +42,10 @@ class Request(IntEnum):
     REQ_HISTORICAL_DATA = 20
     CANCEL_HISTORICAL_DATA = 25
     REQ_CURRENT_TIME = 49
+    CALCULATE_IMPLIED_VOLATILITY = 54
+    CALCULATE_OPTION_PRICE = 55
+    CANCEL_CALCULATE_IMPLIED_VOLATILITY = 56
+    CANCEL_CALCULATE_OPTION_PRICE = 57
     REQ_GLOBAL_CANCEL = 58
     REQ_MARKET_DATA_TYPE = 59
     REQ_POSITIONS = 61
@@ -53,6 +57,7 @@ class Request(IntEnum):
     CANCEL_POSITIONS_MULTI = 75
     REQ_ACCOUNT_UPDATES_MULTI = 76
     CANCEL_ACCOUNT_UPDATES_MULTI = 77
+    REQ_SEC_DEF_OPT_PARAMS = 78
     REQ_MATCHING_SYMBOLS = 81
     REQ_MARKET_RULE = 91
     REQ_PNL = 92
@@ -78,10 +83,6 @@ UNSERVED: dict[int, tuple[str, int | None]] = {
     51: ("cancelRealTimeBars", 2),
     52: ("reqFundamentalData", 2),
     53: ("cancelFundamentalData", 2),
-    54: ("calculateImpliedVolatility", 2),
-    55: ("calculateOptionPrice", 2),
-    56: ("cancelCalculateImpliedVolatility", 2),
-    57: ("cancelCalculateOptionPrice", 2),
     65: ("verifyRequest", None),
     66: ("verifyMessage", None),
     67: ("queryDisplayGroups", 2),
@@ -90,7 +91,6 @@ UNSERVED: dict[int, tuple[str, int | None]] = {
     70: ("unsubscribeFromGroupEvents", 2),
     72: ("verifyAndAuthRequest", None),
     73: ("verifyAndAuthMessage", None),
-    78: ("reqSecDefOptParams", 1),
     79: ("reqSoftDollarTiers", 1),
     80: ("reqFamilyCodes", None),
     82: ("reqMktDepthExchanges", None),
@@ -133,6 +133,11 @@ REQUEST_ID_POSITION: dict[int, int] = {
     Request.REQ_PNL_SINGLE: 1,
     Request.CANCEL_PNL_SINGLE: 1,
     Request.REQ_MATCHING_SYMBOLS: 1,
+    Request.CALCULATE_IMPLIED_VOLATILITY: 2,
+    Request.CALCULATE_OPTION_PRICE: 2,
+    Request.CANCEL_CALCULATE_IMPLIED_VOLATILITY: 2,
+    Request.CANCEL_CALCULATE_OPTION_PRICE: 2,
+    Request.REQ_SEC_DEF_OPT_PARAMS: 1,
 }
 
 REQUEST_NAMES: dict[int, str] = {
@@ -161,6 +166,11 @@ REQUEST_NAMES: dict[int, str] = {
     Request.START_API: "startApi",
     Request.REQ_ACCOUNT_UPDATES_MULTI: "reqAccountUpdatesMulti",
     Request.CANCEL_ACCOUNT_UPDATES_MULTI: "cancelAccountUpdatesMulti",
+    Request.CALCULATE_IMPLIED_VOLATILITY: "calculateImpliedVolatility",
+    Request.CALCULATE_OPTION_PRICE: "calculateOptionPrice",
+    Request.CANCEL_CALCULATE_IMPLIED_VOLATILITY: "cancelCalculateImpliedVolatility",
+    Request.CANCEL_CALCULATE_OPTION_PRICE: "cancelCalculateOptionPrice",
+    Request.REQ_SEC_DEF_OPT_PARAMS: "reqSecDefOptParams",
     Request.REQ_MATCHING_SYMBOLS: "reqMatchingSymbols",
     Request.REQ_MARKET_RULE: "reqMarketRule",
     Request.REQ_POSITIONS_MULTI: "reqPositionsMulti",

@@ -159,10 +159,10 @@ def echoed_fields(order: Order) -> dict[str, str]:
     decided: dict[str, Value] = {
         "conId": listed.con_id,
         "symbol": listed.symbol,
-        "secType": "STK",
+        "secType": listed.sec_type,
         "exchange": order.exchange,
         "currency": listed.currency,
-        "localSymbol": listed.symbol,
+        "localSymbol": listed.local_symbol,
         "tradingClass": listed.trading_class,
         "action": order.action,
         "totalQuantity": order.quantity,
@@ -179,6 +179,9 @@ def echoed_fields(order: Order) -> dict[str, str]:
         "trailStopPrice": _trail_stop_price(order),
     }
     shown = {**_FILLED_IN, **sent, **{name: to_text(value) for name, value in decided.items()}}
+    if listed.expiry:
+        shown |= {"lastTradeDateOrContractMonth": listed.expiry, "strike": to_text(listed.strike)}
+        shown |= {"right": listed.right, "multiplier": listed.multiplier}
     if shown.get("openClose") == "O":
         shown["openClose"] = ""  # Gateways leave the default out.
     return shown

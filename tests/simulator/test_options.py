@@ -1,7 +1,6 @@
 """Options: chains, contract look-ups, quotes with greeks, and orders on them."""
 
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -321,7 +320,7 @@ def test_stocks_are_looked_up_as_before(client: JoinedClient) -> None:
 
     told = client.read()
     found = told[0].arguments[1]
-    assert (found.contract.conId, found.underConId, found.minSize) == (265598, 0, Decimal("0.0001"))
+    assert (found.contract.conId, found.underConId, found.minSize) == (265598, 0, 0.0001)
     # The holiday of Martin Luther King is not within these days, the weekend is.
     assert found.liquidHours.startswith("20260107:0930-20260107:1600;")
     assert "20260110:CLOSED" in found.liquidHours

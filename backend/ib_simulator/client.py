@@ -8,6 +8,7 @@ with SimulatorControl("127.0.0.1", 4102) as control:
 import json
 import socket
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
@@ -89,6 +90,21 @@ class SimulatorControl:
         """Move all prices by `n` steps and return them."""
         prices: dict[str, str] = self.send("step", n=n)["prices"]
         return prices
+
+    def clock(self) -> dict[str, Any]:
+        """Return `now` (ISO 8601, UTC), `speed` and `phase` (closed, pre, regular, post)."""
+        return self.send("clock")
+
+    def set_clock(self, moment: datetime | str) -> dict[str, Any]:
+        """Go to a later moment (with its offset) and return the clock."""
+        return self.send("set_clock", moment=moment.isoformat() if isinstance(moment, datetime) else moment)
+
+    def advance_clock(self, seconds: Number) -> dict[str, Any]:
+        return self.send("advance_clock", seconds=seconds)
+
+    def set_clock_speed(self, speed: Number) -> dict[str, Any]:
+        """Simulated seconds per real second from now on; 0 lets time stand."""
+        return self.send("set_clock_speed", speed=speed)
 
     def fill(
         self,

@@ -6,13 +6,14 @@ orders). `commit` writes the journal; the server calls it before any output leav
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from ib_simulator.book import Book
-from ib_simulator.clock import Clock
+from ib_simulator.clock import Clock, SimulatedClock
 from ib_simulator.desk import Desk
 from ib_simulator.handlers import accounts, pnl, positions, quotes
 from ib_simulator.journal import Journal
@@ -25,7 +26,7 @@ from ib_simulator.market.prices import Market
 from ib_simulator.messages import answers
 from ib_simulator.messages.answer import Answer, error
 from ib_simulator.messages.open_order import open_order
-from ib_simulator.orders import Order
+from ib_simulator.orders import Order, Status
 from ib_simulator.records import changed_records, forget_changes, restore
 from ib_simulator.scenario import Scenario
 from ib_simulator.session import ReceivedMessage, Session
@@ -64,7 +65,7 @@ class Gateway:
         self.market = Market(self.instruments, seed=config.seed)
         self.options = self._option_market()
         self.scenario = Scenario()
-        self.ledger = Ledger(accounts=config.accounts, seed=config.seed)
+        self.ledger = Ledger(accounts=config.accounts, seed=config.seed, scenario=self.scenario)
         self.book = Book(seed=config.seed)
         self.zone = ZONE
         self.journaled_pins: object = {}
@@ -76,14 +77,17 @@ class Gateway:
             ledger=self.ledger,
             market=self.market,
             instruments=self.instruments,
+            hours=self.hours,
             scenario=self.scenario,
             notices=self,
             clock=clock.now,
         )
+        self.desk.checks.append(partial(accounts.margin_refusal, self))
         self.sessions: dict[int, Session] = {}
         self._clients: dict[int, Session] = {}
         self.received: deque[ReceivedMessage] = deque(maxlen=RECEIVED_MESSAGES_MAX)
         self.accounts_due: set[str] = set()
+        self.accounts_pushed_ms: float | None = None
         self._last_session = 0
 
     def _option_market(self) -> OptionMarket:
@@ -140,6 +144,16 @@ class Gateway:
         """Move all prices by one step and let the book meet them."""
         self.market.step()
         self.prices_changed()
+        self.time_passed()
+
+    def time_passed(self) -> None:
+        """Do what is due by the simulated time. Called at least once a second, and whenever the clock was led."""
+        self.desk.clock_moved(self.clock.now())
+
+    def go_to(self, moment: datetime, *, clock: SimulatedClock) -> None:
+        """Lead the clock to a later moment (with its time zone). Raises ValueError when it has passed."""
+        clock.set(moment)
+        self.time_passed()
 
     def set_price(self, instrument: Instrument, price: Decimal) -> None:
         """Pin a price (USD) and let the book meet it."""
@@ -156,6 +170,7 @@ class Gateway:
         due, self.accounts_due = self.accounts_due, set()
         for account in sorted(due):
             accounts.push_values(self, account)
+        accounts.push_regularly(self)
         pnl.push_pnl(self)
 
     def commit(self) -> None:
@@ -193,7 +208,12 @@ class Gateway:
         positions.push_position(self, account=account, instrument=instrument)
 
     def what_if(self, order: Order) -> None:
-        self._tell(order.client_id, open_order(order, what_if=accounts.what_if_values(self, order)))
+        values = accounts.what_if_values(self, order)
+        # A paper Gateway shows a preview as PreSubmitted [CAPTURE api_whatif_margin_aapl].
+        self._tell(order.client_id, open_order(replace(order, final_status=Status.PRE_SUBMITTED), what_if=values))
+        refusal = accounts.margin_refusal(self, order)
+        if refusal is not None:
+            self._tell(order.client_id, error(order.order_id, refusal.code, refusal.text))
 
     def _tell(self, client_id: int, answer: Answer) -> None:
         session = self._clients.get(client_id)

@@ -177,6 +177,7 @@ class Server:
     async def _push_values(self) -> None:
         while True:
             await asyncio.sleep(ACCOUNT_VALUES_SECONDS)
+            self._gateway.time_passed()
             self._gateway.push_due_values()
             self.flush()
 

@@ -1,22 +1,21 @@
 """Executions, commissions, positions and cash: what fills leave behind.
 
-Commission is IB's fixed schedule for US stocks: 0.005 USD a share, at least 1 USD and at most 1 % of the value per
-order. Average cost contains commissions and realised P&L is net of them, as IB reports both.
+Commissions are computed in `commissions.py`. Average cost contains them and realised P&L is net of them, as IB reports
+both.
 """
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from ib_simulator.commissions import Deal, Schedule, deal_commission
 from ib_simulator.market.hours import ZONE
 from ib_simulator.market.instruments import Instrument
 from ib_simulator.orders import Order
+from ib_simulator.scenario import Scenario
 
-PER_SHARE = Decimal("0.005")
-ORDER_MINIMUM = Decimal("1.00")
-ORDER_MAXIMUM_SHARE = Decimal("0.01")
-CENT = Decimal("0.01")
 STARTING_CASH = Decimal("1000000.00")
+LIQUIDITY_ADDED = 1
 
 
 @dataclass
@@ -67,6 +66,14 @@ class DayFlow:
     spent: Decimal = Decimal(0)
 
 
+@dataclass
+class MonthVolume:
+    """How many shares (or contracts) an account has traded in a month; what tiered commissions depend on."""
+
+    month: tuple[int, int]
+    quantity: Decimal = Decimal(0)
+
+
 def units_per_contract(instrument: Instrument) -> Decimal:
     """Return how many units of the price one contract stands for: 1 for a stock, most often 100 for an option."""
     return Decimal(instrument.multiplier or 1)
@@ -77,21 +84,17 @@ def trading_date(moment: datetime) -> date:
     return moment.astimezone(ZONE).date()
 
 
-def order_commission(*, quantity: Decimal, value: Decimal) -> Decimal:
-    """Return the commission (USD) of an order that has filled `quantity` shares for `value` in all."""
-    by_size = max(ORDER_MINIMUM, PER_SHARE * quantity)
-    return min(by_size, max(value * ORDER_MAXIMUM_SHARE, CENT)).quantize(Decimal("0.0001"))
-
-
 class Ledger:
     """Books executions to positions and cash. `touched_positions` and `new_executions` wait for the journal."""
 
-    def __init__(self, *, accounts: tuple[str, ...], seed: int) -> None:
+    def __init__(self, *, accounts: tuple[str, ...], seed: int, scenario: Scenario | None = None) -> None:
         self.accounts = accounts
+        self._scenario = scenario or Scenario()
         self._exec_prefix = f"{(seed * 2654435761) & 0xFFFFFFFF:08x}"
         self.executions: list[Execution] = []
         self._positions: dict[tuple[str, str], Position] = {}
         self._flows: dict[tuple[str, str], DayFlow] = {}
+        self._volumes: dict[tuple[str, str], MonthVolume] = {}
         self.cash = dict.fromkeys(accounts, STARTING_CASH)
         self.values: dict[tuple[str, str], str] = {}
         self.new_executions: list[Execution] = []
@@ -139,8 +142,7 @@ class Ledger:
 
     def record(self, order: Order, *, quantity: Decimal, price: Decimal, time: datetime, liquidity: int) -> Execution:
         """Book one deal of an order whose `filled` and `cost` already contain it, and return it."""
-        total = order_commission(quantity=order.filled, value=order.cost)
-        commission = max(total - order.commission, Decimal(0))
+        commission = self._commission(order, quantity=quantity, price=price, time=time, liquidity=liquidity)
         order.commission += commission
         signed = quantity if order.is_buy else -quantity
         self._pay(order.account, order.instrument, signed=signed, price=price, commission=commission, time=time)
@@ -168,6 +170,44 @@ class Ledger:
         self.executions.append(execution)
         self.new_executions.append(execution)
         return execution
+
+    def expected_commission(self, order: Order, *, price: Decimal) -> Decimal:
+        """Return the commission (USD) of an order that would fill at once at a price."""
+        value = order.remaining * price * units_per_contract(order.instrument)
+        deal = Deal(order.instrument, order.remaining, value, price, is_sale=not order.is_buy)
+        return deal_commission(deal, schedule=self._schedule, regulatory_fees=self._charges_regulatory_fees)
+
+    def _commission(
+        self, order: Order, *, quantity: Decimal, price: Decimal, time: datetime, liquidity: int
+    ) -> Decimal:
+        units = units_per_contract(order.instrument)
+        deal = Deal(
+            instrument=order.instrument,
+            quantity=quantity,
+            value=quantity * price * units,
+            price=price,
+            filled_before=order.filled - quantity,
+            value_before=(order.cost - quantity * price) * units,
+            volume=self._month_volume(order.account, order.instrument, time=time).quantity,
+            is_sale=not order.is_buy,
+            takes_liquidity=liquidity != LIQUIDITY_ADDED,
+        )
+        return deal_commission(deal, schedule=self._schedule, regulatory_fees=self._charges_regulatory_fees)
+
+    @property
+    def _schedule(self) -> Schedule:
+        return Schedule(self._scenario.switches["commissions"])
+
+    @property
+    def _charges_regulatory_fees(self) -> bool:
+        return self._scenario.is_on("regulatory_fees", "on")
+
+    def _month_volume(self, account: str, instrument: Instrument, *, time: datetime) -> MonthVolume:
+        day = trading_date(time)
+        key, month = (account, instrument.sec_type), (day.year, day.month)
+        if key not in self._volumes or self._volumes[key].month != month:
+            self._volumes[key] = MonthVolume(month)
+        return self._volumes[key]
 
     def restore_execution(self, execution: Execution) -> None:
         """Enter an execution of the journal. Its position is restored by a record of its own."""
@@ -197,6 +237,7 @@ class Ledger:
         flow = self.day_flow(account, instrument, day=trading_date(time))
         flow.quantity += signed
         flow.spent += spent
+        self._month_volume(account, instrument, time=time).quantity += abs(signed)
         self._flows[account, instrument.key] = flow
 
     def _book(

@@ -23,6 +23,10 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "cross_client_cancel": ("refuse_10147", "allow"),
     "market_data": ("live", "delayed_only"),
     "read_only": ("off", "on"),
+    "commissions": ("fixed", "tiered"),
+    "regulatory_fees": ("off", "on"),
+    "margin": ("intraday", "reg_t"),
+    "margin_check": ("off", "on"),
 }
 
 

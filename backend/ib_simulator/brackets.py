@@ -69,6 +69,16 @@ def settle_siblings(book: Book, order: Order) -> Settled:
     return settled
 
 
+def settle_children(book: Book, parent: Order) -> Settled:
+    """After a parent was made smaller: cut its children to its size, as IB keeps them [B1 ISSUE]."""
+    left = left_to_exit(book, parent)
+    settled = Settled([], [])
+    for child in book.children_of(parent):
+        if child.is_active and child.remaining > left:
+            _cut(child, kept=left, settled=settled)
+    return settled
+
+
 def group_members(book: Book, order: Order) -> list[Order]:
     """Return the other active orders of the client's own OCA group (not the one IB gives to children)."""
     if not order.oca_group or order.parent_sequence is not None:

@@ -1,24 +1,27 @@
 """Deals: when an order meets the market, what is told in which order, and what a deal does to other orders.
 
 The told sequence is that of a recorded market order: execDetails, openOrder, orderStatus, commissionReport; by switch
-the status comes first, as was also recorded. The commission is always last, because clients match it to an openOrder.
+the status comes first, as was also recorded, twice, or not at all, and the commission late. It never comes before an
+openOrder, because clients match it to one.
 """
 
-from collections.abc import Callable
-from datetime import datetime
+from collections import deque
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from ib_simulator.book import Book
-from ib_simulator.brackets import capacity, may_activate, settle_group, settle_siblings
-from ib_simulator.ledger import Execution, Ledger
-from ib_simulator.market.prices import Market
-from ib_simulator.matching import deal_price, is_triggered
-from ib_simulator.notices import Notices
-from ib_simulator.orders import AT_ONCE, Order, Stage, Status
-from ib_simulator.scenario import Scenario
+from ib_simulator.brackets import capacity, may_activate, settle_children, settle_group, settle_siblings
+from ib_simulator.floor import Floor
+from ib_simulator.ledger import Execution
+from ib_simulator.market.hours import Phase
+from ib_simulator.market.prices import Quote
+from ib_simulator.matching import auction_price, deal_price, is_triggered
+from ib_simulator.orders import AT_ONCE, MARKET_TYPES, OCA_REDUCE, Order, Stage, Status
+from ib_simulator.timing import may_trade
+from ib_simulator.trailing import follow
 
 LIQUIDITY_ADDED, LIQUIDITY_REMOVED = 1, 2
+COMMISSION_LATE = timedelta(seconds=5)
 
 
 class Ender(Protocol):
@@ -30,108 +33,172 @@ class Ender(Protocol):
 class Fills:
     """Matches live orders with the market and books the deals."""
 
-    def __init__(
-        self,
-        *,
-        book: Book,
-        ledger: Ledger,
-        market: Market,
-        scenario: Scenario,
-        notices: Notices,
-        clock: Callable[[], datetime],
-        ender: Ender,
-    ) -> None:
-        self._book = book
-        self._ledger = ledger
-        self._market = market
-        self._scenario = scenario
-        self._notices = notices
-        self._clock = clock
+    def __init__(self, floor: Floor, *, ender: Ender) -> None:
+        self._floor = floor
         self._ender = ender
+        self._sweeping = False
+        self._unsettled: list[tuple[Order, Decimal]] = []
+        self._late: deque[tuple[datetime, Execution]] = deque()
+
+    # --- meeting the market ----------------------------------------------------------------------------------
 
     def arrive(self, order: Order) -> None:
         """Try a new or changed order at once; IOC and FOK end here with what they got."""
-        if order.stage is Stage.WORKING:
+        if order.may_meet_market:
             self._try(order, arriving=True)
-        if order.stage is Stage.WORKING and order.tif in AT_ONCE:
+        if order.may_meet_market and order.tif in AT_ONCE:
             self._end_immediate(order)
+
+    def wake(self, order: Order) -> None:
+        """Let a held order live: it is told, and meets the market when its hours allow."""
+        order.stage = Stage.WORKING
+        self._floor.schedule(order)
+        self._floor.announce(order)
 
     def market_moved(self) -> None:
         """Try every live order against the prices of now."""
-        for order in self._book.active():
-            if order.stage is Stage.WORKING:
+        self._sweeping = True
+        for order in self._floor.book.active():
+            if order.may_meet_market:
                 self._try(order, arriving=False)
+        self._sweeping = False
+        unsettled, self._unsettled = self._unsettled, []
+        for order, quantity in unsettled:
+            self._settle_group(order, quantity=quantity)
+
+    def auction(self, order: Order) -> None:
+        """Let an order meet the one auction it takes part in: all or what it may, or the end."""
+        order.due_at = order.wakes_at = None
+        price = None
+        if not self._floor.scenario.fills_paused:
+            price = auction_price(order, self._floor.market.quote(order.instrument))
+        quantity = capacity(self._floor.book, order)
+        if price is not None and quantity > 0:
+            self.fill(order, quantity=quantity, price=price)
+        if order.is_active:
+            self._ender.finish(order, Status.CANCELLED, text="Order Canceled - reason:")
 
     def _try(self, order: Order, *, arriving: bool) -> None:
-        if self._scenario.fills_paused:
+        floor = self._floor
+        phase = floor.phase()
+        if floor.scenario.fills_paused or not may_trade(order, phase):
             return
-        quote = self._market.quote(order.instrument)
+        quote = floor.market.quote(order.instrument)
+        if follow(order, quote.last):
+            floor.book.touch(order)
         if order.waits_for_trigger:
             if not is_triggered(order, quote):
                 return
-            order.triggered = True
+            self._trigger(order, phase)
             arriving = True
-            self._book.touch(order)
-            self._announce(order)
-        quantity = capacity(self._book, order)
+        if order.may_meet_market:
+            self._deal(order, quote, arriving=arriving)
+
+    def _trigger(self, order: Order, phase: Phase) -> None:
+        floor = self._floor
+        order.triggered = True
+        waits = order.order_type in MARKET_TYPES and phase is not Phase.REGULAR
+        if waits and floor.scenario.is_on("stop_outside_rth", "waits_for_open"):
+            order.closes_at = None
+            order.wakes_at = floor.hours.next_open(floor.clock(), outside_rth=False)
+            floor.agenda.note(order)
+        floor.book.touch(order)
+        floor.announce(order)
+
+    def _deal(self, order: Order, quote: Quote, *, arriving: bool) -> None:
+        quantity = capacity(self._floor.book, order)
         price = deal_price(order, quote, arriving=arriving)
-        if price is not None and quantity > 0:
+        if price is None or (order.tif == "FOK" and quantity < order.remaining):
+            return
+        if quantity > 0:
             self.fill(order, quantity=quantity, price=price, resting=not arriving)
 
     def _end_immediate(self, order: Order) -> None:
         if order.tif == "FOK":
             self._ender.finish(order, Status.INACTIVE)
             return
-        self._notices.order_status(order, status=Status.PENDING_CANCEL)
+        self._floor.notices.order_status(order, status=Status.PENDING_CANCEL)
         self._ender.finish(order, Status.CANCELLED, text="Order Canceled - reason:")
+
+    # --- dealing ---------------------------------------------------------------------------------------------
 
     def fill(self, order: Order, *, quantity: Decimal, price: Decimal, resting: bool = False) -> Execution:
         """Book a deal of a live order and tell it. `quantity` must not exceed what the order has left."""
+        floor = self._floor
         order.triggered = order.triggered or order.waits_for_trigger
         order.filled += quantity
         order.cost += quantity * price
         order.last_fill_price = price
-        now = self._clock()
+        now = floor.clock()
         if not order.remaining:
             order.stage, order.final_status, order.completed_at = Stage.DONE, Status.FILLED, now
         liquidity = LIQUIDITY_ADDED if resting else LIQUIDITY_REMOVED
-        execution = self._ledger.record(order, quantity=quantity, price=price, time=now, liquidity=liquidity)
-        self._book.touch(order)
+        execution = floor.ledger.record(order, quantity=quantity, price=price, time=now, liquidity=liquidity)
+        floor.book.touch(order)
         self._tell(order, execution)
         self._wake_children(order)
         self._settle_others(order, quantity=quantity)
         return execution
 
     def _tell(self, order: Order, execution: Execution) -> None:
-        if self._scenario.is_on("fill_sequence", "status_first"):
-            self._announce(order)
-            self._notices.execution(execution)
+        floor, notices = self._floor, self._floor.notices
+        sequence = floor.scenario.switches["fill_sequence"]
+        if sequence == "status_first":
+            floor.announce(order)
+        notices.execution(execution)
+        if sequence in {"execution_first", "status_twice", "commission_late"}:
+            floor.announce(order)
+        if sequence == "status_twice":
+            floor.announce(order)
+        if sequence == "commission_late":
+            self._late.append((execution.time + COMMISSION_LATE, execution))
         else:
-            self._notices.execution(execution)
-            self._announce(order)
-        self._notices.commission(execution)
-        self._notices.position_changed(account=order.account, instrument=order.instrument)
+            notices.commission(execution)
+        notices.position_changed(account=order.account, instrument=order.instrument)
+
+    def tell_late_commissions(self, *, now: datetime | None = None) -> int:
+        """Send the commissions kept back that are due by `now` (all without it); returns how many."""
+        told = 0
+        while self._late and (now is None or self._late[0][0] <= now):
+            self._floor.notices.commission(self._late.popleft()[1])
+            told += 1
+        return told
+
+    # --- what a deal does to others --------------------------------------------------------------------------
 
     def _wake_children(self, parent: Order) -> None:
-        if not may_activate(parent, on_partial=self._scenario.is_on("children_activate", "on_partial")):
+        book = self._floor.book
+        if not may_activate(parent, on_partial=self._floor.scenario.is_on("children_activate", "on_partial")):
             return
-        held = [child for child in self._book.children_of(parent) if child.stage is Stage.HELD]
-        for child in held:
-            child.stage = Stage.WORKING
-            self._book.touch(child)
-            self._announce(child)
-        for child in self._book.children_of(parent):
+        for child in book.children_of(parent):
+            if child.stage is Stage.HELD:
+                self.wake(child)
+        for child in book.children_of(parent):
             self.arrive(child)
 
-    def _settle_others(self, order: Order, *, quantity: Decimal) -> None:
-        for settled in (settle_siblings(self._book, order), settle_group(self._book, order, quantity=quantity)):
-            for other in settled.shrunk:
-                self._book.touch(other)
-                self._announce(other)
-            for other in settled.emptied:
-                if other.is_active:
-                    self._ender.finish(other, Status.CANCELLED, text="Order Canceled - reason:")
+    def shrink_children(self, parent: Order) -> None:
+        """Cut the children of a parent that was made smaller."""
+        settled = settle_children(self._floor.book, parent)
+        self._tell_settled(settled.shrunk, settled.emptied)
 
-    def _announce(self, order: Order) -> None:
-        self._notices.open_order(order)
-        self._notices.order_status(order)
+    def _settle_others(self, order: Order, *, quantity: Decimal) -> None:
+        settled = settle_siblings(self._floor.book, order)
+        self._tell_settled(settled.shrunk, settled.emptied)
+        # Without block several members may be at the exchange at once: all deal before the first deal is noticed.
+        unblocked = order.oca_type == OCA_REDUCE and self._floor.scenario.is_on("oca_overfill", "on")
+        if unblocked and self._sweeping:
+            self._unsettled.append((order, quantity))
+        else:
+            self._settle_group(order, quantity=quantity)
+
+    def _settle_group(self, order: Order, *, quantity: Decimal) -> None:
+        settled = settle_group(self._floor.book, order, quantity=quantity)
+        self._tell_settled(settled.shrunk, settled.emptied)
+
+    def _tell_settled(self, shrunk: list[Order], emptied: list[Order]) -> None:
+        for other in shrunk:
+            self._floor.book.touch(other)
+            self._floor.announce(other)
+        for other in emptied:
+            if other.is_active:
+                self._ender.finish(other, Status.CANCELLED, text="Order Canceled - reason:")

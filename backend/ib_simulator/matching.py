@@ -1,21 +1,31 @@
 """Would this order deal at these prices, and at which price? Pure arithmetic.
 
 MKT deals at the other side of the quote. A stop triggers on the last price and then deals like MKT, so a gap costs what
-it costs; STP LMT becomes LMT. LMT deals once the last price has reached its limit: on arrival at the quote if that is
-better, later at its limit.
+it costs; STP LMT becomes LMT. MIT and LIT trigger on the other side of the market. LMT deals once the last price has
+reached its limit: on arrival at the quote if that is better, later at its limit.
 """
 
 from decimal import Decimal
 
 from ib_simulator.market.prices import Quote
-from ib_simulator.orders import LIMIT_TYPES, Order
+from ib_simulator.orders import LIMIT_TYPES, STOP_TYPES, Order
 
 
 def is_triggered(order: Order, quote: Quote) -> bool:
-    """Say whether the last price has reached the stop."""
+    """Say whether the last price has reached the stop, or touched the price of MIT and LIT."""
     if order.stop_price is None:
         return False
-    return quote.last >= order.stop_price if order.is_buy else quote.last <= order.stop_price
+    above = order.is_buy if order.order_type in STOP_TYPES else not order.is_buy
+    return quote.last >= order.stop_price if above else quote.last <= order.stop_price
+
+
+def auction_price(order: Order, quote: Quote) -> Decimal | None:
+    """Return the price at which the order deals in an auction, all at the last price. None: beyond its limit."""
+    if order.order_type in LIMIT_TYPES:
+        limit = order.limit_price
+        if limit is None or (quote.last > limit if order.is_buy else quote.last < limit):
+            return None
+    return quote.last
 
 
 def deal_price(order: Order, quote: Quote, *, arriving: bool) -> Decimal | None:

@@ -32,17 +32,31 @@ class Status(StrEnum):
     INACTIVE = "Inactive"
 
 
-ORDER_TYPES = frozenset({"MKT", "LMT", "STP", "STP LMT"})
-STOP_TYPES = frozenset({"STP", "STP LMT"})
-LIMIT_TYPES = frozenset({"LMT", "STP LMT"})
-TIMES_IN_FORCE = frozenset({"DAY", "GTC", "IOC", "FOK", "GTD"})
+# Deal like MKT, at once or when triggered.
+MARKET_TYPES = frozenset({"MKT", "STP", "TRAIL", "MIT", "MOC"})
+# Deal only at their limit or better.
+LIMIT_TYPES = frozenset({"LMT", "STP LMT", "TRAIL LIMIT", "LIT", "LOC"})
+ORDER_TYPES = MARKET_TYPES | LIMIT_TYPES
+# Triggered when the price turns against the position.
+STOP_TYPES = frozenset({"STP", "STP LMT", "TRAIL", "TRAIL LIMIT"})
+TRAIL_TYPES = frozenset({"TRAIL", "TRAIL LIMIT"})
+# Triggered when the price becomes favourable.
+TOUCHED_TYPES = frozenset({"MIT", "LIT"})
+TRIGGERED_TYPES = STOP_TYPES | TOUCHED_TYPES
+CLOSE_TYPES = frozenset({"MOC", "LOC"})
+TIMES_IN_FORCE = frozenset({"DAY", "GTC", "IOC", "FOK", "GTD", "OPG"})
 AT_ONCE = frozenset({"IOC", "FOK"})
 OCA_REDUCE = 3
 
 
 @dataclass
 class Order:
-    """Quantities are shares, prices USD. `sequence` is the placing order and the key inside the book."""
+    """Quantities are shares, prices USD. `sequence` is the placing order and the key inside the book.
+
+    `stop_price` is where the order triggers: of a trailing order where its stop is by now. The moments have a time
+    zone: `wakes_at` ends being `parked`, `due_at` is the auction of an order that only takes part in one, `closes_at`
+    is when the running session ends for an order that outlives it, `expires_at` when the order ends by itself.
+    """
 
     sequence: int
     client_id: int
@@ -74,6 +88,17 @@ class Order:
     commission: Decimal = Decimal(0)
     last_fill_price: Decimal = Decimal(0)
     completed_at: datetime | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    limit_offset: Decimal | None = None
+    good_after: datetime | None = None
+    good_till: datetime | None = None
+    wakes_at: datetime | None = None
+    due_at: datetime | None = None
+    closes_at: datetime | None = None
+    expires_at: datetime | None = None
+    locating: bool = False
+    cancelling: bool = False
     fields: dict[str, str] = field(default_factory=dict)
     groups: Groups = field(default_factory=dict)
 
@@ -95,8 +120,26 @@ class Order:
         return self.stage in {Stage.HELD, Stage.WORKING}
 
     @property
+    def is_parked(self) -> bool:
+        """Accepted, but not at the exchange before `wakes_at`."""
+        return self.wakes_at is not None
+
+    @property
     def waits_for_trigger(self) -> bool:
-        return self.order_type in STOP_TYPES and not self.triggered
+        return self.order_type in TRIGGERED_TYPES and not self.triggered
+
+    @property
+    def may_meet_market(self) -> bool:
+        """Live, at the exchange and not waiting for an auction or for shares to lend."""
+        return self.stage is Stage.WORKING and not self.is_parked and self.due_at is None and not self.locating
+
+    @property
+    def next_moment(self) -> datetime | None:
+        """When the clock will next change something about the order."""
+        moments = [
+            moment for moment in (self.wakes_at, self.due_at, self.closes_at, self.expires_at) if moment is not None
+        ]
+        return min(moments) if moments and self.is_active else None
 
     @property
     def status(self) -> Status:
@@ -105,7 +148,9 @@ class Order:
             return self.final_status
         if self.stage is Stage.DRAFT:
             return Status.API_PENDING
-        if self.stage is Stage.HELD or self.waits_for_trigger:
+        if self.cancelling:
+            return Status.PENDING_CANCEL
+        if self.stage is Stage.HELD or self.waits_for_trigger or self.is_parked or self.locating:
             return Status.PRE_SUBMITTED
         # Recorded traffic shows a new BUY MKT as PreSubmitted and a SELL MKT as Submitted.
         if self.order_type == "MKT" and self.is_buy and not self.filled:
@@ -117,4 +162,6 @@ class Order:
         reasons = ["child"] if self.stage is Stage.HELD else []
         if self.is_active and self.waits_for_trigger:
             reasons.append("trigger")
+        if self.is_active and self.locating:
+            reasons.append("locate")
         return ",".join(reasons)

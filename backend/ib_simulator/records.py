@@ -27,10 +27,11 @@ Record = dict[str, Any]
 _DECIMALS = frozenset(
     {
         *("quantity", "limit_price", "stop_price", "filled", "cost", "commission", "last_fill_price"),
+        *("trail_amount", "trail_percent", "limit_offset"),
         *("price", "cumulative", "average_price", "average_cost", "realized_pnl"),
     }
 )
-_TIMES = frozenset({"completed_at", "time"})
+_TIMES = frozenset({"completed_at", "time", "good_after", "good_till", "wakes_at", "due_at", "closes_at", "expires_at"})
 
 
 def changed_records(gateway: "Gateway") -> list[Record]:

@@ -5,6 +5,7 @@ asked for over the control port and either used up (`reject_next`) or in force u
 """
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from ib_simulator.errors import CommandError, Refusal
 from ib_simulator.orders import Order
@@ -16,7 +17,15 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "modify_child_after_parent_done": ("refuse_135", "accept"),
     "reject_sequence": ("error_then_inactive", "inactive_then_error", "error_then_cancelled", "error_only"),
     "cancel_sequence": ("direct", "pending_first"),
-    "fill_sequence": ("execution_first", "status_first"),
+    "second_cancel": ("refuse_161", "refuse_10148"),
+    "cancel_while_parked": ("at_once", "at_open"),
+    "fill_sequence": ("execution_first", "status_first", "status_missing", "status_twice", "commission_late"),
+    "oca_overfill": ("off", "on"),
+    "stop_outside_rth": ("fills", "waits_for_open"),
+    "empty_tif": ("day_10349", "refuse_10052"),
+    "active_orders_limit": ("off", "on"),
+    "cross_side_warning": ("off", "on"),
+    "modify_during_outage": ("one_order", "two_orders"),
     "duplicate_callbacks": ("on", "off"),
     "open_orders_on_connect": ("on", "off"),
     "executions_client_filter": ("zero_means_all", "zero_means_own"),
@@ -29,6 +38,9 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "margin_check": ("off", "on"),
 }
 
+
+# What a rejection may wait for: a new order, the change of a live one, or either.
+NEW, CHANGE, EITHER = "new", "change", "either"
 
 # A message name (`*` for all) and the client it is kept from; None stands for every client.
 MessageFilter = tuple[str, int | None]
@@ -47,10 +59,15 @@ class Rejection:
     text: str
     symbol: str = ""
     order_type: str = ""
+    on: str = EITHER
     count: int = 1
 
-    def fits(self, order: Order) -> bool:
-        return self.symbol in {"", order.instrument.symbol} and self.order_type in {"", order.order_type}
+    def fits(self, order: Order, *, on: str) -> bool:
+        return (
+            self.symbol in {"", order.instrument.symbol}
+            and self.order_type in {"", order.order_type}
+            and self.on in {EITHER, on}
+        )
 
 
 @dataclass
@@ -59,6 +76,10 @@ class Scenario:
 
     switches: dict[str, str] = field(default_factory=lambda: {name: values[0] for name, values in SWITCHES.items()})
     fills_paused: bool = False
+    cancels_held: bool = False
+    hard_to_borrow: set[str] = field(default_factory=set)
+    price_cap_percent: Decimal | None = None
+    master_client_id: int | None = None
     outage: bool = False  # Between 1100 and 1101 or 1102.
     accepting: bool = True
     muted: set[MessageFilter] = field(default_factory=set)
@@ -76,10 +97,10 @@ class Scenario:
             raise CommandError(code="bad_value", message=f"{name} is one of: {', '.join(SWITCHES[name])}")
         self.switches[name] = value
 
-    def take_rejection(self, order: Order) -> Refusal | None:
-        """Return and use up the first rejection that fits the order."""
+    def take_rejection(self, order: Order, *, on: str) -> Refusal | None:
+        """Return and use up the first rejection that fits the order, which is NEW or a CHANGE."""
         for rejection in self.rejections:
-            if rejection.fits(order):
+            if rejection.fits(order, on=on):
                 rejection.count -= 1
                 if rejection.count <= 0:
                     self.rejections.remove(rejection)

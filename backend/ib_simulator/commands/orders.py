@@ -9,6 +9,7 @@ from ib_simulator.commands.command import Answer, find_account, find_instrument,
 from ib_simulator.errors import CommandError, Refusal
 from ib_simulator.orders import Stage
 from ib_simulator.scenario import Rejection
+from ib_simulator.terms import Terms
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -73,11 +74,13 @@ def place_external(gateway: "Gateway", arguments: Arguments) -> Answer:
             account=find_account(gateway, arguments),
             instrument=find_instrument(gateway, arguments),
             action=arguments.text("action").upper(),
-            order_type=arguments.text("order_type", default="MKT").upper(),
             quantity=arguments.positive("quantity"),
-            limit_price=arguments.optional_decimal("limit_price"),
-            stop_price=arguments.optional_decimal("stop_price"),
-            tif=arguments.text("tif", default="DAY").upper(),
+            terms=Terms(
+                order_type=arguments.text("order_type", default="MKT").upper(),
+                tif=arguments.text("tif", default="DAY").upper(),
+                limit_price=arguments.optional_decimal("limit_price"),
+                stop_price=arguments.optional_decimal("stop_price"),
+            ),
             order_ref=arguments.text("order_ref", default=""),
         )
     except Refusal as refusal:

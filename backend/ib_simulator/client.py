@@ -13,6 +13,8 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
+from ib_simulator.client_faults import FaultCommands
+
 Number = str | int | Decimal
 DEFAULT_TIMEOUT_SECONDS = 10.0
 
@@ -26,7 +28,7 @@ class ControlError(Exception):
         self.message = message
 
 
-class SimulatorControl:
+class SimulatorControl(FaultCommands):
     """One connection to the control port. Not for several threads at once."""
 
     def __init__(self, host: str, port: int, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:

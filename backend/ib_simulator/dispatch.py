@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ib_simulator import admission
 from ib_simulator.errors import NO_REQUEST_ID, Refusal
 from ib_simulator.handlers import accounts, bars, connection, contracts, options, orders, pnl, positions, quotes
 from ib_simulator.handlers.handler import Canceller, Handler
@@ -37,7 +38,8 @@ CANCELLERS: dict[Request, Canceller] = {
 def dispatch(gateway: "Gateway", session: "Session", request: RequestMessage) -> None:
     """Answer one request of a session that has completed startApi."""
     try:
-        _answer(gateway, session, request)
+        if admission.is_admitted(gateway, session, request):
+            _answer(gateway, session, request)
     except Refusal as refusal:
         request_id = getattr(request, "request_id", NO_REQUEST_ID)
         session.send_error(request_id=request_id, code=refusal.code, text=refusal.text)

@@ -6,6 +6,7 @@ orders). `commit` writes the journal; the server calls it before any output leav
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -15,18 +16,21 @@ from zoneinfo import ZoneInfo
 from ib_simulator.book import Book
 from ib_simulator.clock import Clock, SimulatedClock
 from ib_simulator.desk import Desk
-from ib_simulator.handlers import accounts, pnl, positions, quotes
+from ib_simulator.handlers import accounts, connection, pnl, positions, quotes
+from ib_simulator.faults import Agenda, ConnectFault
 from ib_simulator.journal import Journal
 from ib_simulator.ledger import Execution, Ledger
 from ib_simulator.market.hours import HOURS, TradingHours
 from ib_simulator.market.instruments import Instrument, InstrumentList
 from ib_simulator.market.option_market import OptionMarket
 from ib_simulator.market.options import OptionChains
+from ib_simulator.market.past import PriceHistory
 from ib_simulator.market.prices import Market
 from ib_simulator.messages import answers
 from ib_simulator.messages.answer import Answer, error
 from ib_simulator.messages.open_order import open_order
 from ib_simulator.orders import Order, Status
+from ib_simulator.pacing import HistoryMeter
 from ib_simulator.records import changed_records, forget_changes, restore
 from ib_simulator.scenario import Scenario
 from ib_simulator.session import ReceivedMessage, Session
@@ -37,11 +41,6 @@ CLIENTS_MAX = 32  # IB's documented limit of API clients per Gateway.
 RECEIVED_MESSAGES_MAX = 20_000
 ZONE = ZoneInfo("US/Eastern")
 NO_REQUEST = -1
-FARM_NOTICES = (
-    (2104, "Market data farm connection is OK:usfarm"),
-    (2106, "HMDS data farm connection is OK:ushmds"),
-    (2158, "Sec-def data farm connection is OK:secdefnj"),
-)
 CLIENT_ID_IN_USE = "Unable to connect as the client id is already in use. Retry with a unique client id."
 
 
@@ -64,6 +63,9 @@ class Gateway:
         self.instruments = InstrumentList()
         self.market = Market(self.instruments, seed=config.seed)
         self.options = self._option_market()
+        self.history = PriceHistory(
+            seed=config.seed, quote_of=self.market.quote, now=clock.now, options=self.options
+        )
         self.scenario = Scenario()
         self.ledger = Ledger(accounts=config.accounts, seed=config.seed, scenario=self.scenario)
         self.book = Book(seed=config.seed)
@@ -84,6 +86,8 @@ class Gateway:
         )
         self.desk.checks.append(partial(accounts.margin_refusal, self))
         self.sessions: dict[int, Session] = {}
+        self.agenda = Agenda()
+        self.history_meter = HistoryMeter()
         self._clients: dict[int, Session] = {}
         self.received: deque[ReceivedMessage] = deque(maxlen=RECEIVED_MESSAGES_MAX)
         self.accounts_due: set[str] = set()
@@ -104,6 +108,8 @@ class Gateway:
         self._last_session += 1
         session = Session(gateway=self, number=self._last_session)
         self.sessions[session.number] = session
+        if self.scenario.faults.take_connect(ConnectFault.CLOSE_AT_ONCE):
+            session.close()
         return session
 
     def forget(self, session: Session) -> None:
@@ -114,22 +120,14 @@ class Gateway:
 
     def start_session(self, session: Session, client_id: int) -> None:
         """Carry out startApi: 326 and the end on a busy client id; else open orders, accounts, next id, notices."""
-        if client_id in self._clients or len(self._clients) >= CLIENTS_MAX:
+        busy = client_id in self._clients or client_id in self.scenario.faults.held_ids
+        if busy or len(self._clients) >= CLIENTS_MAX:
             session.send_error(request_id=NO_REQUEST, code=326, text=CLIENT_ID_IN_USE)
             session.close()
             return
         session.client_id = client_id
         self._clients[client_id] = session
-        own = [order for order in self.book.active() if order.client_id == client_id]
-        if own and self.scenario.is_on("open_orders_on_connect", "on"):
-            for order in own:
-                session.send(open_order(order))
-                session.send(answers.order_status(order))
-            session.send(answers.open_order_end())
-        session.send(answers.managed_accounts(self.config.accounts))
-        session.send(answers.next_valid_id(self.book.next_valid_id(client_id)))
-        for code, text in FARM_NOTICES:
-            session.send_error(request_id=NO_REQUEST, code=code, text=text)
+        connection.greet(self, session)
 
     def client(self, client_id: int) -> Session | None:
         return self._clients.get(client_id)
@@ -137,6 +135,18 @@ class Gateway:
     def connected(self) -> list[Session]:
         """Return the sessions that have completed startApi, in order of connecting."""
         return sorted(self._clients.values(), key=lambda session: session.number)
+
+    # --- faults ----------------------------------------------------------------------------------------------
+
+    def after(self, seconds: float, action: Callable[[], None], *, key: str = "") -> None:
+        """Do `action` in some seconds of real time; a later one with the same key takes its place."""
+        self.agenda.at(self.clock.monotonic_ms() + seconds * 1000, action, key=key)
+
+    def wake(self) -> None:
+        """Do what is due by now: the ends of faults, steps of a scenario, messages read late."""
+        self.agenda.run(self.clock.monotonic_ms())
+        for session in list(self.sessions.values()):
+            session.wake()
 
     # --- time and prices -------------------------------------------------------------------------------------
 

@@ -5,9 +5,11 @@ asked for over the control port and either used up (`reject_next`) or in force u
 """
 
 from dataclasses import dataclass, field
+from datetime import time
 from decimal import Decimal
 
 from ib_simulator.errors import CommandError, Refusal
+from ib_simulator.faults import Faults
 from ib_simulator.orders import Order
 
 SWITCHES: dict[str, tuple[str, ...]] = {
@@ -30,6 +32,11 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "open_orders_on_connect": ("on", "off"),
     "executions_client_filter": ("zero_means_all", "zero_means_own"),
     "cross_client_cancel": ("refuse_10147", "allow"),
+    "outage_news": ("lost", "told_at_end"),
+    "outage_orders": ("taken", "lost"),
+    "outage_queries": ("answered", "silent"),
+    "pacing": ("off", "reject", "slow"),
+    "historical_pacing": ("off", "on"),
     "market_data": ("live", "delayed_only"),
     "read_only": ("off", "on"),
     "commissions": ("fixed", "tiered"),
@@ -41,6 +48,9 @@ SWITCHES: dict[str, tuple[str, ...]] = {
 
 # What a rejection may wait for: a new order, the change of a live one, or either.
 NEW, CHANGE, EITHER = "new", "change", "either"
+
+# Numbers that may be set; 0 market data lines: as many as asked for.
+LIMITS: dict[str, int] = {"messages_per_second": 50, "market_data_lines": 0}
 
 # A message name (`*` for all) and the client it is kept from; None stands for every client.
 MessageFilter = tuple[str, int | None]
@@ -81,6 +91,12 @@ class Scenario:
     price_cap_percent: Decimal | None = None
     master_client_id: int | None = None
     outage: bool = False  # Between 1100 and 1101 or 1102.
+    resetting: bool = False  # The nightly reset: execution reports and simulated stops wait.
+    competing: bool = False  # Another session of the user has the market data.
+    farms_down: set[str] = field(default_factory=set)
+    daily_restart: time | None = None
+    limits: dict[str, int] = field(default_factory=lambda: dict(LIMITS))
+    faults: Faults = field(default_factory=Faults)
     accepting: bool = True
     muted: set[MessageFilter] = field(default_factory=set)
     held: set[MessageFilter] = field(default_factory=set)
@@ -88,6 +104,20 @@ class Scenario:
 
     def is_on(self, name: str, value: str) -> bool:
         return self.switches[name] == value
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether IB's own servers are not as they should be."""
+        return self.outage or self.resetting or self.competing or bool(self.farms_down)
+
+    def set_limit(self, name: str, value: int) -> None:
+        """Raises CommandError for a limit that does not exist or a value it cannot have."""
+        if name not in LIMITS:
+            raise CommandError(code="unknown_limit", message=f"there is no limit {name!r}: {', '.join(LIMITS)}")
+        least = 0 if LIMITS[name] == 0 else 1
+        if value < least:
+            raise CommandError(code="bad_value", message=f"{name} is at least {least}")
+        self.limits[name] = value
 
     def set_switch(self, name: str, value: str) -> None:
         """Raises CommandError for a switch or a value that does not exist."""

@@ -63,3 +63,8 @@ class Subscriptions:
     summaries: dict[int, tuple[str, ...]] = field(default_factory=dict)
     quotes: dict[int, QuoteSubscription] = field(default_factory=dict)
     bars: dict[int, BarSubscription] = field(default_factory=dict)
+
+    def forget_market_data(self) -> None:
+        """Drop every stream of market data, as 1101 says: the client has to ask again."""
+        self.quotes.clear()
+        self.bars.clear()

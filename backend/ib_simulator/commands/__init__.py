@@ -1,6 +1,6 @@
 """What the control port can do: one function per command, one module per kind."""
 
-from ib_simulator.commands import accounts, clock, faults, market, orders, program
+from ib_simulator.commands import accounts, clock, connections, faults, market, orders, program, resets, wire
 from ib_simulator.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -10,4 +10,7 @@ COMMANDS: dict[str, Command] = {
     **orders.COMMANDS,
     **accounts.COMMANDS,
     **faults.COMMANDS,
+    **wire.COMMANDS,
+    **connections.COMMANDS,
+    **resets.COMMANDS,
 }

@@ -61,6 +61,14 @@ def decode(fields: list[str], version: int) -> RequestMessage:
     raise UnsupportedMessage(code=505, text=f"Fatal Error: Unknown message id.{number}")
 
 
+def request_id_of(fields: list[str]) -> int:
+    """Return the id a served request carries; -1 when it carries none or cannot be read."""
+    try:
+        return _request_id(fields, REQUEST_ID_POSITION.get(_message_number(fields)))
+    except MalformedMessage:
+        return NO_REQUEST_ID
+
+
 def _decode_named(fields: list[str], number: int, version: int, reader: FieldReader) -> RequestMessage:
     try:
         return DECODERS[Request(number)](reader, version)

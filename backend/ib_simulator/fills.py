@@ -6,6 +6,7 @@ openOrder, because clients match it to one.
 """
 
 from collections import deque
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -55,10 +56,11 @@ class Fills:
         self._floor.schedule(order)
         self._floor.announce(order)
 
-    def market_moved(self) -> None:
-        """Try every live order against the prices of now."""
+    def market_moved(self, symbols: Collection[str] | None = None) -> None:
+        """Try the live orders of these symbols (of all without them) against the prices of now."""
         self._sweeping = True
-        for order in self._floor.book.active():
+        book = self._floor.book
+        for order in book.active() if symbols is None else book.active_of(symbols):
             if order.may_meet_market:
                 self._try(order, arriving=False)
         self._sweeping = False
@@ -87,7 +89,8 @@ class Fills:
         if follow(order, quote.last):
             floor.book.touch(order)
         if order.waits_for_trigger:
-            if not is_triggered(order, quote):
+            # Simulated stops sleep while IB's servers are reset. [DOC CAMPUS 2182]
+            if floor.scenario.resetting or not is_triggered(order, quote):
                 return
             self._trigger(order, phase)
             arriving = True

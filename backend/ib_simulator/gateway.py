@@ -7,7 +7,7 @@ orders). `commit` writes the journal; the server calls it before any output leav
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -25,6 +25,7 @@ from ib_simulator.market.instruments import Instrument, InstrumentList
 from ib_simulator.market.option_market import OptionMarket
 from ib_simulator.market.options import OptionChains
 from ib_simulator.market.past import PriceHistory
+from ib_simulator.market.plans import PricePlan
 from ib_simulator.market.prices import Market
 from ib_simulator.messages import answers
 from ib_simulator.messages.answer import Answer, error
@@ -46,11 +47,12 @@ CLIENT_ID_IN_USE = "Unable to connect as the client id is already in use. Retry 
 
 @dataclass(frozen=True)
 class GatewayConfig:
-    """What the gateway plays: its accounts, the seed of prices and permanent ids, and when the exchange trades."""
+    """What the gateway plays: its accounts, the seed, when the exchange trades, and what moves its prices."""
 
     accounts: tuple[str, ...]
     seed: int = 0
     hours: str = "always"
+    prices: PricePlan = field(default_factory=PricePlan)
 
 
 class Gateway:
@@ -61,7 +63,9 @@ class Gateway:
         self.clock = clock
         self.hours: TradingHours = HOURS[config.hours]()
         self.instruments = InstrumentList()
-        self.market = Market(self.instruments, seed=config.seed)
+        self.market = Market(
+            self.instruments, seed=config.seed, plan=config.prices, hours=self.hours, now=clock.now
+        )
         self.options = self._option_market()
         self.history = PriceHistory(
             seed=config.seed, quote_of=self.market.quote, now=clock.now, options=self.options
@@ -70,7 +74,6 @@ class Gateway:
         self.ledger = Ledger(accounts=config.accounts, seed=config.seed, scenario=self.scenario)
         self.book = Book(seed=config.seed)
         self.zone = ZONE
-        self.journaled_pins: object = {}
         self._journal = journal
         if journal is not None:
             restore(journal.records(), gateway=self)
@@ -152,18 +155,38 @@ class Gateway:
 
     def step(self) -> None:
         """Move all prices by one step and let the book meet them."""
+        self.time_passed()
         self.market.step()
         self.prices_changed()
-        self.time_passed()
 
     def time_passed(self) -> None:
         """Do what is due by the simulated time. Called at least once a second, and whenever the clock was led."""
-        self.desk.clock_moved(self.clock.now())
+        now = self.clock.now()
+        while (due := self.market.next_due(now)) is not None:
+            self._play(due)
+        self.market.clock_moved(now)
+        self.desk.clock_moved(now)
 
     def go_to(self, moment: datetime, *, clock: SimulatedClock) -> None:
-        """Lead the clock to a later moment (with its time zone). Raises ValueError when it has passed."""
+        """Lead the clock to a later moment (with its time zone), halting at whatever the script has on the way.
+
+        Raises ValueError when the moment has passed.
+        """
+        if moment < clock.now():
+            raise ValueError(f"the clock does not go back: it is {clock.now().isoformat()}")
+        while (due := self.market.next_due(moment)) is not None:
+            clock.set(max(due, clock.now()))
+            self._play(due)
         clock.set(moment)
         self.time_passed()
+        self.market.refresh()
+        self.prices_changed()
+
+    def _play(self, due: datetime) -> None:
+        self.market.clock_moved(due)
+        self.desk.clock_moved(due)
+        self.market.play(due)
+        self.prices_changed()
 
     def set_price(self, instrument: Instrument, price: Decimal) -> None:
         """Pin a price (USD) and let the book meet it."""
@@ -171,8 +194,10 @@ class Gateway:
         self.prices_changed()
 
     def prices_changed(self) -> None:
-        quotes.push_quotes(self)
-        self.desk.fills.market_moved()
+        """Tell and try what the market has news of."""
+        news = self.market.take_news()
+        quotes.push_quotes(self, news.changed)
+        self.desk.fills.market_moved(news.moved)
         self.push_due_values()
 
     def push_due_values(self) -> None:

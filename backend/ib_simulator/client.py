@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ib_simulator.client_faults import FaultCommands
+from ib_simulator.client_orders import OrderStateCommands
 
 Number = str | int | Decimal
 DEFAULT_TIMEOUT_SECONDS = 10.0
@@ -28,7 +29,7 @@ class ControlError(Exception):
         self.message = message
 
 
-class SimulatorControl(FaultCommands):
+class SimulatorControl(FaultCommands, OrderStateCommands):
     """One connection to the control port. Not for several threads at once."""
 
     def __init__(self, host: str, port: int, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
@@ -139,12 +140,13 @@ class SimulatorControl(FaultCommands):
         self,
         *,
         code: int,
-        text: str,
+        text: str | None = None,
         symbol: str | None = None,
         order_type: str | None = None,
+        on: str | None = None,
         count: int | None = None,
     ) -> None:
-        self.send("reject_next", code=code, text=text, symbol=symbol, order_type=order_type, count=count)
+        self.send("reject_next", code=code, text=text, symbol=symbol, order_type=order_type, on=on, count=count)
 
     def cancel_order(
         self,

@@ -224,20 +224,21 @@ class Gateway:
     # --- notices ---------------------------------------------------------------------------------------------
 
     def open_order(self, order: Order) -> None:
-        self._tell(order.client_id, open_order(order))
+        self._tell_with_master(order.client_id, open_order(order))
 
     def order_status(self, order: Order, *, status: str = "") -> None:
-        self._tell(order.client_id, answers.order_status(order, status=status))
+        self._tell_with_master(order.client_id, answers.order_status(order, status=status))
 
     def order_error(self, *, client_id: int, order_id: int, code: int, text: str) -> None:
         self._tell(client_id, error(order_id, code, text))
 
     def execution(self, execution: Execution) -> None:
         time = self.wire_time(execution.time)
-        self._tell(execution.client_id, answers.execution_details(execution, request_id=NO_REQUEST, time=time))
+        details = answers.execution_details(execution, request_id=NO_REQUEST, time=time)
+        self._tell_with_master(execution.client_id, details)
 
     def commission(self, execution: Execution) -> None:
-        self._tell(execution.client_id, answers.commission_report(execution))
+        self._tell_with_master(execution.client_id, answers.commission_report(execution))
 
     def position_changed(self, *, account: str, instrument: Instrument) -> None:
         positions.push_position(self, account=account, instrument=instrument)
@@ -249,6 +250,13 @@ class Gateway:
         refusal = accounts.margin_refusal(self, order)
         if refusal is not None:
             self._tell(order.client_id, error(order.order_id, refusal.code, refusal.text))
+
+    def _tell_with_master(self, client_id: int, answer: Answer) -> None:
+        """Tell the owner, and the master client, who hears of everybody's orders [B4 DOC]."""
+        self._tell(client_id, answer)
+        master = self.scenario.master_client_id
+        if master is not None and master != client_id:
+            self._tell(master, answer)
 
     def _tell(self, client_id: int, answer: Answer) -> None:
         session = self._clients.get(client_id)

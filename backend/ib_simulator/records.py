@@ -143,7 +143,10 @@ def _plain(value: Any) -> Any:
 
 
 def _from_record(kind: type[Order | Execution | Position], record: Record, instruments: InstrumentList) -> Record:
-    return {item.name: _typed(item.name, record[item.name], instruments) for item in fields(kind)}
+    # A journal of an earlier version lacks the fields that came later; what has no default is then missed by `kind`.
+    return {
+        item.name: _typed(item.name, record[item.name], instruments) for item in fields(kind) if item.name in record
+    }
 
 
 def _typed(name: str, value: Any, instruments: InstrumentList) -> Any:

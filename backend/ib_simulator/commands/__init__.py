@@ -1,6 +1,17 @@
 """What the control port can do: one function per command, one module per kind."""
 
-from ib_simulator.commands import accounts, clock, connections, faults, market, orders, program, resets, wire
+from ib_simulator.commands import (
+    accounts,
+    clock,
+    connections,
+    faults,
+    market,
+    order_states,
+    orders,
+    program,
+    resets,
+    wire,
+)
 from ib_simulator.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -8,6 +19,7 @@ COMMANDS: dict[str, Command] = {
     **market.COMMANDS,
     **clock.COMMANDS,
     **orders.COMMANDS,
+    **order_states.COMMANDS,
     **accounts.COMMANDS,
     **faults.COMMANDS,
     **wire.COMMANDS,

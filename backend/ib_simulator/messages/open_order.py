@@ -10,7 +10,7 @@ from decimal import Decimal
 from ib_simulator.fields import UNSET_DOUBLE, Value, names, parse_decimal, pick, to_text
 from ib_simulator.messages.answer import Answer
 from ib_simulator.messages.ids import Version
-from ib_simulator.orders import STOP_TYPES, Order
+from ib_simulator.orders import STOP_TYPES, TRAIL_TYPES, Order
 
 _CONTRACT = names("conId symbol secType lastTradeDateOrContractMonth strike right multiplier exchange currency")
 _ORDER = names(
@@ -168,7 +168,7 @@ def echoed_fields(order: Order) -> dict[str, str]:
         "totalQuantity": order.quantity,
         "orderType": order.order_type,
         "lmtPrice": order.limit_price or Decimal("0.0"),
-        "auxPrice": order.stop_price or Decimal("0.0"),
+        "auxPrice": _aux_price(order) or Decimal("0.0"),
         "tif": order.tif,
         "ocaGroup": order.oca_group,
         "ocaType": order.oca_type or 3,
@@ -178,6 +178,8 @@ def echoed_fields(order: Order) -> dict[str, str]:
         "parentId": order.parent_id,
         "trailStopPrice": _trail_stop_price(order),
     }
+    if order.limit_offset is not None:
+        decided["lmtPriceOffset"] = order.limit_offset
     shown = {**_FILLED_IN, **sent, **{name: to_text(value) for name, value in decided.items()}}
     if listed.expiry:
         shown |= {"lastTradeDateOrContractMonth": listed.expiry, "strike": to_text(listed.strike)}
@@ -185,6 +187,11 @@ def echoed_fields(order: Order) -> dict[str, str]:
     if shown.get("openClose") == "O":
         shown["openClose"] = ""  # Gateways leave the default out.
     return shown
+
+
+def _aux_price(order: Order) -> Decimal | None:
+    # Of a trailing order the distance; where its stop is by now is in trailStopPrice.
+    return order.trail_amount if order.order_type in TRAIL_TYPES else order.stop_price
 
 
 def _trail_stop_price(order: Order) -> Value:

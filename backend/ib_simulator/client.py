@@ -182,6 +182,11 @@ class SimulatorControl(FaultCommands, OrderStateCommands):
     def set_account_value(self, *, key: str, value: str, account: str | None = None) -> None:
         self.send("set_account_value", account=account, key=key, value=value)
 
+    def correct_execution(self, exec_id: str, *, quantity: Number | None = None, price: Number | None = None) -> str:
+        """Correct a deal, or bust it with quantity 0; returns the id of the correction."""
+        corrected: str = self.send("correct_execution", exec_id=exec_id, quantity=quantity, price=price)["exec_id"]
+        return corrected
+
     def drop_connections(self, *, client_id: int | None = None) -> int:
         """Close client sockets; returns how many."""
         dropped: int = self.send("drop_connections", client_id=client_id)["dropped"]

@@ -4,7 +4,7 @@ Commissions are computed in `commissions.py`. Average cost contains them and rea
 both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -56,6 +56,16 @@ class Execution:
     liquidity: int
     currency: str = "USD"
 
+    @property
+    def signed_quantity(self) -> Decimal:
+        """Return the units bought, negative when sold."""
+        return self.quantity if self.side == "BOT" else -self.quantity
+
+    @property
+    def deal_name(self) -> str:
+        """Return what all revisions of a deal share: its id without the digits after the last period."""
+        return self.exec_id.rpartition(".")[0]
+
 
 @dataclass
 class DayFlow:
@@ -94,6 +104,9 @@ class Ledger:
         self.executions: list[Execution] = []
         self._positions: dict[tuple[str, str], Position] = {}
         self._flows: dict[tuple[str, str], DayFlow] = {}
+        self._revisions: dict[str, Execution] = {}
+        # Where positions that were set from outside began, and how many executions there were by then.
+        self._beginnings: dict[tuple[str, str], tuple[Position, int]] = {}
         self._volumes: dict[tuple[str, str], MonthVolume] = {}
         self.cash = dict.fromkeys(accounts, STARTING_CASH)
         self.values: dict[tuple[str, str], str] = {}
@@ -118,7 +131,12 @@ class Ledger:
     def set_position(self, position: Position) -> None:
         key = (position.account, position.instrument.key)
         self._positions[key] = position
+        self._beginnings[key] = (replace(position), len(self.executions))
         self.touched_positions[key] = position
+
+    def touch_position(self, position: Position) -> None:
+        """Say that a position changed: it will be written to the journal."""
+        self.touched_positions[position.account, position.instrument.key] = position
 
     def restore_position(self, position: Position) -> None:
         """Enter a position of the journal."""
@@ -142,10 +160,9 @@ class Ledger:
 
     def record(self, order: Order, *, quantity: Decimal, price: Decimal, time: datetime, liquidity: int) -> Execution:
         """Book one deal of an order whose `filled` and `cost` already contain it, and return it."""
-        commission = self._commission(order, quantity=quantity, price=price, time=time, liquidity=liquidity)
+        commission = self.commission_of(order, quantity=quantity, price=price, time=time, liquidity=liquidity)
         order.commission += commission
         signed = quantity if order.is_buy else -quantity
-        self._pay(order.account, order.instrument, signed=signed, price=price, commission=commission, time=time)
         realized = self._book(order.account, order.instrument, signed=signed, price=price, commission=commission)
         execution = Execution(
             exec_id=f"{self._exec_prefix}.{len(self.executions) + 1:08x}.01.01",
@@ -167,7 +184,8 @@ class Ledger:
             realized_pnl=realized,
             liquidity=liquidity,
         )
-        self.executions.append(execution)
+        self.pay(execution)
+        self._enter(execution)
         self.new_executions.append(execution)
         return execution
 
@@ -177,9 +195,10 @@ class Ledger:
         deal = Deal(order.instrument, order.remaining, value, price, is_sale=not order.is_buy)
         return deal_commission(deal, schedule=self._schedule, regulatory_fees=self._charges_regulatory_fees)
 
-    def _commission(
+    def commission_of(
         self, order: Order, *, quantity: Decimal, price: Decimal, time: datetime, liquidity: int
     ) -> Decimal:
+        """Return the commission (USD) of a deal of an order whose `filled` and `cost` already contain it."""
         units = units_per_contract(order.instrument)
         deal = Deal(
             instrument=order.instrument,
@@ -211,15 +230,69 @@ class Ledger:
 
     def restore_execution(self, execution: Execution) -> None:
         """Enter an execution of the journal. Its position is restored by a record of its own."""
+        corrected = self.latest_revision(execution.deal_name)
+        if corrected is not None:
+            self.pay_back(corrected)
+        self._enter(execution)
+        self.pay(execution)
+
+    def _enter(self, execution: Execution) -> None:
         self.executions.append(execution)
-        signed = execution.quantity if execution.side == "BOT" else -execution.quantity
+        self._revisions[execution.deal_name] = execution
+
+    def latest_revision(self, deal_name: str) -> Execution | None:
+        """Return a deal as it stands, corrections included."""
+        return self._revisions.get(deal_name)
+
+    def reported_executions(self) -> list[Execution]:
+        """Return what reqExecutions knows, in order: corrected deals with or without what they were, by switch."""
+        if self._scenario.is_on("corrected_executions", "both"):
+            return list(self.executions)
+        return [execution for execution in self.executions if self._revisions[execution.deal_name] is execution]
+
+    def add_correction(self, execution: Execution) -> None:
+        """Enter a deal's new revision; `corrections.py` has changed what hangs on it."""
+        self._enter(execution)
+        self.new_executions.append(execution)
+
+    def correctable_deals(self, position: Position) -> tuple[Position, list[Execution]] | None:
+        """Return where a position began and its deals since, as they stand; None when that is not known any more.
+
+        A position set from outside begins there. After a restart only positions made of deals alone are known.
+        """
+        key = (position.account, position.instrument.key)
+        begun, first = self._beginnings.get(key, (Position(position.account, position.instrument), 0))
+        deals = [
+            execution
+            for number, execution in enumerate(self.executions)
+            if number >= first and (execution.account, execution.instrument.key) == key
+        ]
+        standing = [self._revisions[name] for name in dict.fromkeys(deal.deal_name for deal in deals)]
+        held = begun.quantity + sum((deal.signed_quantity for deal in standing), Decimal(0))
+        return (replace(begun), standing) if held == position.quantity else None
+
+    def pay_back(self, execution: Execution) -> None:
+        """Take a deal out of cash, the day's flow and the month's volume."""
         self._pay(
             execution.account,
             execution.instrument,
-            signed=signed,
+            signed=-execution.signed_quantity,
+            price=execution.price,
+            commission=-execution.commission,
+            time=execution.time,
+            volume=-execution.quantity,
+        )
+
+    def pay(self, execution: Execution) -> None:
+        """Count a deal in cash, the day's flow and the month's volume."""
+        self._pay(
+            execution.account,
+            execution.instrument,
+            signed=execution.signed_quantity,
             price=execution.price,
             commission=execution.commission,
             time=execution.time,
+            volume=execution.quantity,
         )
 
     def _pay(
@@ -231,35 +304,44 @@ class Ledger:
         price: Decimal,
         commission: Decimal,
         time: datetime,
+        volume: Decimal,
     ) -> None:
         spent = signed * price * units_per_contract(instrument) + commission
         self.cash[account] = self.cash.get(account, STARTING_CASH) - spent
-        flow = self.day_flow(account, instrument, day=trading_date(time))
-        flow.quantity += signed
-        flow.spent += spent
-        self._month_volume(account, instrument, time=time).quantity += abs(signed)
-        self._flows[account, instrument.key] = flow
+        day = trading_date(time)
+        known = self._flows.get((account, instrument.key))
+        if known is None or known.day <= day:
+            flow = self.day_flow(account, instrument, day=day)
+            flow.quantity += signed
+            flow.spent += spent
+            self._flows[account, instrument.key] = flow
+        self._month_volume(account, instrument, time=time).quantity += volume
 
     def _book(
         self, account: str, instrument: Instrument, *, signed: Decimal, price: Decimal, commission: Decimal
     ) -> Decimal | None:
-        price *= units_per_contract(instrument)
         position = self.position(account, instrument)
         self.touched_positions[account, instrument.key] = position
-        held = position.quantity
-        position.quantity = held + signed
-        closing = min(abs(held), abs(signed)) if held * signed < 0 else Decimal(0)
-        opening = abs(signed) - closing
-        if opening:
-            carried = abs(held) if not closing else Decimal(0)
-            direction = 1 if signed > 0 else -1
-            cost = carried * position.average_cost + opening * price + direction * commission * opening / abs(signed)
-        if closing:
-            direction = 1 if held > 0 else -1
-            gained = direction * (price - position.average_cost) * closing - commission * closing / abs(signed)
-            position.realized_pnl += gained
-        if opening:
-            position.average_cost = cost / abs(position.quantity)
-        elif not position.quantity:
-            position.average_cost = Decimal(0)
-        return gained.quantize(Decimal("0.000001")) if closing else None
+        return book_deal(position, signed=signed, price=price, commission=commission)
+
+
+def book_deal(position: Position, *, signed: Decimal, price: Decimal, commission: Decimal) -> Decimal | None:
+    """Enter a deal of `signed` units (negative: sold) into a position; return what it realised, None when it opens."""
+    price *= units_per_contract(position.instrument)
+    held = position.quantity
+    position.quantity = held + signed
+    closing = min(abs(held), abs(signed)) if held * signed < 0 else Decimal(0)
+    opening = abs(signed) - closing
+    if opening:
+        carried = abs(held) if not closing else Decimal(0)
+        direction = 1 if signed > 0 else -1
+        cost = carried * position.average_cost + opening * price + direction * commission * opening / abs(signed)
+    if closing:
+        direction = 1 if held > 0 else -1
+        gained = direction * (price - position.average_cost) * closing - commission * closing / abs(signed)
+        position.realized_pnl += gained
+    if opening:
+        position.average_cost = cost / abs(position.quantity)
+    elif not position.quantity:
+        position.average_cost = Decimal(0)
+    return gained.quantize(Decimal("0.000001")) if closing else None

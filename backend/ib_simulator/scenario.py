@@ -39,6 +39,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "historical_pacing": ("off", "on"),
     "market_data": ("live", "delayed_only"),
     "read_only": ("off", "on"),
+    "corrected_executions": ("both", "latest_only"),
     "commissions": ("fixed", "tiered"),
     "regulatory_fees": ("off", "on"),
     "margin": ("intraday", "reg_t"),

@@ -111,7 +111,7 @@ def request_executions(gateway: "Gateway", session: "Session", request: ReqExecu
     since = _since(gateway, request.time)
     found = [
         execution
-        for execution in gateway.ledger.executions
+        for execution in gateway.ledger.reported_executions()
         if _is_today(gateway, execution.time) and _passes(gateway, session, request, execution, since=since)
     ]
     for execution in found:

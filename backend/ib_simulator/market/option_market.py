@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 from ib_simulator.market.hours import ZONE
 from ib_simulator.market.instruments import Instrument
@@ -108,8 +109,16 @@ class OptionMarket:
 
     def years_left(self, option: Instrument) -> float:
         """Return the time until 16:00 New York time on the day of expiry; zero when that is over."""
-        expiry = datetime.strptime(option.expiry, "%Y%m%d").replace(hour=EXPIRY_HOUR, tzinfo=ZONE)
-        return max(0.0, (expiry - self._now()).total_seconds() / _SECONDS_PER_YEAR)
+        return max(0.0, (_expiry(option) - self._now()).total_seconds() / _SECONDS_PER_YEAR)
+
+    def worth(self, option: Instrument, *, spot: float, seconds: float) -> float:
+        """Return the theoretical value (USD) at a stock price and a moment (seconds since 1970)."""
+        years = max(0.0, (_expiry(option).timestamp() - seconds) / _SECONDS_PER_YEAR)
+        strike, is_call = float(option.strike), option.right == "C"
+        volatility = surface_volatility(option.symbol, seed=self._seed, spot=spot, strike=strike, years=years)
+        value = black_scholes(spot=spot, strike=strike, years=years, volatility=volatility, is_call=is_call)
+        # May be exercised at any time, so it is never worth less than that.
+        return max(value.price, spot - strike if is_call else strike - spot)
 
     def _volatility(self, option: Instrument, spot: float) -> float:
         years = self.years_left(option)
@@ -117,11 +126,13 @@ class OptionMarket:
         return surface_volatility(option.symbol, seed=self._seed, spot=spot, strike=strike, years=years)
 
     def _worth(self, option: Instrument, spot: Decimal) -> Decimal:
-        volatility = self._volatility(option, float(spot))
-        value = self.at_volatility(option, volatility=volatility, spot=float(spot))
-        # May be exercised at any time, so it is never worth less than that.
-        intrinsic = spot - option.strike if option.right == "C" else option.strike - spot
-        return _rounded(option, max(Decimal(str(value.price)), intrinsic), ROUND_HALF_EVEN)
+        worth = self.worth(option, spot=float(spot), seconds=self._now().timestamp())
+        return _rounded(option, Decimal(str(worth)), ROUND_HALF_EVEN)
+
+
+@lru_cache(maxsize=4096)
+def _expiry(option: Instrument) -> datetime:
+    return datetime.strptime(option.expiry, "%Y%m%d").replace(hour=EXPIRY_HOUR, tzinfo=ZONE)
 
 
 def option_tick(option: Instrument, price: Decimal) -> Decimal:

@@ -5,6 +5,7 @@ Prices are USD per share, time is in years, volatility and the rate are shares o
 
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, log, sqrt
 from statistics import NormalDist
 
@@ -70,8 +71,13 @@ def implied_volatility(*, price: float, spot: float, strike: float, years: float
 
 def surface_volatility(symbol: str, *, seed: int, spot: float, strike: float, years: float) -> float:
     """Return the volatility options trade at here: a level per stock, higher for low strikes and near dates."""
-    chance = random.Random(f"{seed}:{symbol}:volatility")  # noqa: S311 - reproducible prices, not secrets.
-    level = chance.uniform(0.2, 0.4)
+    level = _level(symbol, seed)
     term = 1 + 0.1 / (1 + 12 * max(years, 0.0))
     skew = -SKEW * log(strike / spot) / (1 + 2 * max(years, 0.0))
     return min(max(level * term + skew, SURFACE_MIN), SURFACE_MAX)
+
+
+@lru_cache(maxsize=4096)
+def _level(symbol: str, seed: int) -> float:
+    chance = random.Random(f"{seed}:{symbol}:volatility")  # noqa: S311 - reproducible prices, not secrets.
+    return chance.uniform(0.2, 0.4)

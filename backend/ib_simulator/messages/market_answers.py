@@ -71,3 +71,10 @@ def historical_data(request_id: int, *, start: str, end: str, rows: Sequence[Bar
 def historical_data_update(request_id: int, row: BarRow) -> Answer:
     date, opened, high, low, close, volume, weighted, count = row
     return plain("historicalDataUpdate", 90, request_id, count, date, opened, close, high, low, weighted, volume)
+
+
+def historical_schedule(request_id: int, *, zone: str, rows: Sequence[tuple[str, str, str]]) -> Answer:
+    """A row is begin, end (`20260105-09:30:00`) and day of reference; from server version 165 on."""
+    begin, end = (rows[0][0], rows[-1][1]) if rows else ("", "")
+    cells = [value for row in rows for value in row]
+    return plain("historicalSchedule", 106, request_id, begin, end, zone, len(rows), *cells)

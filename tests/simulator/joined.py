@@ -129,10 +129,22 @@ class Table:
     """A gateway under test with a clock of its own and no journal unless given one."""
 
     def __init__(
-        self, *, seed: int = 7, accounts: tuple[str, ...] = (ACCOUNT,), journal: Journal | None = None
+        self,
+        *,
+        seed: int = 7,
+        accounts: tuple[str, ...] = (ACCOUNT,),
+        journal: Journal | None = None,
+        hours: str = "always",
+        start: datetime | None = None,
     ) -> None:
-        self.clock = HandClock()
-        self.gateway = Gateway(GatewayConfig(accounts, seed=seed), clock=self.clock, journal=journal)
+        self.clock = HandClock() if start is None else HandClock(start)
+        config = GatewayConfig(accounts, seed=seed, hours=hours)
+        self.gateway = Gateway(config, clock=self.clock, journal=journal)
+
+    def pass_time(self, **amount: float) -> None:
+        """Let simulated time pass, as `timedelta` counts it, and what it brings happen."""
+        self.clock.advance(**amount)
+        self.gateway.time_passed()
 
     def open(self, *, version: int = 178, offered: str | None = None) -> Session:
         """Shake hands up to the server version."""

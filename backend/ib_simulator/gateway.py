@@ -32,7 +32,7 @@ from ib_simulator.messages.answer import Answer, error
 from ib_simulator.messages.open_order import open_order
 from ib_simulator.orders import Order, Status
 from ib_simulator.pacing import HistoryMeter
-from ib_simulator.records import changed_records, forget_changes, restore
+from ib_simulator.records import changed_records, forget_changes, record_key, restore
 from ib_simulator.scenario import Scenario
 from ib_simulator.session import ReceivedMessage, Session
 
@@ -76,7 +76,9 @@ class Gateway:
         self.zone = ZONE
         self._journal = journal
         if journal is not None:
-            restore(journal.records(), gateway=self)
+            records = journal.records()
+            restore(records, gateway=self)
+            journal.compact(records, key=record_key)
         self.desk = Desk(
             book=self.book,
             ledger=self.ledger,

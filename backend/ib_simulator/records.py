@@ -75,7 +75,7 @@ def restore(records: Iterable[Record], *, gateway: "Gateway") -> None:
     """Bring a new gateway to where the journal ends. Raises JournalError for a record it cannot understand."""
     latest: dict[tuple[Any, ...], Record] = {}
     for record in records:
-        latest[_key(record)] = record
+        latest[record_key(record)] = record
     try:
         for record in sorted(latest.values(), key=_restore_rank):
             _restore_one(record, gateway)
@@ -83,7 +83,8 @@ def restore(records: Iterable[Record], *, gateway: "Gateway") -> None:
         raise JournalError(f"the journal has a record that cannot be read: {error!r}") from error
 
 
-def _key(record: Record) -> tuple[Any, ...]:
+def record_key(record: Record) -> tuple[Any, ...]:
+    """Return what a record replaces the earlier ones of."""
     names = {
         "order": ("sequence",),
         "execution": ("exec_id",),

@@ -24,6 +24,7 @@ def follow(order: Order, last: Decimal) -> bool:
     """Move the stop of a trailing order after the price; returns whether it moved."""
     if order.order_type not in TRAIL_TYPES:
         return False
+    fix_limit(order)
     away = distance(order, last)
     wanted = last + away if order.is_buy else last - away
     stop = order.stop_price

@@ -170,6 +170,18 @@ class Table:
         return found
 
 
+# Monday after the close, when the recorded bracket was placed, and Tuesday, half an hour after the open.
+AFTER_HOURS = datetime(2026, 8, 24, 20, 43, tzinfo=UTC)
+IN_HOURS = datetime(2026, 8, 25, 14, 0, tzinfo=UTC)
+
+
+def table_at(moment: datetime, *, journal: Journal | None = None) -> Table:
+    """A table with the calendar of US equities; AAPL is at 190."""
+    table = Table(hours="us_equities", start=moment, journal=journal)
+    table.control("set_price", symbol="AAPL", price="190")
+    return table
+
+
 def split_frames(data: bytes) -> list[bytes]:
     """Cut the server's bytes into payloads; they must end on a frame."""
     payloads: list[bytes] = []

@@ -1,6 +1,6 @@
 """All orders, by every key they are known by, and the numbers IB gives out: order ids and permIds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ib_simulator.orders import Order, Stage
 
@@ -18,6 +18,8 @@ class Book:
         self._by_client: dict[tuple[int, int], Order] = {}
         self._children: dict[int, list[Order]] = {}
         self._active: dict[int, Order] = {}
+        # Of these by symbol, for prices that changed; options are found under their stock.
+        self._active_of: dict[str, dict[int, Order]] = {}
         self.last_ids: dict[int, int] = {}
         self.last_sequence = 0
         self.last_perm_id = PERM_ID_BASE + (seed % 1000) * PERM_ID_SPAN
@@ -56,8 +58,10 @@ class Book:
     def _index_activity(self, order: Order) -> None:
         if order.is_active:
             self._active[order.sequence] = order
+            self._active_of.setdefault(order.instrument.symbol, {})[order.sequence] = order
         else:
             self._active.pop(order.sequence, None)
+            self._active_of.get(order.instrument.symbol, {}).pop(order.sequence, None)
 
     def next_sequence(self) -> int:
         return self.last_sequence + 1
@@ -85,6 +89,11 @@ class Book:
     def active(self) -> list[Order]:
         """Return HELD and WORKING orders in placing order."""
         return [self._active[sequence] for sequence in sorted(self._active)]
+
+    def active_of(self, symbols: Iterable[str]) -> list[Order]:
+        """Return the HELD and WORKING orders of these symbols, options and stocks alike, in placing order."""
+        found = {sequence: order for symbol in symbols for sequence, order in self._active_of.get(symbol, {}).items()}
+        return [found[sequence] for sequence in sorted(found)]
 
     def drafts(self) -> list[Order]:
         return [order for order in self._orders.values() if order.stage is Stage.DRAFT]

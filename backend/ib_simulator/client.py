@@ -94,6 +94,33 @@ class SimulatorControl(FaultCommands, OrderStateCommands):
         prices: dict[str, str] = self.send("step", n=n)["prices"]
         return prices
 
+    def tick(self, symbol: str, last: Number, **more: Number) -> dict[str, Any]:
+        """Make one tick at once; more: bid, ask, bid_size, ask_size, volume. Returns last, bid and ask."""
+        return self.send("tick", symbol=symbol, last=last, **more)
+
+    def set_process(
+        self, symbol: str, process: str, *, step_ticks: int | None = None, csv: str | None = None
+    ) -> dict[str, Any]:
+        """Choose `walk`, `fixed` or `replay` (of bars given as CSV) for one symbol from now on."""
+        return self.send("set_process", symbol=symbol, process=process, step_ticks=step_ticks, csv=csv)
+
+    def set_spread(self, symbol: str, ticks: int) -> None:
+        self.send("set_spread", symbol=symbol, ticks=ticks)
+
+    def set_liquidity(self, symbol: str, size: int | None) -> None:
+        """Limit what can be dealt on each side per step; None takes the limit away."""
+        self.send("set_liquidity", symbol=symbol, size=size)
+
+    def halt(self, symbol: str) -> None:
+        self.send("halt", symbol=symbol)
+
+    def resume(self, symbol: str) -> None:
+        self.send("resume", symbol=symbol)
+
+    def set_limits(self, symbol: str, *, lower: Number | None = None, upper: Number | None = None) -> None:
+        """Set limit down and limit up; None takes one away."""
+        self.send("set_limits", symbol=symbol, lower=lower, upper=upper)
+
     def clock(self) -> dict[str, Any]:
         """Return `now` (ISO 8601, UTC), `speed` and `phase` (closed, pre, regular, post)."""
         return self.send("clock")

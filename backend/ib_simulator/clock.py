@@ -40,8 +40,9 @@ class SimulatedClock:
         self._base: datetime | None = None
         self._base_ms = 0.0
         self.speed = 1.0
-        # Whether `set` or `set_speed` led it away from how it was started.
+        # Whether `set_speed` led it away from how it was started, and whether that is to be written down.
         self.led = False
+        self.touched = False
         if start is not None or speed != 1.0:
             self._anchor(start or self._beneath.now(), speed)
 
@@ -65,14 +66,19 @@ class SimulatedClock:
         if moment < self.now():
             raise ValueError(f"the clock does not go back: it is {self.now().isoformat()}")
         self._anchor(moment, self.speed)
-        self.led = True
+        self.touched = True
 
     def set_speed(self, speed: float) -> None:
         """Go on at another speed, 0 to stand still. Raises ValueError for what is no speed."""
         if not math.isfinite(speed) or speed < 0:
             raise ValueError(f"a speed is a number from 0 on, not {speed}")
         self._anchor(self.now(), speed)
-        self.led = True
+        self.led = self.touched = True
+
+    def resume(self, moment: datetime, *, speed: float | None) -> None:
+        """Go on from a moment unless it is over, at a speed unless None."""
+        self._anchor(max(moment, self.now()), self.speed if speed is None else speed)
+        self.led = speed is not None
 
     def _anchor(self, moment: datetime, speed: float) -> None:
         self._base, self._base_ms, self.speed = moment.astimezone(UTC), self._beneath.monotonic_ms(), speed

@@ -13,10 +13,11 @@ from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from ib_simulator import resets
 from ib_simulator.book import Book
 from ib_simulator.clock import Clock, SimulatedClock
 from ib_simulator.desk import Desk
-from ib_simulator.handlers import accounts, connection, pnl, positions, quotes
+from ib_simulator.handlers import accounts, connection, pnl, positions, quotes, real_time_bars
 from ib_simulator.faults import Agenda, ConnectFault
 from ib_simulator.journal import Journal
 from ib_simulator.ledger import Execution, Ledger
@@ -168,6 +169,8 @@ class Gateway:
             self._play(due)
         self.market.clock_moved(now)
         self.desk.clock_moved(now)
+        resets.restart_if_due(self)
+        real_time_bars.push_real_time_bars(self)
 
     def go_to(self, moment: datetime, *, clock: SimulatedClock) -> None:
         """Lead the clock to a later moment (with its time zone), halting at whatever the script has on the way.
@@ -193,10 +196,12 @@ class Gateway:
     def set_price(self, instrument: Instrument, price: Decimal) -> None:
         """Pin a price (USD) and let the book meet it."""
         self.market.path(instrument).pin(price)
+        self.market.touched = True
         self.prices_changed()
 
     def prices_changed(self) -> None:
         """Tell and try what the market has news of."""
+        real_time_bars.push_real_time_bars(self)
         news = self.market.take_news()
         quotes.push_quotes(self, news.changed)
         self.desk.fills.market_moved(news.moved)

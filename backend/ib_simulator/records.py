@@ -3,7 +3,8 @@
     {"kind": "order", "sequence": 3, ...}       {"kind": "execution", "exec_id": ..., ...}
     {"kind": "position", "account": ..., ...}   {"kind": "client", "client_id": 1, "last_id": 4}
     {"kind": "counters", ...}                   {"kind": "value", "account": ..., "key": ..., "value": ...}
-    {"kind": "market", "steps": 12, "pinned": {...}}
+    {"kind": "market", "steps": 12, "pinned": {...}, "bent": {...}, ...}
+    {"kind": "clock", "moment": ..., "speed": 60.0, "led": false}
 
 Drafts (transmit=False) are not written: a real gateway loses them at a restart as well.
 """
@@ -14,6 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ib_simulator.clock import SimulatedClock
 from ib_simulator.errors import JournalError
 from ib_simulator.ledger import Execution, Position
 from ib_simulator.market.instruments import Instrument, InstrumentList
@@ -48,10 +50,9 @@ def changed_records(gateway: "Gateway") -> list[Record]:
         {"kind": "value", "account": account, "key": key, "value": ledger.values[account, key]}
         for account, key in sorted(ledger.touched_values)
     ]
-    pins = gateway.market.state()
-    if records or pins["pinned"] != gateway.journaled_pins:
-        gateway.journaled_pins = pins["pinned"]
-        records.append({"kind": "market", **pins})
+    if records or gateway.market.touched or clock_touched(gateway):
+        records.append({"kind": "market", **gateway.market.state()})
+        records += clock_records(gateway)
         records.append(
             {
                 "kind": "counters",
@@ -69,6 +70,29 @@ def forget_changes(gateway: "Gateway") -> None:
     for waiting in (book.touched, ledger.touched_positions, book.touched_clients, ledger.touched_values):
         waiting.clear()
     ledger.new_executions.clear()
+    gateway.market.touched = False
+    if isinstance(gateway.clock, SimulatedClock):
+        gateway.clock.touched = False
+
+
+def clock_touched(gateway: "Gateway") -> bool:
+    """Say whether the clock was led since its record was written."""
+    return isinstance(gateway.clock, SimulatedClock) and gateway.clock.touched
+
+
+def clock_records(gateway: "Gateway") -> list[Record]:
+    """Return where a simulated clock is; nothing for the machine's."""
+    clock = gateway.clock
+    if not isinstance(clock, SimulatedClock) or not clock.is_simulated:
+        return []
+    return [{"kind": "clock", "moment": clock.now().isoformat(), "speed": clock.speed, "led": clock.led}]
+
+
+def restore_clock(record: Record, gateway: "Gateway") -> None:
+    """Let the clock go on from where it was: simulated time never goes back, also not by a restart."""
+    clock = gateway.clock
+    if isinstance(clock, SimulatedClock):
+        clock.resume(datetime.fromisoformat(record["moment"]), speed=record["speed"] if record["led"] else None)
 
 
 def restore(records: Iterable[Record], *, gateway: "Gateway") -> None:
@@ -117,7 +141,9 @@ def _restore_one(record: Record, gateway: "Gateway") -> None:
         case "value":
             ledger.values[record["account"], record["key"]] = record["value"]
         case "market":
-            gateway.market.restore(steps=record["steps"], pinned=record["pinned"])
+            gateway.market.restore(record)
+        case "clock":
+            restore_clock(record, gateway)
         case "counters":
             book.last_sequence = max(book.last_sequence, record["sequence"])
             book.last_perm_id = max(book.last_perm_id, record["perm_id"])

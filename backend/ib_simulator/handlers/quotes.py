@@ -1,10 +1,11 @@
 """Quotes: one, or one and its changes."""
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ib_simulator.errors import Refusal
-from ib_simulator.handlers import bars, options
+from ib_simulator.handlers import bars, depth, options, real_time_bars, ticks
 from ib_simulator.handlers.contracts import find_instrument
 from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.market.prices import Quote
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # Tick types of live data and of delayed data.
 LIVE_TYPES = {"bid": 1, "ask": 2, "last": 4, "high": 6, "low": 7, "close": 9, "open": 14}
 DELAYED_TYPES = {"bid": 66, "ask": 67, "last": 68, "high": 72, "low": 73, "close": 75, "open": 76}
-SIZED = ("bid", "ask", "last")
+SIZED = {"bid": "bid_size", "ask": "ask_size", "last": "size"}
 LIVE_SIZE_TYPES = {"bid": 0, "ask": 3, "last": 5, "volume": 8}
 DELAYED_SIZE_TYPES = {"bid": 69, "ask": 70, "last": 71, "volume": 74}
 LAST_TIME_TYPE, HALTED_TYPE = 45, 49
@@ -61,22 +62,28 @@ def _must_be_delayed(gateway: "Gateway", session: "Session", request_id: int) ->
     return True
 
 
-def push_quotes(gateway: "Gateway") -> None:
-    """Send what changed to everyone who streams."""
+def push_quotes(gateway: "Gateway", changed: Collection[str]) -> None:
+    """Send what changed, of the symbols that did, to everyone who streams."""
     for session in gateway.connected():
         for request_id, subscription in session.subscriptions.quotes.items():
-            _send_quote(gateway, session, request_id, subscription)
+            if subscription.instrument.symbol in changed:
+                _send_quote(gateway, session, request_id, subscription)
         bars.push_bars(gateway, session)
+        real_time_bars.take_prices(gateway, session)
+        ticks.push_ticks(gateway, session)
+        depth.push_depth(gateway, session)
 
 
 def _send_quote(gateway: "Gateway", session: "Session", request_id: int, subscription: QuoteSubscription) -> None:
     quote, known = gateway.market.quote(subscription.instrument), subscription.sent
+    if quote is known:
+        return
     types = DELAYED_TYPES if subscription.delayed else LIVE_TYPES
     sizes = DELAYED_SIZE_TYPES if subscription.delayed else LIVE_SIZE_TYPES
     for name, tick_type in types.items():
-        price = getattr(quote, name)
-        if known is None or price != getattr(known, name):
-            size = quote.size if name in SIZED else 0
+        price, sized = getattr(quote, name), SIZED.get(name)
+        size = 0 if sized is None else getattr(quote, sized)
+        if known is None or price != getattr(known, name) or (sized and size != getattr(known, sized)):
             session.send(market_answers.tick_price(request_id, tick_type, price, size))
             if name in SIZED:
                 session.send(market_answers.tick_size(request_id, sizes[name], size))
@@ -85,8 +92,8 @@ def _send_quote(gateway: "Gateway", session: "Session", request_id: int, subscri
     if not subscription.delayed and _traded(quote, known):
         moment = str(int(gateway.clock.now().timestamp()))
         session.send(market_answers.tick_string(request_id, LAST_TIME_TYPE, moment))
-    if known is None and not subscription.delayed:
-        session.send(market_answers.tick_generic(request_id, HALTED_TYPE, Decimal(0)))
+    if not subscription.delayed and (known is None or quote.halted != known.halted):
+        session.send(market_answers.tick_generic(request_id, HALTED_TYPE, Decimal(int(quote.halted))))
     if subscription.instrument.sec_type == "OPT":
         options.send_computations(gateway, session, request_id, subscription, quote)
     subscription.sent = quote

@@ -5,7 +5,7 @@ calm ──nightly reset──> execution reports held, simulated stops asleep �
 """
 
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -251,16 +251,27 @@ def reset_port(gateway: "Gateway", *, port: int) -> int:
     return drop_all(gateway)
 
 
-def restart_if_due(gateway: "Gateway", *, since: datetime, now: datetime) -> None:
-    """Restart when the daily moment (of the Gateway's zone) lies after `since` and not after `now`."""
-    at = gateway.scenario.daily_restart
-    if at is not None and since < datetime.combine(now.astimezone(gateway.zone), at, gateway.zone) <= now:
+def plan_daily_restart(gateway: "Gateway", at: str) -> None:
+    """Restart every day at `hh:mm` of the Gateway's zone, or (empty) never. Raises ValueError for another text."""
+    time = datetime.strptime(at, "%H:%M").time() if at else None  # noqa: DTZ007 - a time of day has no zone.
+    gateway.scenario.daily_restart = time
+    gateway.scenario.restart_checked_at = gateway.clock.now()
+
+
+def restart_if_due(gateway: "Gateway") -> None:
+    """Restart when the daily moment has come since the last look."""
+    at, since = gateway.scenario.daily_restart, gateway.scenario.restart_checked_at
+    if at is None or since is None:
+        return
+    now = gateway.clock.now()
+    gateway.scenario.restart_checked_at = now
+    # The moment after the last look may be that of the same day or of the next.
+    local = since.astimezone(gateway.zone)
+    moment = datetime.combine(local, at, gateway.zone)
+    if moment <= since:
+        moment = datetime.combine(local + timedelta(days=1), at, gateway.zone)
+    if moment <= now:
         restart(gateway, seconds=RESTART_SECONDS, roll_back_ids_by=0)
-
-
-def read_time_of_day(text: str) -> time:
-    """Read `hh:mm`. Raises ValueError."""
-    return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - a time of day has no zone.
 
 
 def _accept(gateway: "Gateway") -> None:

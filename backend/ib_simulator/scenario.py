@@ -5,7 +5,7 @@ asked for over the control port and either used up (`reject_next`) or in force u
 """
 
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import datetime, time
 from decimal import Decimal
 
 from ib_simulator.errors import CommandError, Refusal
@@ -96,6 +96,7 @@ class Scenario:
     competing: bool = False  # Another session of the user has the market data.
     farms_down: set[str] = field(default_factory=set)
     daily_restart: time | None = None
+    restart_checked_at: datetime | None = None
     limits: dict[str, int] = field(default_factory=lambda: dict(LIMITS))
     faults: Faults = field(default_factory=Faults)
     accepting: bool = True

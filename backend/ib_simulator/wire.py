@@ -8,6 +8,7 @@ Times are monotonic milliseconds given by the caller. On a calm line everything 
 import heapq
 from collections import deque
 from dataclasses import dataclass
+from math import ceil
 from random import Random
 
 # A slow line hands out what it carries in this time, so that it flows instead of coming in lumps.
@@ -67,7 +68,7 @@ class Outbox:
             return
         due = now_ms + line.delay_ms
         if line.jitter_ms:
-            due += self._random.uniform(0, line.jitter_ms)
+            due += self._random.randint(0, line.jitter_ms)
         if late_ms:
             due += late_ms
         else:
@@ -130,7 +131,7 @@ class Outbox:
             size = self._piece_size(len(data), line)
             due = max(now_ms, self._line_free_at)
             self._pieces.append((due, data[:size]))
-            travel_ms = size * 1000 / line.bytes_per_second if line.bytes_per_second else 0.0
+            travel_ms = ceil(size * 1000 / line.bytes_per_second) if line.bytes_per_second else 0
             self._line_free_at = due + line.gap_ms + travel_ms
             data = data[size:]
 

@@ -80,7 +80,7 @@ def daily_restart(gateway: "Gateway", arguments: Arguments) -> Answer:
     """Restart every day at this time of the Gateway's zone (US/Eastern); without `at`, never."""
     at = arguments.text("at", default="")
     try:
-        gateway.scenario.daily_restart = resets.read_time_of_day(at) if at else None
+        resets.plan_daily_restart(gateway, at)
     except ValueError:
         raise CommandError(code="bad_value", message=f"at must be a time like 23:45, not {at!r}") from None
     return {}

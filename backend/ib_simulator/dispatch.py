@@ -4,7 +4,21 @@ from typing import TYPE_CHECKING
 
 from ib_simulator import admission
 from ib_simulator.errors import NO_REQUEST_ID, Refusal
-from ib_simulator.handlers import accounts, bars, connection, contracts, options, orders, pnl, positions, quotes
+from ib_simulator.handlers import (
+    accounts,
+    bars,
+    connection,
+    contracts,
+    depth,
+    lookback,
+    options,
+    orders,
+    pnl,
+    positions,
+    quotes,
+    real_time_bars,
+    ticks,
+)
 from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.request import CancelRequest, Plain, RequestMessage
@@ -23,8 +37,12 @@ HANDLERS: dict[type[RequestMessage], Handler] = {
     **options.HANDLERS,
     **quotes.HANDLERS,
     **bars.HANDLERS,
+    **real_time_bars.HANDLERS,
+    **ticks.HANDLERS,
+    **depth.HANDLERS,
+    **lookback.HANDLERS,
 }
-PLAIN: dict[Request, Handler] = {**connection.PLAIN, **orders.PLAIN, **positions.PLAIN}
+PLAIN: dict[Request, Handler] = {**connection.PLAIN, **orders.PLAIN, **positions.PLAIN, **depth.PLAIN}
 CANCELLERS: dict[Request, Canceller] = {
     **accounts.CANCELLERS,
     **positions.CANCELLERS,
@@ -32,6 +50,10 @@ CANCELLERS: dict[Request, Canceller] = {
     **options.CANCELLERS,
     **quotes.CANCELLERS,
     **bars.CANCELLERS,
+    **real_time_bars.CANCELLERS,
+    **ticks.CANCELLERS,
+    **depth.CANCELLERS,
+    **lookback.CANCELLERS,
 }
 
 

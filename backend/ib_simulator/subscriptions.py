@@ -7,6 +7,7 @@ from ib_simulator.market.bars import BarRequest
 from ib_simulator.market.instruments import Instrument
 from ib_simulator.market.prices import Quote
 from ib_simulator.profit import Profit
+from ib_simulator.streams import DepthSubscription, RunningBar, TickSubscription
 
 REAL_TIME, DELAYED = 1, 3
 
@@ -63,8 +64,14 @@ class Subscriptions:
     summaries: dict[int, tuple[str, ...]] = field(default_factory=dict)
     quotes: dict[int, QuoteSubscription] = field(default_factory=dict)
     bars: dict[int, BarSubscription] = field(default_factory=dict)
+    real_time_bars: dict[int, RunningBar] = field(default_factory=dict)
+    ticks: dict[int, TickSubscription] = field(default_factory=dict)
+    depths: dict[int, DepthSubscription] = field(default_factory=dict)
 
     def forget_market_data(self) -> None:
         """Drop every stream of market data, as 1101 says: the client has to ask again."""
         self.quotes.clear()
         self.bars.clear()
+        self.real_time_bars.clear()
+        self.ticks.clear()
+        self.depths.clear()

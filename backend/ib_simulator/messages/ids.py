@@ -36,6 +36,8 @@ class Request(IntEnum):
     REQ_EXECUTIONS = 7
     REQ_IDS = 8
     REQ_CONTRACT_DETAILS = 9
+    REQ_MKT_DEPTH = 10
+    CANCEL_MKT_DEPTH = 11
     SET_SERVER_LOG_LEVEL = 14
     REQ_AUTO_OPEN_ORDERS = 15
     REQ_ALL_OPEN_ORDERS = 16
@@ -43,6 +45,8 @@ class Request(IntEnum):
     REQ_HISTORICAL_DATA = 20
     CANCEL_HISTORICAL_DATA = 25
     REQ_CURRENT_TIME = 49
+    REQ_REAL_TIME_BARS = 50
+    CANCEL_REAL_TIME_BARS = 51
     CALCULATE_IMPLIED_VOLATILITY = 54
     CALCULATE_OPTION_PRICE = 55
     CANCEL_CALCULATE_IMPLIED_VOLATILITY = 56
@@ -60,18 +64,25 @@ class Request(IntEnum):
     CANCEL_ACCOUNT_UPDATES_MULTI = 77
     REQ_SEC_DEF_OPT_PARAMS = 78
     REQ_MATCHING_SYMBOLS = 81
+    REQ_MKT_DEPTH_EXCHANGES = 82
+    REQ_SMART_COMPONENTS = 83
+    REQ_HEAD_TIMESTAMP = 87
+    REQ_HISTOGRAM = 88
+    CANCEL_HISTOGRAM = 89
+    CANCEL_HEAD_TIMESTAMP = 90
     REQ_MARKET_RULE = 91
     REQ_PNL = 92
     CANCEL_PNL = 93
     REQ_PNL_SINGLE = 94
     CANCEL_PNL_SINGLE = 95
+    REQ_HISTORICAL_TICKS = 96
+    REQ_TICK_BY_TICK = 97
+    CANCEL_TICK_BY_TICK = 98
     REQ_COMPLETED_ORDERS = 99
 
 
 # Requests of the protocol that are not served: name and the position of their request id (None: they carry none).
 UNSERVED: dict[int, tuple[str, int | None]] = {
-    10: ("reqMktDepth", 2),
-    11: ("cancelMktDepth", 2),
     12: ("reqNewsBulletins", None),
     13: ("cancelNewsBulletins", None),
     18: ("requestFA", None),
@@ -80,8 +91,6 @@ UNSERVED: dict[int, tuple[str, int | None]] = {
     22: ("reqScannerSubscription", 1),
     23: ("cancelScannerSubscription", 2),
     24: ("reqScannerParameters", None),
-    50: ("reqRealTimeBars", 2),
-    51: ("cancelRealTimeBars", 2),
     52: ("reqFundamentalData", 2),
     53: ("cancelFundamentalData", 2),
     65: ("verifyRequest", None),
@@ -94,18 +103,9 @@ UNSERVED: dict[int, tuple[str, int | None]] = {
     73: ("verifyAndAuthMessage", None),
     79: ("reqSoftDollarTiers", 1),
     80: ("reqFamilyCodes", None),
-    82: ("reqMktDepthExchanges", None),
-    83: ("reqSmartComponents", 1),
     84: ("reqNewsArticle", 1),
     85: ("reqNewsProviders", None),
     86: ("reqHistoricalNews", 1),
-    87: ("reqHeadTimeStamp", 1),
-    88: ("reqHistogramData", 1),
-    89: ("cancelHistogramData", 1),
-    90: ("cancelHeadTimeStamp", 1),
-    96: ("reqHistoricalTicks", 1),
-    97: ("reqTickByTickData", 1),
-    98: ("cancelTickByTickData", 1),
     100: ("reqWshMetaData", 1),
     101: ("cancelWshMetaData", 1),
     102: ("reqWshEventData", 1),
@@ -139,6 +139,18 @@ REQUEST_ID_POSITION: dict[int, int] = {
     Request.CANCEL_CALCULATE_IMPLIED_VOLATILITY: 2,
     Request.CANCEL_CALCULATE_OPTION_PRICE: 2,
     Request.REQ_SEC_DEF_OPT_PARAMS: 1,
+    Request.CANCEL_HISTOGRAM: 1,
+    Request.REQ_HISTOGRAM: 1,
+    Request.CANCEL_HEAD_TIMESTAMP: 1,
+    Request.REQ_HEAD_TIMESTAMP: 1,
+    Request.REQ_SMART_COMPONENTS: 1,
+    Request.CANCEL_MKT_DEPTH: 2,
+    Request.REQ_MKT_DEPTH: 2,
+    Request.REQ_HISTORICAL_TICKS: 1,
+    Request.CANCEL_TICK_BY_TICK: 1,
+    Request.REQ_TICK_BY_TICK: 1,
+    Request.CANCEL_REAL_TIME_BARS: 2,
+    Request.REQ_REAL_TIME_BARS: 2,
 }
 
 REQUEST_NAMES: dict[int, str] = {
@@ -172,6 +184,19 @@ REQUEST_NAMES: dict[int, str] = {
     Request.CANCEL_CALCULATE_IMPLIED_VOLATILITY: "cancelCalculateImpliedVolatility",
     Request.CANCEL_CALCULATE_OPTION_PRICE: "cancelCalculateOptionPrice",
     Request.REQ_SEC_DEF_OPT_PARAMS: "reqSecDefOptParams",
+    Request.CANCEL_HISTOGRAM: "cancelHistogramData",
+    Request.REQ_HISTOGRAM: "reqHistogramData",
+    Request.CANCEL_HEAD_TIMESTAMP: "cancelHeadTimeStamp",
+    Request.REQ_HEAD_TIMESTAMP: "reqHeadTimeStamp",
+    Request.REQ_SMART_COMPONENTS: "reqSmartComponents",
+    Request.REQ_MKT_DEPTH_EXCHANGES: "reqMktDepthExchanges",
+    Request.CANCEL_MKT_DEPTH: "cancelMktDepth",
+    Request.REQ_MKT_DEPTH: "reqMktDepth",
+    Request.REQ_HISTORICAL_TICKS: "reqHistoricalTicks",
+    Request.CANCEL_TICK_BY_TICK: "cancelTickByTickData",
+    Request.REQ_TICK_BY_TICK: "reqTickByTickData",
+    Request.CANCEL_REAL_TIME_BARS: "cancelRealTimeBars",
+    Request.REQ_REAL_TIME_BARS: "reqRealTimeBars",
     Request.REQ_MATCHING_SYMBOLS: "reqMatchingSymbols",
     Request.REQ_MARKET_RULE: "reqMarketRule",
     Request.REQ_POSITIONS_MULTI: "reqPositionsMulti",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ib_simulator.messages.answer import Answer, plain
+from ib_simulator.messages.stream_answers import BBO_EXCHANGE
 
 
 def tick_price(request_id: int, tick_type: int, price: Decimal, size: int) -> Answer:
@@ -24,7 +25,7 @@ def tick_string(request_id: int, tick_type: int, value: str) -> Answer:
 
 
 def tick_request_parameters(request_id: int, minimum_tick: Decimal) -> Answer:
-    return plain("tickReqParams", 81, request_id, minimum_tick, "9c0001", 3)
+    return plain("tickReqParams", 81, request_id, minimum_tick, BBO_EXCHANGE, 3)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 from ib_simulator.errors import NO_REQUEST_ID, MalformedMessage, UnsupportedMessage
 from ib_simulator.fields import FieldReader, parse_integer
-from ib_simulator.messages import account_requests, contract_requests, market_requests, option_requests, order_requests
+from ib_simulator.messages import (
+    account_requests,
+    contract_requests,
+    market_requests,
+    option_requests,
+    order_requests,
+    stream_requests,
+)
 from ib_simulator.messages.ids import REQUEST_ID_POSITION, UNSERVED, Request
 from ib_simulator.messages.request import Decoder, RequestMessage, read_plain
 
@@ -38,6 +45,7 @@ DECODERS: dict[Request, Decoder] = {
     **contract_requests.DECODERS,
     **market_requests.DECODERS,
     **option_requests.DECODERS,
+    **stream_requests.DECODERS,
 }
 
 

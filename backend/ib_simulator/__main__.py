@@ -7,11 +7,14 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 from ib_simulator.clock import SystemClock
 from ib_simulator.errors import JournalError
 from ib_simulator.gateway import Gateway, GatewayConfig
 from ib_simulator.journal import Journal
+from ib_simulator.recording import Recorder
+from ib_simulator.replaying import played
 from ib_simulator.server import Addresses, PortInUse, Server
 
 EXIT_CANNOT_START = 2
@@ -29,6 +32,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--account", action="append", help="an account to serve; repeat for more (default: DU1234567)")
     parser.add_argument("--tick-seconds", type=float, default=1.0, help="time between price steps, 0 = only when told")
     parser.add_argument("--state-dir", type=Path, help="keep the book here, so that it survives a restart")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write every message of every client to this file")
     parser.add_argument("--log-level", default="WARNING", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     options = parser.parse_args(arguments)
     options.account = options.account or ["DU1234567"]
@@ -45,12 +49,15 @@ async def run(options: argparse.Namespace) -> int:
         journal = Journal(options.state_dir) if options.state_dir else None
         if journal is not None:
             stack.callback(journal.close)
-        return await _serve(options, journal)
+        record = stack.enter_context(options.record.open("wb")) if options.record else None
+        return await _serve(options, journal, record)
 
 
-async def _serve(options: argparse.Namespace, journal: Journal | None) -> int:
+async def _serve(options: argparse.Namespace, journal: Journal | None, record: IO[bytes] | None) -> int:
     config = GatewayConfig(accounts=tuple(options.account), seed=options.seed)
-    server = Server(Gateway(config, clock=SystemClock(), journal=journal), tick_seconds=options.tick_seconds)
+    gateway = Gateway(config, clock=SystemClock(), journal=journal)
+    recorder = None if record is None else Recorder(record, clock=gateway.clock, played=played(config))
+    server = Server(gateway, tick_seconds=options.tick_seconds, recorder=recorder)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stopped.set)
@@ -71,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         return asyncio.run(run(options))
-    except (PortInUse, JournalError) as error:
+    except (PortInUse, JournalError, OSError) as error:
         print(f"ib_simulator: {error}", file=sys.stderr)
         return EXIT_CANNOT_START
 

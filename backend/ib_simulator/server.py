@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ib_simulator import control
 from ib_simulator.gateway import Gateway
+from ib_simulator.recording import Recorder
 from ib_simulator.session import Session
 
 logger = logging.getLogger(__name__)
@@ -54,8 +55,7 @@ class _ClientProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._session is not None:
-            self._session.receive(data)
-            self._server.flush()
+            self._server.client_said(self._session, data)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         if self._session is not None:
@@ -65,8 +65,9 @@ class _ClientProtocol(asyncio.Protocol):
 class Server:
     """Listens for clients and for control connections, and moves the market on a timer."""
 
-    def __init__(self, gateway: Gateway, *, tick_seconds: float) -> None:
+    def __init__(self, gateway: Gateway, *, tick_seconds: float, recorder: Recorder | None = None) -> None:
         self._gateway = gateway
+        self._recorder = recorder
         self._tick_seconds = tick_seconds
         self._transports: dict[int, tuple[Session, asyncio.Transport]] = {}
         self._controls: set[asyncio.StreamWriter] = set()
@@ -114,12 +115,24 @@ class Server:
 
     def client_connected(self, transport: asyncio.Transport) -> Session:
         session = self._gateway.open_session()
+        if self._recorder is not None:
+            self._recorder.opened(session.number)
         self._transports[session.number] = (session, transport)
         return session
 
     def client_gone(self, session: Session) -> None:
         self._transports.pop(session.number, None)
+        if self._recorder is not None:
+            self._recorder.closed(session.number)
         self._gateway.forget(session)
+
+    def client_said(self, session: Session, data: bytes) -> None:
+        if self._recorder is not None:
+            self._recorder.received(
+                data, connection=session.number, client_id=session.client_id, server_version=session.server_version
+            )
+        session.receive(data)
+        self.flush()
 
     def flush(self) -> None:
         """Write the journal, then all output, then close what is to be closed."""
@@ -132,6 +145,13 @@ class Server:
         for piece in session.take_pieces():
             if not transport.is_closing():
                 transport.write(piece)
+                if self._recorder is not None:
+                    self._recorder.sent(
+                        piece,
+                        connection=session.number,
+                        client_id=session.client_id,
+                        server_version=session.server_version,
+                    )
         if not session.closing:
             waiting = transport.get_write_buffer_size() + session.output_size
             if waiting > OUTPUT_BYTES_MAX:
@@ -190,6 +210,8 @@ class Server:
         self._controls.add(writer)
         try:
             while line := await _read_line(reader):
+                if self._recorder is not None:
+                    self._recorder.commanded(line)
                 reply = control.execute(self._gateway, line) if line.endswith(b"\n") else control.too_long()
                 await self._after_command()
                 writer.write(reply.line)
@@ -232,11 +254,15 @@ class Server:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self._tick_seconds)
+            if self._recorder is not None:
+                self._recorder.stepped()
             self._safely(self._gateway.step)
 
     async def _push_values(self) -> None:
         while True:
             await asyncio.sleep(ACCOUNT_VALUES_SECONDS)
+            if self._recorder is not None:
+                self._recorder.beat()
             self._safely(self._gateway.time_passed)
             self._safely(self._gateway.push_due_values)
 

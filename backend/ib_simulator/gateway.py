@@ -17,8 +17,8 @@ from ib_simulator import resets
 from ib_simulator.book import Book
 from ib_simulator.clock import Clock, SimulatedClock
 from ib_simulator.desk import Desk
-from ib_simulator.handlers import accounts, connection, pnl, positions, quotes, real_time_bars
 from ib_simulator.faults import Agenda, ConnectFault
+from ib_simulator.handlers import accounts, connection, pnl, positions, quotes, real_time_bars
 from ib_simulator.journal import Journal
 from ib_simulator.ledger import Execution, Ledger
 from ib_simulator.market.hours import HOURS, TradingHours

@@ -202,7 +202,7 @@ def end_reset(gateway: "Gateway") -> None:
     if gateway.scenario.resetting:
         gateway.scenario.resetting = False
         _calm_again(gateway)
-        gateway.prices_changed()
+        gateway.desk.fills.market_moved()
 
 
 def begin_competing(gateway: "Gateway", *, seconds: float) -> None:

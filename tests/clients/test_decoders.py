@@ -11,7 +11,8 @@ import pytest
 from ib_simulator.fields import decode_fields
 from ib_simulator.messages.answer import Answer
 from tests.clients.environments import ROOT, python_of
-from tests.simulator.wire_answers import PLAIN_CASES, VERSIONS
+from tests.simulator.wire_answers import PLAIN_CASES
+from tests.simulator.wire_case import VERSIONS
 from tests.simulator.wire_compare import differences
 from tests.simulator.wire_orders import (
     FLAG_ROUNDS,

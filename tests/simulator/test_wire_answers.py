@@ -16,7 +16,8 @@ from ib_simulator.fields import decode_fields
 from ib_simulator.messages.answer import Answer
 from ib_simulator.messages.open_order import completed_order, open_order
 from tests.clients.tours.flatten import Listener, Table
-from tests.simulator.wire_answers import PLAIN_CASES, VERSIONS, AnswerCase
+from tests.simulator.wire_answers import PLAIN_CASES
+from tests.simulator.wire_case import VERSIONS, AnswerCase
 from tests.simulator.wire_compare import differences
 from tests.simulator.wire_orders import (
     FLAG_ROUNDS,

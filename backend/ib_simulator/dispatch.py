@@ -13,6 +13,7 @@ from ib_simulator.handlers import (
     lookback,
     options,
     orders,
+    others,
     pnl,
     positions,
     quotes,
@@ -41,6 +42,7 @@ HANDLERS: dict[type[RequestMessage], Handler] = {
     **ticks.HANDLERS,
     **depth.HANDLERS,
     **lookback.HANDLERS,
+    **others.HANDLERS,
 }
 PLAIN: dict[Request, Handler] = {**connection.PLAIN, **orders.PLAIN, **positions.PLAIN, **depth.PLAIN}
 CANCELLERS: dict[Request, Canceller] = {

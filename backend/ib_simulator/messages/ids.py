@@ -38,15 +38,25 @@ class Request(IntEnum):
     REQ_CONTRACT_DETAILS = 9
     REQ_MKT_DEPTH = 10
     CANCEL_MKT_DEPTH = 11
+    REQ_NEWS_BULLETINS = 12
+    CANCEL_NEWS_BULLETINS = 13
     SET_SERVER_LOG_LEVEL = 14
     REQ_AUTO_OPEN_ORDERS = 15
     REQ_ALL_OPEN_ORDERS = 16
     REQ_MANAGED_ACCOUNTS = 17
+    REQUEST_FA = 18
+    REPLACE_FA = 19
     REQ_HISTORICAL_DATA = 20
+    EXERCISE_OPTIONS = 21
+    REQ_SCANNER_SUBSCRIPTION = 22
+    CANCEL_SCANNER_SUBSCRIPTION = 23
+    REQ_SCANNER_PARAMETERS = 24
     CANCEL_HISTORICAL_DATA = 25
     REQ_CURRENT_TIME = 49
     REQ_REAL_TIME_BARS = 50
     CANCEL_REAL_TIME_BARS = 51
+    REQ_FUNDAMENTAL_DATA = 52
+    CANCEL_FUNDAMENTAL_DATA = 53
     CALCULATE_IMPLIED_VOLATILITY = 54
     CALCULATE_OPTION_PRICE = 55
     CANCEL_CALCULATE_IMPLIED_VOLATILITY = 56
@@ -57,15 +67,24 @@ class Request(IntEnum):
     REQ_ACCOUNT_SUMMARY = 62
     CANCEL_ACCOUNT_SUMMARY = 63
     CANCEL_POSITIONS = 64
+    QUERY_DISPLAY_GROUPS = 67
+    SUBSCRIBE_TO_GROUP_EVENTS = 68
+    UPDATE_DISPLAY_GROUP = 69
+    UNSUBSCRIBE_FROM_GROUP_EVENTS = 70
     START_API = 71
     REQ_POSITIONS_MULTI = 74
     CANCEL_POSITIONS_MULTI = 75
     REQ_ACCOUNT_UPDATES_MULTI = 76
     CANCEL_ACCOUNT_UPDATES_MULTI = 77
     REQ_SEC_DEF_OPT_PARAMS = 78
+    REQ_SOFT_DOLLAR_TIERS = 79
+    REQ_FAMILY_CODES = 80
     REQ_MATCHING_SYMBOLS = 81
     REQ_MKT_DEPTH_EXCHANGES = 82
     REQ_SMART_COMPONENTS = 83
+    REQ_NEWS_ARTICLE = 84
+    REQ_NEWS_PROVIDERS = 85
+    REQ_HISTORICAL_NEWS = 86
     REQ_HEAD_TIMESTAMP = 87
     REQ_HISTOGRAM = 88
     CANCEL_HISTOGRAM = 89
@@ -79,38 +98,19 @@ class Request(IntEnum):
     REQ_TICK_BY_TICK = 97
     CANCEL_TICK_BY_TICK = 98
     REQ_COMPLETED_ORDERS = 99
+    REQ_WSH_META_DATA = 100
+    CANCEL_WSH_META_DATA = 101
+    REQ_WSH_EVENT_DATA = 102
+    CANCEL_WSH_EVENT_DATA = 103
+    REQ_USER_INFO = 104
 
 
 # Requests of the protocol that are not served: name and the position of their request id (None: they carry none).
 UNSERVED: dict[int, tuple[str, int | None]] = {
-    12: ("reqNewsBulletins", None),
-    13: ("cancelNewsBulletins", None),
-    18: ("requestFA", None),
-    19: ("replaceFA", 4),
-    21: ("exerciseOptions", 2),
-    22: ("reqScannerSubscription", 1),
-    23: ("cancelScannerSubscription", 2),
-    24: ("reqScannerParameters", None),
-    52: ("reqFundamentalData", 2),
-    53: ("cancelFundamentalData", 2),
     65: ("verifyRequest", None),
     66: ("verifyMessage", None),
-    67: ("queryDisplayGroups", 2),
-    68: ("subscribeToGroupEvents", 2),
-    69: ("updateDisplayGroup", 2),
-    70: ("unsubscribeFromGroupEvents", 2),
     72: ("verifyAndAuthRequest", None),
     73: ("verifyAndAuthMessage", None),
-    79: ("reqSoftDollarTiers", 1),
-    80: ("reqFamilyCodes", None),
-    84: ("reqNewsArticle", 1),
-    85: ("reqNewsProviders", None),
-    86: ("reqHistoricalNews", 1),
-    100: ("reqWshMetaData", 1),
-    101: ("cancelWshMetaData", 1),
-    102: ("reqWshEventData", 1),
-    103: ("cancelWshEventData", 1),
-    104: ("reqUserInfo", 1),
 }
 
 # Where a served request carries its id, so that a malformed one can still be answered.
@@ -139,6 +139,24 @@ REQUEST_ID_POSITION: dict[int, int] = {
     Request.CANCEL_CALCULATE_IMPLIED_VOLATILITY: 2,
     Request.CANCEL_CALCULATE_OPTION_PRICE: 2,
     Request.REQ_SEC_DEF_OPT_PARAMS: 1,
+    Request.REPLACE_FA: 4,
+    Request.EXERCISE_OPTIONS: 2,
+    Request.REQ_SCANNER_SUBSCRIPTION: 1,
+    Request.CANCEL_SCANNER_SUBSCRIPTION: 2,
+    Request.REQ_FUNDAMENTAL_DATA: 2,
+    Request.CANCEL_FUNDAMENTAL_DATA: 2,
+    Request.QUERY_DISPLAY_GROUPS: 2,
+    Request.SUBSCRIBE_TO_GROUP_EVENTS: 2,
+    Request.UPDATE_DISPLAY_GROUP: 2,
+    Request.UNSUBSCRIBE_FROM_GROUP_EVENTS: 2,
+    Request.REQ_SOFT_DOLLAR_TIERS: 1,
+    Request.REQ_NEWS_ARTICLE: 1,
+    Request.REQ_HISTORICAL_NEWS: 1,
+    Request.REQ_WSH_META_DATA: 1,
+    Request.CANCEL_WSH_META_DATA: 1,
+    Request.REQ_WSH_EVENT_DATA: 1,
+    Request.CANCEL_WSH_EVENT_DATA: 1,
+    Request.REQ_USER_INFO: 1,
     Request.CANCEL_HISTOGRAM: 1,
     Request.REQ_HISTOGRAM: 1,
     Request.CANCEL_HEAD_TIMESTAMP: 1,
@@ -184,6 +202,30 @@ REQUEST_NAMES: dict[int, str] = {
     Request.CANCEL_CALCULATE_IMPLIED_VOLATILITY: "cancelCalculateImpliedVolatility",
     Request.CANCEL_CALCULATE_OPTION_PRICE: "cancelCalculateOptionPrice",
     Request.REQ_SEC_DEF_OPT_PARAMS: "reqSecDefOptParams",
+    Request.REQ_NEWS_BULLETINS: "reqNewsBulletins",
+    Request.CANCEL_NEWS_BULLETINS: "cancelNewsBulletins",
+    Request.REQUEST_FA: "requestFA",
+    Request.REPLACE_FA: "replaceFA",
+    Request.EXERCISE_OPTIONS: "exerciseOptions",
+    Request.REQ_SCANNER_SUBSCRIPTION: "reqScannerSubscription",
+    Request.CANCEL_SCANNER_SUBSCRIPTION: "cancelScannerSubscription",
+    Request.REQ_SCANNER_PARAMETERS: "reqScannerParameters",
+    Request.REQ_FUNDAMENTAL_DATA: "reqFundamentalData",
+    Request.CANCEL_FUNDAMENTAL_DATA: "cancelFundamentalData",
+    Request.QUERY_DISPLAY_GROUPS: "queryDisplayGroups",
+    Request.SUBSCRIBE_TO_GROUP_EVENTS: "subscribeToGroupEvents",
+    Request.UPDATE_DISPLAY_GROUP: "updateDisplayGroup",
+    Request.UNSUBSCRIBE_FROM_GROUP_EVENTS: "unsubscribeFromGroupEvents",
+    Request.REQ_SOFT_DOLLAR_TIERS: "reqSoftDollarTiers",
+    Request.REQ_FAMILY_CODES: "reqFamilyCodes",
+    Request.REQ_NEWS_ARTICLE: "reqNewsArticle",
+    Request.REQ_NEWS_PROVIDERS: "reqNewsProviders",
+    Request.REQ_HISTORICAL_NEWS: "reqHistoricalNews",
+    Request.REQ_WSH_META_DATA: "reqWshMetaData",
+    Request.CANCEL_WSH_META_DATA: "cancelWshMetaData",
+    Request.REQ_WSH_EVENT_DATA: "reqWshEventData",
+    Request.CANCEL_WSH_EVENT_DATA: "cancelWshEventData",
+    Request.REQ_USER_INFO: "reqUserInfo",
     Request.CANCEL_HISTOGRAM: "cancelHistogramData",
     Request.REQ_HISTOGRAM: "reqHistogramData",
     Request.CANCEL_HEAD_TIMESTAMP: "cancelHeadTimeStamp",

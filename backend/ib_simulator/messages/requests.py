@@ -10,6 +10,7 @@ from ib_simulator.messages import (
     market_requests,
     option_requests,
     order_requests,
+    other_requests,
     stream_requests,
 )
 from ib_simulator.messages.ids import REQUEST_ID_POSITION, UNSERVED, Request
@@ -46,6 +47,7 @@ DECODERS: dict[Request, Decoder] = {
     **market_requests.DECODERS,
     **option_requests.DECODERS,
     **stream_requests.DECODERS,
+    **other_requests.DECODERS,
 }
 
 

@@ -16,7 +16,7 @@ from ib_simulator.floor import Floor
 from ib_simulator.ledger import Execution
 from ib_simulator.market.hours import Phase
 from ib_simulator.market.prices import Quote
-from ib_simulator.matching import auction_price, deal_price, is_triggered
+from ib_simulator.matching import auction_price, deal_price, is_triggered, within
 from ib_simulator.orders import AT_ONCE, MARKET_TYPES, OCA_REDUCE, Order, Stage, Status
 from ib_simulator.timing import may_trade
 from ib_simulator.trailing import follow
@@ -72,7 +72,7 @@ class Fills:
         """Let an order meet the one auction it takes part in: all or what it may, or the end."""
         order.due_at = order.wakes_at = None
         price = None
-        if not self._floor.scenario.fills_paused:
+        if not self._floor.scenario.fills_paused and not self._floor.market.is_halted(order.instrument):
             price = auction_price(order, self._floor.market.quote(order.instrument))
         quantity = capacity(self._floor.book, order)
         if price is not None and quantity > 0:
@@ -83,7 +83,8 @@ class Fills:
     def _try(self, order: Order, *, arriving: bool) -> None:
         floor = self._floor
         phase = floor.phase()
-        if floor.scenario.fills_paused or not may_trade(order, phase):
+        halted = floor.market.is_halted(order.instrument)
+        if halted or floor.scenario.fills_paused or not may_trade(order, phase):
             return
         quote = floor.market.quote(order.instrument)
         if follow(order, quote.last):
@@ -109,11 +110,19 @@ class Fills:
         floor.announce(order)
 
     def _deal(self, order: Order, quote: Quote, *, arriving: bool) -> None:
-        quantity = capacity(self._floor.book, order)
+        """Deal what the order may and the market has; the rest goes on at later steps."""
+        market = self._floor.market
         price = deal_price(order, quote, arriving=arriving)
-        if price is None or (order.tif == "FOK" and quantity < order.remaining):
+        if price is None or not within(price, market.limits(order.instrument)):
+            return
+        quantity = capacity(self._floor.book, order)
+        available = market.available(order.instrument, is_buy=order.is_buy)
+        if available is not None:
+            quantity = min(quantity, available)
+        if order.tif == "FOK" and quantity < order.remaining:
             return
         if quantity > 0:
+            market.take(order.instrument, quantity, is_buy=order.is_buy)
             self.fill(order, quantity=quantity, price=price, resting=not arriving)
 
     def _end_immediate(self, order: Order) -> None:

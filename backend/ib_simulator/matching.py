@@ -28,6 +28,12 @@ def auction_price(order: Order, quote: Quote) -> Decimal | None:
     return quote.last
 
 
+def within(price: Decimal, bands: tuple[Decimal | None, Decimal | None]) -> bool:
+    """Say whether a price is between limit down and limit up (USD); None is no band."""
+    lower, upper = bands
+    return (lower is None or price >= lower) and (upper is None or price <= upper)
+
+
 def deal_price(order: Order, quote: Quote, *, arriving: bool) -> Decimal | None:
     """Return the price (USD) at which a triggered or untriggerable order deals now, or None."""
     other_side = quote.ask if order.is_buy else quote.bid

@@ -16,7 +16,7 @@ from ib_simulator.floor import Floor
 from ib_simulator.ledger import Execution
 from ib_simulator.market.hours import Phase
 from ib_simulator.market.prices import Quote
-from ib_simulator.matching import auction_price, deal_price, is_triggered, within
+from ib_simulator.matching import auction_price, bounded, deal_price, is_triggered
 from ib_simulator.orders import AT_ONCE, MARKET_TYPES, OCA_REDUCE, Order, Stage, Status
 from ib_simulator.timing import may_trade
 from ib_simulator.trailing import follow
@@ -113,8 +113,9 @@ class Fills:
         """Deal what the order may and the market has; the rest goes on at later steps."""
         market = self._floor.market
         price = deal_price(order, quote, arriving=arriving)
-        if price is None or not within(price, market.limits(order.instrument)):
+        if price is None:
             return
+        price = bounded(price, market.limits(order.instrument))
         quantity = capacity(self._floor.book, order)
         available = market.available(order.instrument, is_buy=order.is_buy)
         if available is not None:

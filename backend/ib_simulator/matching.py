@@ -28,10 +28,12 @@ def auction_price(order: Order, quote: Quote) -> Decimal | None:
     return quote.last
 
 
-def within(price: Decimal, bands: tuple[Decimal | None, Decimal | None]) -> bool:
-    """Say whether a price is between limit down and limit up (USD); None is no band."""
+def bounded(price: Decimal, bands: tuple[Decimal | None, Decimal | None]) -> Decimal:
+    """Return the price, or limit down or limit up (USD) where it is beyond; None is no band."""
     lower, upper = bands
-    return (lower is None or price >= lower) and (upper is None or price <= upper)
+    if lower is not None:
+        price = max(price, lower)
+    return price if upper is None else min(price, upper)
 
 
 def deal_price(order: Order, quote: Quote, *, arriving: bool) -> Decimal | None:

@@ -83,11 +83,12 @@ def test_nothing_deals_or_triggers_while_trading_is_halted(table: Table, client:
 
 
 def test_nothing_deals_beyond_limit_up(table: Table, client: JoinedClient) -> None:
-    table.control("set_limits", symbol="AAPL", upper="190")
+    table.control("pause_fills")
+    client.place(limit("BUY", 10, 195))
     client.place(market("BUY", 10))
-    assert table.orders()[0]["status"] == "PreSubmitted"
+    client.place(stop("BUY", 10, 189))
+    table.control("set_limits", symbol="AAPL", upper="189")
 
-    table.control("set_limits", symbol="AAPL")
-    table.control("set_price", symbol="AAPL", price="190")
+    table.control("resume_fills")
 
-    assert table.orders()[0]["status"] == "Filled"
+    assert {deal["price"] for deal in table.control("state")["executions"]} == {"189"}

@@ -1,0 +1,1 @@
+"""Runs that search: fuzzing and the like, for longer than a test suite may take."""

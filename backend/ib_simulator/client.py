@@ -249,6 +249,10 @@ class SimulatorControl(FaultCommands, OrderStateCommands):
     def set_switch(self, name: str, value: str) -> None:
         self.send("set_switch", name=name, value=value)
 
+    def reset(self) -> None:
+        """Begin anew: everybody is dropped, book, prices, switches and faults are as at the start."""
+        self.send("reset")
+
     def shutdown(self) -> None:
         self.send("shutdown")
 

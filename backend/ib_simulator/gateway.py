@@ -62,6 +62,24 @@ class Gateway:
     def __init__(self, config: GatewayConfig, *, clock: Clock, journal: Journal | None = None) -> None:
         self.config = config
         self.clock = clock
+        self.zone = ZONE
+        self._journal = journal
+        self._last_session = 0
+        self._begin()
+
+    def reset(self) -> None:
+        """Begin anew as if just started without a journal: everybody is dropped, everything is forgotten.
+
+        The clock goes on, because time never goes back. A journal is emptied.
+        """
+        for session in list(self.sessions.values()):
+            session.drop()
+        if self._journal is not None:
+            self._journal.clear()
+        self._begin()
+
+    def _begin(self) -> None:
+        config, clock, journal = self.config, self.clock, self._journal
         self.hours: TradingHours = HOURS[config.hours]()
         self.instruments = InstrumentList()
         self.market = Market(

@@ -122,6 +122,10 @@ class Journal:
         self._file.close()
         self._file = new
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._file.truncate(0)
+
     def close(self) -> None:
         self._file.close()
 

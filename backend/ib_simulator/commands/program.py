@@ -38,4 +38,10 @@ def shutdown(_gateway: "Gateway", _arguments: Arguments) -> Answer:
     return {}
 
 
-COMMANDS = named(ping, state, messages, shutdown)
+def reset(gateway: "Gateway", _arguments: Arguments) -> Answer:
+    """Begin anew: no orders, positions, faults or connections, prices as at the start."""
+    gateway.reset()
+    return {}
+
+
+COMMANDS = named(ping, state, messages, reset, shutdown)

@@ -92,8 +92,6 @@ class Gateway:
         self.scenario = Scenario()
         self.ledger = Ledger(accounts=config.accounts, seed=config.seed, scenario=self.scenario)
         self.book = Book(seed=config.seed)
-        self.zone = ZONE
-        self._journal = journal
         if journal is not None:
             records = journal.records()
             restore(records, gateway=self)
@@ -116,7 +114,6 @@ class Gateway:
         self.received: deque[ReceivedMessage] = deque(maxlen=RECEIVED_MESSAGES_MAX)
         self.accounts_due: set[str] = set()
         self.accounts_pushed_ms: float | None = None
-        self._last_session = 0
 
     def _option_market(self) -> OptionMarket:
         chains = OptionChains(list(self.instruments), now=self.clock.now)

@@ -42,6 +42,8 @@ def test_clients_are_dropped_and_their_ids_are_free() -> None:
     table.control("reset")
 
     assert client.session.closing
+    # A connection is never mistaken for one before.
+    assert table.open().number > client.session.number
     assert not table.connect(client_id=4).session.closing
 
 

@@ -3,7 +3,9 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ib_simulator.clock import SimulatedClock
 from ib_simulator.ledger import Execution
+from ib_simulator.market.paths import PricePath
 from ib_simulator.messages.answer import rounded
 from ib_simulator.orders import Order, Stage
 
@@ -33,10 +35,47 @@ def book_state(gateway: "Gateway") -> dict[str, Any]:
             for held in gateway.ledger.positions()
         ],
         "prices": {symbol: _text(price) for symbol, price in gateway.market.prices().items()},
+        "market": _market_state(gateway),
+        "clock": _clock_state(gateway),
         "next_valid_ids": {str(client): last + 1 for client, last in sorted(gateway.book.last_ids.items())},
         "fills_paused": scenario.fills_paused,
         "accepting": scenario.accepting,
         "switches": dict(scenario.switches),
+    }
+
+
+def _market_state(gateway: "Gateway") -> dict[str, Any]:
+    """Return what was done to the market: the process of all, and the symbols that commands or sessions touched."""
+    market = gateway.market
+    touched = [path for listed in gateway.instruments if (path := market.path(listed)).bent or path.pinned]
+    return {
+        "process": market.plan.process,
+        "steps": market.steps,
+        "touched": {path.instrument.symbol: _path_state(path) for path in touched},
+    }
+
+
+def _path_state(path: PricePath) -> dict[str, Any]:
+    quote = path.quote()
+    return {
+        "process": path.process.name,
+        "pinned": path.pinned,
+        "halted": path.halted,
+        **{name: _text(getattr(quote, name)) for name in ("last", "bid", "ask", "open", "high", "low", "close")},
+        "volume": quote.volume,
+        "liquidity": _text(path.liquidity),
+        "limits": [_text(band) for band in path.bands],
+    }
+
+
+def _clock_state(gateway: "Gateway") -> dict[str, Any]:
+    clock = gateway.clock
+    simulated = isinstance(clock, SimulatedClock) and clock.is_simulated
+    return {
+        "simulated": simulated,
+        "hours": gateway.config.hours,
+        "now": clock.now().isoformat() if simulated else None,
+        "speed": clock.speed if isinstance(clock, SimulatedClock) else 1.0,
     }
 
 

@@ -50,6 +50,7 @@ class Market:
         }
         self._sessions = Sessions(hours)
         self._started = (now or _never)()
+        self._sessions.clock_moved(self._started, self._paths.values())
         self._played: datetime | None = None
         self._script = self.plan.ticks(instruments, start=self._started)
         self._place = 0
@@ -178,4 +179,4 @@ class Market:
 
 
 def _never() -> datetime:
-    return datetime.min.replace(tzinfo=UTC)
+    return datetime(1970, 1, 1, tzinfo=UTC)

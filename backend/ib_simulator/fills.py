@@ -46,7 +46,7 @@ class Fills:
     def arrive(self, order: Order) -> None:
         """Try a new or changed order at once; IOC and FOK end here with what they got."""
         if order.may_meet_market:
-            self._try(order, arriving=True)
+            self._try(order, self._floor.phase(), arriving=True)
         if order.may_meet_market and order.tif in AT_ONCE:
             self._end_immediate(order)
 
@@ -59,10 +59,10 @@ class Fills:
     def market_moved(self, symbols: Collection[str] | None = None) -> None:
         """Try the live orders of these symbols (of all without them) against the prices of now."""
         self._sweeping = True
-        book = self._floor.book
+        book, phase = self._floor.book, self._floor.phase()
         for order in book.active() if symbols is None else book.active_of(symbols):
             if order.may_meet_market:
-                self._try(order, arriving=False)
+                self._try(order, phase, arriving=False)
         self._sweeping = False
         unsettled, self._unsettled = self._unsettled, []
         for order, quantity in unsettled:
@@ -80,9 +80,8 @@ class Fills:
         if order.is_active:
             self._ender.finish(order, Status.CANCELLED, text="Order Canceled - reason:")
 
-    def _try(self, order: Order, *, arriving: bool) -> None:
+    def _try(self, order: Order, phase: Phase, *, arriving: bool) -> None:
         floor = self._floor
-        phase = floor.phase()
         halted = floor.market.is_halted(order.instrument)
         if halted or floor.scenario.fills_paused or not may_trade(order, phase):
             return

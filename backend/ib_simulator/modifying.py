@@ -31,7 +31,7 @@ class Changes:
             terms,
             action=request.action,
             quantity=request.quantity,
-            tick=instrument.tick,
+            instrument=instrument,
             now=self._floor.clock(),
         )
         self._check_identity(order, request, instrument)

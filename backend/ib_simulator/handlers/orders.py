@@ -133,7 +133,7 @@ def _passes(
         client_id in {None, execution.client_id}
         and request.account in {"", execution.account}
         and request.symbol in {"", execution.instrument.symbol}
-        and request.sec_type in {"", "STK"}
+        and request.sec_type in {"", execution.instrument.sec_type}
         and request.exchange in {"", "SMART", execution.exchange}
         and SIDES[request.side] in {"", execution.side}
         and (since is None or execution.time >= since)

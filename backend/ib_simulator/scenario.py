@@ -59,7 +59,7 @@ MessageFilter = tuple[str, int | None]
 
 def is_caught(filters: set[MessageFilter], *, name: str, client_id: int | None) -> bool:
     """Say whether one of the filters fits a message to a client."""
-    return any(wanted in {name, "*"} and client in {None, client_id} for wanted, client in filters)
+    return bool(filters) and any(wanted in {name, "*"} and client in {None, client_id} for wanted, client in filters)
 
 
 @dataclass

@@ -12,9 +12,11 @@ from ib_simulator.errors import JournalError
 from ib_simulator.gateway import Gateway
 from ib_simulator.journal import Journal
 from ib_simulator.options import banner, clock_of, config_of, parse_arguments
+from ib_simulator.overview import overview
 from ib_simulator.recording import Recorder
 from ib_simulator.replaying import played
 from ib_simulator.server import Addresses, PortInUse, Server
+from ib_simulator.watch import follow
 
 EXIT_CANNOT_START = 2
 
@@ -45,7 +47,12 @@ async def _serve(options: argparse.Namespace, journal: Journal | None, record: I
     )
     # Programs read the line above; people read what follows.
     print(banner(options, now=gateway.clock.now()), file=sys.stderr, flush=True)
+    watching = asyncio.create_task(follow(lambda: overview(gateway), sys.stderr)) if options.watch else None
     await server.stopped.wait()
+    if watching is not None:
+        watching.cancel()
+        # It leaves the terminal as it was.
+        await asyncio.gather(watching, return_exceptions=True)
     await server.stop()
     return 0
 

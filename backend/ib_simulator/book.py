@@ -30,6 +30,9 @@ class Book:
     def __iter__(self) -> Iterator[Order]:
         return iter(list(self._orders.values()))
 
+    def __len__(self) -> int:
+        return len(self._orders)
+
     def add(self, order: Order) -> None:
         """Enter an order; its sequence becomes the last one."""
         self._orders[order.sequence] = order

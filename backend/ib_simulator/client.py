@@ -71,6 +71,10 @@ class SimulatorControl(FaultCommands, OrderStateCommands):
         """Return the whole book; `docs/simulator.md` shows it."""
         return self.send("state")
 
+    def overview(self) -> dict[str, Any]:
+        """Return what a person wants to see at a glance; cheaper than `state`."""
+        return self.send("overview")
+
     def orders(self) -> list[dict[str, Any]]:
         """Return the book's orders in placing order."""
         found: list[dict[str, Any]] = self.state()["orders"]

@@ -56,6 +56,14 @@ class GatewayConfig:
     prices: PricePlan = field(default_factory=PricePlan)
 
 
+@dataclass
+class Traffic:
+    """How many messages came and went since the start."""
+
+    received: int = 0
+    sent: int = 0
+
+
 class Gateway:
     """Everything behind the sockets. Not thread-safe: one caller at a time."""
 
@@ -65,6 +73,7 @@ class Gateway:
         self.zone = ZONE
         self._journal = journal
         self._last_session = 0
+        self.traffic = Traffic()
         self._begin()
 
     def reset(self) -> None:

@@ -76,6 +76,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("files")
     group.add_argument("--state-dir", type=Path, help="keep the book here, so that it survives a restart")
     group.add_argument("--record", type=Path, metavar="FILE", help="write every message of every client to this file")
+    group.add_argument("--watch", action="store_true", help="show book, positions and traffic on stderr, live")
     group.add_argument("--log-level", default="WARNING", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
 
 

@@ -193,6 +193,7 @@ class Session:
                 self._overtaken.append((after, overtaken))
 
     def _put(self, encoded: bytes, *, late_ms: float = 0) -> None:
+        self.gateway.traffic.sent += 1
         line = self.gateway.scenario.faults.line(self.client_id)
         self._outbox.put(encoded, now_ms=self._now_ms(), line=line, late_ms=late_ms)
 
@@ -338,6 +339,7 @@ class Session:
         is_number = number.isascii() and number.isdecimal() and len(number) <= NUMBER_DIGITS_MAX
         name = request_name(int(number)) if is_number else f"unknown:{number[:NUMBER_DIGITS_MAX]}"
         clock = self.gateway.clock
+        self.gateway.traffic.received += 1
         self.gateway.received.append(
             ReceivedMessage(
                 client_id=self.client_id,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ib_simulator.arguments import Arguments
 from ib_simulator.book_state import book_state
 from ib_simulator.commands.command import Answer, named
+from ib_simulator.overview import overview as at_a_glance
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -18,6 +19,11 @@ def ping(_gateway: "Gateway", _arguments: Arguments) -> Answer:
 def state(gateway: "Gateway", _arguments: Arguments) -> Answer:
     """The whole book."""
     return book_state(gateway)
+
+
+def overview(gateway: "Gateway", _arguments: Arguments) -> Answer:
+    """What a person wants to see at a glance."""
+    return at_a_glance(gateway)
 
 
 def messages(gateway: "Gateway", arguments: Arguments) -> Answer:
@@ -44,4 +50,4 @@ def reset(gateway: "Gateway", _arguments: Arguments) -> Answer:
     return {}
 
 
-COMMANDS = named(ping, state, messages, reset, shutdown)
+COMMANDS = named(ping, state, overview, messages, reset, shutdown)

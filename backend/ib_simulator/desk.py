@@ -110,7 +110,14 @@ class Desk:
     def _order_of(self, client_id: int, request: PlaceOrder, *, sequence: int) -> Order:
         instrument = find_instrument(self._instruments, request)
         terms = read_terms(request)
-        check_terms(terms, action=request.action, quantity=request.quantity, instrument=instrument, now=self._clock())
+        check_terms(
+            terms,
+            action=request.action,
+            quantity=request.quantity,
+            tick=instrument.tick,
+            now=self._clock(),
+            is_signed=bool(instrument.legs),
+        )
         parent = self._parent_for(client_id, request) if request.parent_id else None
         order = Order(
             sequence=sequence,
@@ -150,7 +157,7 @@ class Desk:
         self, *, account: str, instrument: Instrument, action: str, quantity: Decimal, terms: Terms, order_ref: str
     ) -> Order:
         """Place an order as somebody at TWS would: client 0, no order id. Raises Refusal."""
-        check_terms(terms, action=action, quantity=quantity, instrument=instrument, now=self._clock())
+        check_terms(terms, action=action, quantity=quantity, tick=instrument.tick, now=self._clock())
         order = Order(
             sequence=self.book.next_sequence(),
             client_id=0,

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from ib_simulator.brackets import capacity, may_activate, settle_children, settle_group, settle_siblings
+from ib_simulator.combos import book_deal
 from ib_simulator.floor import Floor
 from ib_simulator.ledger import Execution
 from ib_simulator.market.hours import Phase
@@ -145,28 +146,33 @@ class Fills:
         if not order.remaining:
             order.stage, order.final_status, order.completed_at = Stage.DONE, Status.FILLED, now
         liquidity = LIQUIDITY_ADDED if resting else LIQUIDITY_REMOVED
-        execution = floor.ledger.record(order, quantity=quantity, price=price, time=now, liquidity=liquidity)
+        executions = book_deal(
+            floor.ledger, floor.market, order, quantity=quantity, price=price, time=now, liquidity=liquidity
+        )
         floor.book.touch(order)
-        self._tell(order, execution)
+        self._tell(order, executions)
         self._wake_children(order)
         self._settle_others(order, quantity=quantity)
-        return execution
+        return executions[0]
 
-    def _tell(self, order: Order, execution: Execution) -> None:
+    def _tell(self, order: Order, executions: list[Execution]) -> None:
         floor, notices = self._floor, self._floor.notices
         sequence = floor.scenario.switches["fill_sequence"]
         if sequence == "status_first":
             floor.announce(order)
-        notices.execution(execution)
+        for execution in executions:
+            notices.execution(execution)
         if sequence in {"execution_first", "status_twice", "commission_late"}:
             floor.announce(order)
         if sequence == "status_twice":
             floor.announce(order)
-        if sequence == "commission_late":
-            self._late.append((execution.time + COMMISSION_LATE, execution))
-        else:
-            notices.commission(execution)
-        notices.position_changed(account=order.account, instrument=order.instrument)
+        # A whole combination is charged by its legs.
+        for execution in [deal for deal in executions if not deal.instrument.legs]:
+            if sequence == "commission_late":
+                self._late.append((execution.time + COMMISSION_LATE, execution))
+            else:
+                notices.commission(execution)
+            notices.position_changed(account=order.account, instrument=execution.instrument)
 
     def tell_late_commissions(self, *, now: datetime | None = None) -> int:
         """Send the commissions kept back that are due by `now` (all without it); returns how many."""

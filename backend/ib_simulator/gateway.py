@@ -21,6 +21,7 @@ from ib_simulator.faults import Agenda, ConnectFault
 from ib_simulator.handlers import accounts, connection, pnl, positions, quotes, real_time_bars
 from ib_simulator.journal import Journal
 from ib_simulator.ledger import Execution, Ledger
+from ib_simulator.market.combos import ComboMarket, Combos
 from ib_simulator.market.hours import HOURS, TradingHours
 from ib_simulator.market.instruments import Instrument, InstrumentList
 from ib_simulator.market.option_market import OptionMarket
@@ -118,6 +119,8 @@ class Gateway:
         self.desk.checks.append(partial(accounts.margin_refusal, self))
         self.sessions: dict[int, Session] = {}
         self.agenda = Agenda()
+        self.message_watchers: list[Callable[[str, int | None], None]] = []
+        self.execution_watchers: list[Callable[[Execution], None]] = []
         self.history_meter = HistoryMeter()
         self._clients: dict[int, Session] = {}
         self.received: deque[ReceivedMessage] = deque(maxlen=RECEIVED_MESSAGES_MAX)
@@ -129,6 +132,8 @@ class Gateway:
         options = OptionMarket(chains, quote_of=self.market.quote, now=self.clock.now, seed=self.config.seed)
         self.instruments.sources.append(chains)
         self.market.pricers["OPT"] = options.quote
+        self.instruments.sources.append(Combos(self.instruments))
+        self.market.pricers["BAG"] = ComboMarket(self.market.quote).quote
         return options
 
     # --- connections -----------------------------------------------------------------------------------------
@@ -264,6 +269,8 @@ class Gateway:
         self._tell(client_id, error(order_id, code, text))
 
     def execution(self, execution: Execution) -> None:
+        for watch in self.execution_watchers:
+            watch(execution)
         time = self.wire_time(execution.time)
         details = answers.execution_details(execution, request_id=NO_REQUEST, time=time)
         self._tell_with_master(execution.client_id, details)

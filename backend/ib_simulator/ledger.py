@@ -158,14 +158,23 @@ class Ledger:
         self.values[account, key] = value
         self.touched_values.add((account, key))
 
-    def record(self, order: Order, *, quantity: Decimal, price: Decimal, time: datetime, liquidity: int) -> Execution:
+    def record(
+        self,
+        order: Order,
+        *,
+        quantity: Decimal,
+        price: Decimal,
+        time: datetime,
+        liquidity: int,
+        exec_id: str | None = None,
+    ) -> Execution:
         """Book one deal of an order whose `filled` and `cost` already contain it, and return it."""
         commission = self.commission_of(order, quantity=quantity, price=price, time=time, liquidity=liquidity)
         order.commission += commission
         signed = quantity if order.is_buy else -quantity
         realized = self._book(order.account, order.instrument, signed=signed, price=price, commission=commission)
         execution = Execution(
-            exec_id=f"{self._exec_prefix}.{len(self.executions) + 1:08x}.01.01",
+            exec_id=exec_id or f"{self.next_deal_number()}.01.01",
             order_sequence=order.sequence,
             order_id=order.order_id,
             client_id=order.client_id,
@@ -185,9 +194,17 @@ class Ledger:
             liquidity=liquidity,
         )
         self.pay(execution)
+        self.enter(execution)
+        return execution
+
+    def next_deal_number(self) -> str:
+        """Return the first two segments of the next execution id."""
+        return f"{self._exec_prefix}.{len(self.executions) + 1:08x}"
+
+    def enter(self, execution: Execution) -> None:
+        """Keep an execution that moves nothing by itself, such as that of a whole combination."""
         self._enter(execution)
         self.new_executions.append(execution)
-        return execution
 
     def expected_commission(self, order: Order, *, price: Decimal) -> Decimal:
         """Return the commission (USD) of an order that would fill at once at a price."""
@@ -284,7 +301,9 @@ class Ledger:
         )
 
     def pay(self, execution: Execution) -> None:
-        """Count a deal in cash, the day's flow and the month's volume."""
+        """Count a deal in cash, the day's flow and the month's volume; a combination's legs count instead of it."""
+        if execution.instrument.legs:
+            return
         self._pay(
             execution.account,
             execution.instrument,

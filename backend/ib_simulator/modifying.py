@@ -31,8 +31,9 @@ class Changes:
             terms,
             action=request.action,
             quantity=request.quantity,
-            instrument=instrument,
+            tick=instrument.tick,
             now=self._floor.clock(),
+            is_signed=bool(instrument.legs),
         )
         self._check_identity(order, request, instrument)
         self._check_parent(order, request)

@@ -11,7 +11,6 @@ from ib_simulator.clock import parse_moment
 from ib_simulator.errors import Refusal
 from ib_simulator.fields import parse_decimal
 from ib_simulator.market.hours import ZONE
-from ib_simulator.market.instruments import Instrument
 from ib_simulator.messages.place_order import PlaceOrder
 from ib_simulator.orders import (
     CLOSE_TYPES,
@@ -31,7 +30,6 @@ BAD_MOMENT = (
 )
 DAY_ONLY = "The Tif option should be set to DAY for MOC and LOC orders."
 OFF_TICK = "The price does not conform to the minimum price variation for this contract."
-COMBINATION = "BAG"  # May be worth nothing, or cost less than nothing.
 OPENING_TYPES = frozenset({"MKT", "LMT"})
 
 
@@ -82,9 +80,10 @@ def _moment(text: str) -> datetime | None:
     return moment
 
 
-def check_terms(terms: Terms, *, action: str, quantity: Decimal, instrument: Instrument, now: datetime) -> None:
-    """Raises Refusal for what IB would not take, whatever the market does."""
-    tick = instrument.tick
+def check_terms(
+    terms: Terms, *, action: str, quantity: Decimal, tick: Decimal, now: datetime, is_signed: bool = False
+) -> None:
+    """Raises Refusal for what IB would not take, whatever the market does. A combination's price may be negative."""
     if terms.order_type not in ORDER_TYPES:
         raise Refusal(code=321, text=f"{VALIDATING}Invalid order type was entered")
     if action not in {"BUY", "SELL"}:
@@ -98,9 +97,9 @@ def check_terms(terms: Terms, *, action: str, quantity: Decimal, instrument: Ins
         _check_trail(terms, tick)
         return
     if terms.order_type in LIMIT_TYPES:
-        _check_price(terms.limit_price, name="limit", tick=tick, signed=instrument.sec_type == COMBINATION)
+        _check_price(terms.limit_price, name="limit", tick=tick, is_signed=is_signed)
     if terms.order_type in TRIGGERED_TYPES:
-        _check_price(terms.stop_price, name="stop", tick=tick)
+        _check_price(terms.stop_price, name="stop", tick=tick, is_signed=is_signed)
 
 
 def _check_time_in_force(terms: Terms, now: datetime) -> None:
@@ -133,8 +132,8 @@ def _check_trail(terms: Terms, tick: Decimal) -> None:
         raise Refusal(code=110, text=OFF_TICK)
 
 
-def _check_price(price: Decimal | None, *, name: str, tick: Decimal, signed: bool = False) -> None:
-    if price is None or (price <= 0 and not signed):
+def _check_price(price: Decimal | None, *, name: str, tick: Decimal, is_signed: bool = False) -> None:
+    if price is None or (price <= 0 and not is_signed):
         raise Refusal(code=321, text=f"{VALIDATING}The {name} price is missing or not positive")
     if price % tick:
         raise Refusal(code=110, text=OFF_TICK)

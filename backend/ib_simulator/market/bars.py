@@ -208,7 +208,8 @@ def _shown(request: BarRequest, past: Past) -> Callable[[float], Decimal]:
 
     def price(seconds: float) -> Decimal:
         on_tick = (Decimal(str(past.price_at(seconds))) / tick).quantize(Decimal(1), ROUND_HALF_EVEN) * tick
-        return max(on_tick + shift, tick)
+        # Only a combination's price may be nothing or less.
+        return on_tick + shift if request.instrument.legs else max(on_tick + shift, tick)
 
     return price
 

@@ -34,6 +34,19 @@ ORDER_TYPES = ("DAY", "GTC", "IOC", "FOK", "LMT", "MKT", "STP", "STPLMT", "OCA",
 
 
 @dataclass(frozen=True)
+class ComboLeg:
+    """One part of a combination: so many of an instrument for each combination bought."""
+
+    instrument: "Instrument"
+    ratio: int
+    is_buy: bool
+
+    @property
+    def signed_ratio(self) -> int:
+        return self.ratio if self.is_buy else -self.ratio
+
+
+@dataclass(frozen=True)
 class Instrument:
     """One thing to trade. `base_price` is where a stock's price path begins and what it is drawn back to (USD).
 
@@ -56,6 +69,7 @@ class Instrument:
     right: str = ""
     multiplier: str = ""
     listed_symbol: str = ""
+    legs: tuple[ComboLeg, ...] = ()
 
     @property
     def local_symbol(self) -> str:
@@ -65,7 +79,10 @@ class Instrument:
     @property
     def key(self) -> str:
         """What positions, prices and the journal know it by: unlike `symbol`, no two instruments share it."""
-        return self.local_symbol
+        if not self.legs:
+            return self.local_symbol
+        parts = [f"{leg.instrument.con_id}x{leg.ratio}{'B' if leg.is_buy else 'S'}" for leg in self.legs]
+        return ":".join([self.sec_type, self.symbol, *parts])
 
     @property
     def tick(self) -> Decimal:

@@ -75,6 +75,9 @@ class PriceHistory:
 
     def path(self, instrument: Instrument) -> PriceAt:
         """Return the instrument's price (USD) as a function of the moment (seconds since 1970)."""
+        if instrument.legs:
+            paths = [(leg.signed_ratio, self.path(leg.instrument)) for leg in instrument.legs]
+            return lambda seconds: sum(ratio * path(seconds) for ratio, path in paths)
         if instrument.sec_type == "OPT":
             return self._option_path(instrument)
         last = self._quote_of(instrument).last

@@ -181,6 +181,8 @@ def echoed_fields(order: Order) -> dict[str, str]:
     if order.limit_offset is not None:
         decided["lmtPriceOffset"] = order.limit_offset
     shown = {**_FILLED_IN, **sent, **{name: to_text(value) for name, value in decided.items()}}
+    if listed.legs:
+        shown["comboLegsDescrip"] = ",".join(f"{leg.instrument.con_id}|{leg.signed_ratio}" for leg in listed.legs)
     if listed.expiry:
         shown |= {"lastTradeDateOrContractMonth": listed.expiry, "strike": to_text(listed.strike)}
         shown |= {"right": listed.right, "multiplier": listed.multiplier}

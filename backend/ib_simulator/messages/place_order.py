@@ -176,7 +176,7 @@ def _conditions(reader: FieldReader) -> list[tuple[str, ...]]:
 def _order_of(order_id: int, fields: dict[str, str], groups: Groups) -> PlaceOrder:
     return PlaceOrder(
         order_id=order_id,
-        contract=ContractQuery.from_fields(fields),
+        contract=ContractQuery.from_fields(fields).with_legs(groups.get("comboLegs", [])),
         action=fields["action"].upper(),
         quantity=parse_decimal(fields["totalQuantity"]) or Decimal(0),
         order_type=fields["orderType"].upper(),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from ib_simulator.ledger import Execution, Position
 from ib_simulator.messages import account_answers as accounts
 from ib_simulator.messages import answers, contract_answers, pnl_answers
+from ib_simulator.messages import other_answers as others
 from ib_simulator.messages.answer import error
 from ib_simulator.messages.contract_answers import Listing
 from ib_simulator.messages.ids import Version
@@ -240,4 +241,15 @@ CONTRACT_CASES = [
     ),
     AnswerCase(contract_answers.option_chain_end, contract_answers.option_chain_end(2), {"reqId": 2}),
 ]
-PLAIN_CASES = [*ACCOUNT_CASES, *ORDER_CASES, *CONTRACT_CASES, *MARKET_CASES, *STREAM_CASES]
+OTHER_CASES = [
+    AnswerCase(others.scanner_parameters, others.scanner_parameters(), {"xml": others.SCANNER_PARAMETERS}),
+    AnswerCase(others.display_groups, others.display_groups(4), {"reqId": 4, "groups": ""}, known_to_ib_async=False),
+    AnswerCase(
+        others.display_group, others.display_group(4), {"reqId": 4, "contractInfo": "none"}, known_to_ib_async=False
+    ),
+    AnswerCase(others.soft_dollar_tiers, others.soft_dollar_tiers(4), {"reqId": 4}),
+    AnswerCase(others.family_codes, others.family_codes(["A1", "A2"]), {"familyCodes.accountID": ["A1", "A2"]}),
+    AnswerCase(others.news_providers, others.news_providers(), {}),
+    AnswerCase(others.user_info, others.user_info(4), {"reqId": 4, "whiteBrandingId": ""}, since=Version.USER_INFO),
+]
+PLAIN_CASES = [*ACCOUNT_CASES, *ORDER_CASES, *CONTRACT_CASES, *MARKET_CASES, *STREAM_CASES, *OTHER_CASES]

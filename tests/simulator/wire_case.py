@@ -54,6 +54,7 @@ class AnswerCase:
     answer: Answer
     paths: Paths | Callable[[int], Paths]
     since: int = SERVER_VERSION_MIN
+    known_to_ib_async: bool = True
 
     @property
     def id(self) -> str:

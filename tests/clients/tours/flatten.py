@@ -57,7 +57,10 @@ def _named(value: Any) -> dict[str, Any]:
         return value
     if hasattr(value, "_asdict"):
         return dict(value._asdict())
-    return vars(value) if hasattr(value, "__dict__") else {"text": str(value)}
+    if hasattr(value, "__dict__"):
+        return vars(value)
+    slots = getattr(value, "__slots__", ())
+    return {name: getattr(value, name) for name in slots} or {"text": str(value)}
 
 
 def plain(value: Any) -> Any:

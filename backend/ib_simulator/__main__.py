@@ -11,10 +11,11 @@ from typing import IO
 from ib_simulator.errors import JournalError
 from ib_simulator.gateway import Gateway
 from ib_simulator.journal import Journal
-from ib_simulator.options import banner, clock_of, config_of, parse_arguments
+from ib_simulator.options import banner, clock_of, config_of, parse_arguments, read_scenario
 from ib_simulator.overview import overview
 from ib_simulator.recording import Recorder
 from ib_simulator.replaying import played
+from ib_simulator.scenario_player import ScenarioPlayer
 from ib_simulator.server import Addresses, PortInUse, Server
 from ib_simulator.watch import follow
 
@@ -33,7 +34,10 @@ async def run(options: argparse.Namespace) -> int:
 
 async def _serve(options: argparse.Namespace, journal: Journal | None, record: IO[bytes] | None) -> int:
     config = config_of(options)
+    plan = None if options.scenario is None else read_scenario(options.scenario)
     gateway = Gateway(config, clock=clock_of(options), journal=journal)
+    if plan is not None:
+        ScenarioPlayer(plan, gateway=gateway).start()
     recorder = None if record is None else Recorder(record, clock=gateway.clock, played=played(config))
     server = Server(gateway, tick_seconds=options.tick_seconds, recorder=recorder)
     loop = asyncio.get_running_loop()

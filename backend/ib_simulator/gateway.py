@@ -80,12 +80,14 @@ class Gateway:
     def reset(self) -> None:
         """Begin anew as if just started without a journal: everybody is dropped, everything is forgotten.
 
-        The clock goes on, because time never goes back. A journal is emptied.
+        A simulated clock begins anew too. A journal is emptied.
         """
         for session in list(self.sessions.values()):
             session.drop()
         if self._journal is not None:
             self._journal.clear()
+        if isinstance(self.clock, SimulatedClock):
+            self.clock.begin()
         self._begin()
 
     def _begin(self) -> None:

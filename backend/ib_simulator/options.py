@@ -10,6 +10,7 @@ from ib_simulator.gateway import GatewayConfig
 from ib_simulator.market.hours import HOURS
 from ib_simulator.market.plans import FROM_FILE, PLAIN, PricePlan
 from ib_simulator.messages.ids import SERVER_VERSION_MAX, SERVER_VERSION_MIN
+from ib_simulator.scenario_file import ScenarioPlan, parse_scenario
 
 _EXAMPLES = """examples:
   python -m ib_simulator --port 4002 --account DU1234567 --account DU7654321
@@ -76,6 +77,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("files")
     group.add_argument("--state-dir", type=Path, help="keep the book here, so that it survives a restart")
     group.add_argument("--record", type=Path, metavar="FILE", help="write every message of every client to this file")
+    group.add_argument("--scenario", type=Path, metavar="FILE", help="what is to go wrong, and when (TOML)")
     group.add_argument("--watch", action="store_true", help="show book, positions and traffic on stderr, live")
     group.add_argument("--log-level", default="WARNING", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
 
@@ -90,6 +92,11 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
     return GatewayConfig(accounts=tuple(options.account), seed=options.seed, hours=options.hours, prices=plan)
+
+
+def read_scenario(path: Path) -> ScenarioPlan:
+    """Read a scenario file. Raises OSError or ValueError, naming the file and what is wrong in it."""
+    return parse_scenario(path.read_text(encoding="utf-8"), name=str(path))
 
 
 def clock_of(options: argparse.Namespace) -> SimulatedClock:
@@ -110,6 +117,7 @@ def banner(options: argparse.Namespace, *, now: datetime) -> str:
         "clock": f"{now.isoformat(timespec='seconds')}, {speed}",
         "seed": str(options.seed),
         "state": "in memory" if options.state_dir is None else str(options.state_dir),
+        "scenario": "none" if options.scenario is None else str(options.scenario),
         "recording": "none" if options.record is None else str(options.record),
     }
     return "\n".join(f"  {name:<10} {value}" for name, value in rows.items())

@@ -276,6 +276,8 @@ class Session:
             return
         said = self.take_output() if when is When.UNANSWERED else b""
         self._answer(payload, fields)
+        for watch in self.gateway.message_watchers:
+            watch(name, self.client_id)
         if when is When.UNANSWERED:
             self._outbox.discard()
             self._outbox.put(said, now_ms=self._now_ms())

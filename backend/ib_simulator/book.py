@@ -18,7 +18,7 @@ class Book:
         self._by_client: dict[tuple[int, int], Order] = {}
         self._children: dict[int, list[Order]] = {}
         self._active: dict[int, Order] = {}
-        # Of these by symbol, for prices that changed; options are found under their stock.
+        # Of these by symbol, for prices that changed; options and combinations under their stocks.
         self._active_of: dict[str, dict[int, Order]] = {}
         self.last_ids: dict[int, int] = {}
         self.last_sequence = 0
@@ -61,10 +61,12 @@ class Book:
     def _index_activity(self, order: Order) -> None:
         if order.is_active:
             self._active[order.sequence] = order
-            self._active_of.setdefault(order.instrument.symbol, {})[order.sequence] = order
+            for symbol in order.instrument.movers:
+                self._active_of.setdefault(symbol, {})[order.sequence] = order
         else:
             self._active.pop(order.sequence, None)
-            self._active_of.get(order.instrument.symbol, {}).pop(order.sequence, None)
+            for symbol in order.instrument.movers:
+                self._active_of.get(symbol, {}).pop(order.sequence, None)
 
     def next_sequence(self) -> int:
         return self.last_sequence + 1
@@ -94,7 +96,7 @@ class Book:
         return [self._active[sequence] for sequence in sorted(self._active)]
 
     def active_of(self, symbols: Iterable[str]) -> list[Order]:
-        """Return the HELD and WORKING orders of these symbols, options and stocks alike, in placing order."""
+        """Return the HELD and WORKING orders that these symbols' prices concern, in placing order."""
         found = {sequence: order for symbol in symbols for sequence, order in self._active_of.get(symbol, {}).items()}
         return [found[sequence] for sequence in sorted(found)]
 

@@ -37,14 +37,18 @@ class SimulatedClock:
     def __init__(self, *, start: datetime | None = None, speed: float = 1.0, beneath: Clock | None = None) -> None:
         """`start` has a time zone; `speed` is simulated seconds per real second, 0 stands still."""
         self._beneath: Clock = beneath or SystemClock()
+        self._start, self._start_speed = start, speed
+        self.begin()
+
+    def begin(self) -> None:
+        """Be as just made: at the start and at the first speed. Only for when everything else begins anew as well."""
         self._base: datetime | None = None
         self._base_ms = 0.0
         self.speed = 1.0
         # Whether `set_speed` led it away from how it was started, and whether that is to be written down.
-        self.led = False
-        self.touched = False
-        if start is not None or speed != 1.0:
-            self._anchor(start or self._beneath.now(), speed)
+        self.led = self.touched = False
+        if self._start is not None or self._start_speed != 1.0:
+            self._anchor(self._start or self._beneath.now(), self._start_speed)
 
     @property
     def is_simulated(self) -> bool:

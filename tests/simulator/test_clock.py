@@ -123,3 +123,13 @@ def test_a_jump_carries_out_what_is_due_on_the_way() -> None:
     table.control("advance_clock", seconds=12 * 3600)
 
     assert [order["status"] for order in table.orders()] == ["Cancelled"]
+
+
+def test_a_reset_begins_the_time_anew() -> None:
+    table, _beneath = led_table()
+    table.control("advance_clock", seconds=3600)
+    table.control("set_clock_speed", speed=5)
+
+    table.control("reset")
+
+    assert table.control("clock") == {"ok": True, "now": OPENING.isoformat(), "speed": 0.0, "phase": "regular"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ib_async import Bag, ComboLeg, Option
 
 from ib_simulator.clock import SimulatedClock
 from ib_simulator.gateway import Gateway, GatewayConfig
@@ -290,6 +291,40 @@ def test_only_symbols_with_news_are_tried_and_told() -> None:
 
     assert (news.changed, news.moved) == ({"AAPL"}, {"AAPL"})
     assert (offered.take_news().changed, offered.take_news().moved) == (set(), set())
+
+
+def test_an_option_and_a_combination_are_tried_when_their_stock_moves() -> None:
+    table = table_of(PricePlan("fixed"))
+    client = table.connect()
+    call, put = (Option("AAPL", "20261218", 190, right, "SMART", currency="USD") for right in "CP")
+    ids = [listed_id(client, option) for option in (call, put)]
+    legs = [ComboLeg(conId=con_id, ratio=1, action="BUY", exchange="SMART") for con_id in ids]
+    straddle = Bag(symbol="CALLPUT", exchange="SMART", currency="USD", comboLegs=legs)
+    client.place(limit("BUY", 1, "0.50"), put)
+    client.place(limit("SELL", 1, 40), straddle)
+    client.place(limit("BUY", 1, 100))
+
+    table.control("tick", symbol="MSFT", last="800")
+    assert [order["status"] for order in table.orders()] == ["Submitted"] * 3
+    table.control("tick", symbol="AAPL", last="260")
+    assert [order["status"] for order in table.orders()] == ["Filled", "Filled", "Submitted"]
+
+
+def test_a_halted_stock_halts_its_options() -> None:
+    table = table_of(PricePlan("fixed"))
+    client = table.connect()
+    table.control("halt", symbol="AAPL")
+    client.place(market("BUY", 1), Option("AAPL", "20261218", 190, "C", "SMART", currency="USD"))
+    assert deals(table) == []
+    table.control("resume", symbol="AAPL")
+    assert len(deals(table)) == 1
+
+
+def listed_id(client: JoinedClient, option: Option) -> int:
+    client.api.reqContractDetails(77, option)
+    [details] = [told.arguments[1] for told in client.read() if told.name == "contractDetails"]
+    found: int = details.contract.conId
+    return found
 
 
 # --- sessions ------------------------------------------------------------------------------------------------

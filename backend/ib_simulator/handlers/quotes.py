@@ -1,6 +1,6 @@
 """Quotes: one, or one and its changes."""
 
-from collections.abc import Collection
+from collections.abc import Set
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -62,11 +62,11 @@ def _must_be_delayed(gateway: "Gateway", session: "Session", request_id: int) ->
     return True
 
 
-def push_quotes(gateway: "Gateway", changed: Collection[str]) -> None:
+def push_quotes(gateway: "Gateway", changed: Set[str]) -> None:
     """Send what changed, of the symbols that did, to everyone who streams."""
     for session in gateway.connected():
         for request_id, subscription in session.subscriptions.quotes.items():
-            if subscription.instrument.symbol in changed:
+            if not changed.isdisjoint(subscription.instrument.movers):
                 _send_quote(gateway, session, request_id, subscription)
         bars.push_bars(gateway, session)
         real_time_bars.take_prices(gateway, session)

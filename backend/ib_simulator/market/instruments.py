@@ -85,6 +85,11 @@ class Instrument:
         return ":".join([self.sec_type, self.symbol, *parts])
 
     @property
+    def movers(self) -> tuple[str, ...]:
+        """The symbols whose prices move this one's: its own, or those of its legs."""
+        return tuple({leg.instrument.symbol: None for leg in self.legs}) or (self.symbol,)
+
+    @property
     def tick(self) -> Decimal:
         return TICK
 

@@ -88,9 +88,9 @@ class Market:
         return book_levels(instrument, self.quote(instrument), rows=rows, seed=self._seed)
 
     def is_halted(self, instrument: Instrument) -> bool:
-        """Say whether trading is halted; a halted stock halts its options."""
-        path = self._paths.get(instrument.symbol)
-        return path is not None and path.halted
+        """Say whether trading is halted; a halted stock halts its options and combinations."""
+        paths = (self._paths.get(symbol) for symbol in instrument.movers)
+        return any(path is not None and path.halted for path in paths)
 
     def limits(self, instrument: Instrument) -> Bands:
         """Return limit down and limit up (USD), None where there is none."""

@@ -19,22 +19,33 @@ def correct(
 ) -> tuple[Order, Execution]:
     """Make a deal what it should have been (`quantity` 0: never) and return its order and its new revision.
 
-    Raises CommandError bad_value when the order would be filled beyond its size.
+    Raises CommandError bad_value when the order would be filled beyond its size, and for the deal of a whole
+    combination: its legs are what can be corrected, and they leave the order's own size as it is.
     """
     order = next(found for found in book if found.sequence == execution.order_sequence)
-    filled = order.filled - execution.quantity + quantity
+    if execution.instrument.legs:
+        raise CommandError(code="bad_value", message="correct the executions of the legs")
+    changes_order = execution.instrument == order.instrument
+    filled = order.filled - execution.quantity + quantity if changes_order else order.filled
     if filled > order.quantity:
         raise CommandError(code="bad_value", message=f"the order is for {order.quantity:f}")
     position = ledger.position(execution.account, execution.instrument)
     known = ledger.correctable_deals(position)
     ledger.pay_back(execution)
-    order.filled = filled
-    order.cost += quantity * price - execution.quantity * execution.price
+    if changes_order:
+        order.filled = filled
+        order.cost += quantity * price - execution.quantity * execution.price
     order.commission -= execution.commission
     commission = Decimal(0)
     if quantity:
         commission = ledger.commission_of(
-            order, quantity=quantity, price=price, time=execution.time, liquidity=execution.liquidity
+            order
+            if changes_order
+            else replace(order, instrument=execution.instrument, filled=quantity, cost=quantity * price),
+            quantity=quantity,
+            price=price,
+            time=execution.time,
+            liquidity=execution.liquidity,
         )
     order.commission += commission
     book.touch(order)
@@ -43,8 +54,8 @@ def correct(
         exec_id=raised(execution.exec_id),
         quantity=quantity,
         price=price,
-        cumulative=order.filled,
-        average_price=order.average_price,
+        cumulative=order.filled if changes_order else quantity,
+        average_price=order.average_price if changes_order else price,
         commission=commission,
     )
     corrected = replace(corrected, realized_pnl=_rebook(position, corrected, known=known, was=execution, ledger=ledger))

@@ -128,6 +128,11 @@ class Ledger:
             self._positions[key] = Position(account, instrument)
         return self._positions[key]
 
+    def held(self, account: str, instrument: Instrument) -> Decimal:
+        """Return how much is held, 0 for what never was."""
+        position = self._positions.get((account, instrument.key))
+        return position.quantity if position is not None else Decimal(0)
+
     def set_position(self, position: Position) -> None:
         key = (position.account, position.instrument.key)
         self._positions[key] = position
@@ -206,10 +211,10 @@ class Ledger:
         self._enter(execution)
         self.new_executions.append(execution)
 
-    def expected_commission(self, order: Order, *, price: Decimal) -> Decimal:
-        """Return the commission (USD) of an order that would fill at once at a price."""
-        value = order.remaining * price * units_per_contract(order.instrument)
-        deal = Deal(order.instrument, order.remaining, value, price, is_sale=not order.is_buy)
+    def expected_commission(self, instrument: Instrument, *, signed: Decimal, price: Decimal) -> Decimal:
+        """Return the commission (USD) of an order for `signed` units (negative: a sale) that would fill at once."""
+        value = abs(signed) * price * units_per_contract(instrument)
+        deal = Deal(instrument, abs(signed), value, price, is_sale=signed < 0)
         return deal_commission(deal, schedule=self._schedule, regulatory_fees=self._charges_regulatory_fees)
 
     def commission_of(

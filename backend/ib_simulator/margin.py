@@ -35,6 +35,9 @@ class Requirement:
     def __add__(self, other: "Requirement") -> "Requirement":
         return Requirement(self.initial + other.initial, self.maintenance + other.maintenance)
 
+    def __sub__(self, other: "Requirement") -> "Requirement":
+        return Requirement(self.initial - other.initial, self.maintenance - other.maintenance)
+
 
 @dataclass(frozen=True)
 class Preview:
@@ -107,27 +110,23 @@ class MarginRules:
 
     def preview(self, order: Order, *, is_reg_t: bool) -> Preview:
         """Return the account before the order and after it, were it filled at the market now."""
-        account, instrument = order.account, order.instrument
-        held = self._ledger.position(account, instrument).quantity
-        signed = order.remaining if order.is_buy else -order.remaining
-        price = self._market.quote(instrument).last
-        commission = self._ledger.expected_commission(order, price=price)
-        before = self.account_requirement(account, is_reg_t=is_reg_t)
-        part_before = self.requirement(instrument, quantity=held, is_reg_t=is_reg_t)
-        part_after = self.requirement(instrument, quantity=held + signed, is_reg_t=is_reg_t)
-        equity = self.equity_with_loan(account)
-        # Shares are worth what they cost; an option lends nothing, so its premium leaves (or enters) the equity.
-        paid = signed * price * units_per_contract(instrument) if instrument.sec_type == "OPT" else Decimal(0)
-        return Preview(
-            before=before,
-            after=Requirement(
-                before.initial - part_before.initial + part_after.initial,
-                before.maintenance - part_before.maintenance + part_after.maintenance,
-            ),
-            equity_before=equity,
-            equity_after=equity - paid - commission,
-            commission=commission,
-        )
+        account = order.account
+        before = after = self.account_requirement(account, is_reg_t=is_reg_t)
+        equity = equity_after = self.equity_with_loan(account)
+        commission = Decimal(0)
+        for instrument, signed in _parts(order):
+            held = self._ledger.held(account, instrument)
+            price = self._market.quote(instrument).last
+            after = (
+                after
+                - self.requirement(instrument, quantity=held, is_reg_t=is_reg_t)
+                + self.requirement(instrument, quantity=held + signed, is_reg_t=is_reg_t)
+            )
+            commission += self._ledger.expected_commission(instrument, signed=signed, price=price)
+            # Shares are worth what they cost; an option lends nothing, so its premium leaves (or enters) the equity.
+            if instrument.sec_type == "OPT":
+                equity_after -= signed * price * units_per_contract(instrument)
+        return Preview(before, after, equity, equity_after - commission, commission)
 
     def refusal(self, order: Order, *, is_reg_t: bool) -> Refusal | None:
         """Return IB's 201 when the account cannot carry the order. The exits of a bracket close what it opens."""
@@ -135,3 +134,11 @@ class MarginRules:
             return None
         preview = self.preview(order, is_reg_t=is_reg_t)
         return None if preview.is_affordable else Refusal(code=201, text=preview.refusal_text)
+
+
+def _parts(order: Order) -> list[tuple[Instrument, Decimal]]:
+    """Return what the order buys and sells (negative): its instrument, or the legs of its combination."""
+    signed = order.remaining if order.is_buy else -order.remaining
+    if not order.instrument.legs:
+        return [(order.instrument, signed)]
+    return [(leg.instrument, signed * leg.signed_ratio) for leg in order.instrument.legs]

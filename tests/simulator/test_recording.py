@@ -36,6 +36,33 @@ def test_a_payload_is_written_exactly(payload: bytes) -> None:
     assert read_payload(line) == payload
 
 
+PAYLOADS = st.one_of(
+    st.binary(max_size=60),
+    st.lists(st.text(st.characters(codec="utf-8"), max_size=9), max_size=6).map(
+        lambda texts: "".join(f"{text}\0" for text in texts).encode()
+    ),
+    st.sampled_from([rb"a\u0000b" + b"\0", b'"\\\0', b"\0", b"\0\0"]),
+)
+
+
+@given(PAYLOADS)
+def test_a_frame_is_written_exactly(payload: bytes) -> None:
+    file = io.BytesIO()
+    recorder = Recorder(file, clock=HandClock(), played={})
+    recorder.opened(3)
+
+    recorder.sent(frame(payload), connection=3, client_id=None, server_version=178)
+
+    _header, _opened, event = (json.loads(line) for line in file.getvalue().splitlines())
+    assert read_payload(event) == payload
+    assert {name: event[name] for name in ("event", "connection", "client_id")} == {
+        "event": "out",
+        "connection": 3,
+        "client_id": None,
+    }
+    assert {**event, **written_payload(payload)} == event
+
+
 @given(st.lists(st.binary(max_size=20), max_size=6), st.integers(1, 7))
 def test_frames_are_cut_alike_however_the_bytes_come(payloads: list[bytes], size: int) -> None:
     data = PREAMBLE + b"".join(frame(payload) for payload in payloads)

@@ -17,7 +17,7 @@ from ib_simulator.book import Book
 from ib_simulator.brackets import attach, may_activate
 from ib_simulator.endings import Endings
 from ib_simulator.errors import Refusal
-from ib_simulator.fills import Fills
+from ib_simulator.fills import Fills, is_terse
 from ib_simulator.floor import Floor
 from ib_simulator.ledger import Ledger
 from ib_simulator.market.hours import TradingHours
@@ -189,6 +189,9 @@ class Desk:
             self.fills.arrive(member)
 
     def _tell_first(self, order: Order, *, between: bool) -> None:
+        if is_terse(order, self._scenario):
+            self._notices.open_order(order)
+            return
         # As recorded outside hours: those between the first and the last of a bracket are told before 399 and after.
         if between:
             self._floor.announce(order)

@@ -19,11 +19,17 @@ from ib_simulator.market.hours import Phase
 from ib_simulator.market.prices import Quote
 from ib_simulator.matching import auction_price, bounded, deal_price, is_triggered
 from ib_simulator.orders import AT_ONCE, MARKET_TYPES, OCA_REDUCE, Order, Stage, Status
+from ib_simulator.scenario import Scenario
 from ib_simulator.timing import may_trade
 from ib_simulator.trailing import follow
 
 LIQUIDITY_ADDED, LIQUIDITY_REMOVED = 1, 2
 COMMISSION_LATE = timedelta(seconds=5)
+
+
+def is_terse(order: Order, scenario: Scenario) -> bool:
+    """Say whether an order that ends at once is told as recorded: no status before its end, and no 202 after it."""
+    return order.tif in AT_ONCE and not order.is_parked and scenario.is_on("immediate_sequence", "as_recorded")
 
 
 class Ender(Protocol):
@@ -131,7 +137,8 @@ class Fills:
             self._ender.finish(order, Status.INACTIVE)
             return
         self._floor.notices.order_status(order, status=Status.PENDING_CANCEL)
-        self._ender.finish(order, Status.CANCELLED, text="Order Canceled - reason:")
+        text = "" if is_terse(order, self._floor.scenario) else "Order Canceled - reason:"
+        self._ender.finish(order, Status.CANCELLED, text=text)
 
     # --- dealing ---------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "second_cancel": ("refuse_161", "refuse_10148"),
     "cancel_while_parked": ("at_once", "at_open"),
     "fill_sequence": ("execution_first", "status_first", "status_missing", "status_twice", "commission_late"),
+    "immediate_sequence": ("submitted_first", "as_recorded"),
     "oca_overfill": ("off", "on"),
     "stop_outside_rth": ("fills", "waits_for_open"),
     "empty_tif": ("day_10349", "refuse_10052"),

@@ -87,6 +87,21 @@ def test_a_fill_or_kill_order_that_gets_nothing(client: JoinedClient) -> None:
     assert not [line for line in news if line.startswith("error")]
 
 
+@pytest.mark.parametrize(
+    ("tif", "end"),
+    [("IOC", ["status 1 PendingCancel 0/1", "status 1 Cancelled 0/1"]), ("FOK", ["status 1 Inactive 0/1"])],
+)
+def test_an_order_that_ends_at_once_told_exactly_as_recorded(
+    table: Table, client: JoinedClient, tif: str, end: list[str]
+) -> None:
+    """[CAPTURE] B3, by switch: openOrder, then the end; no status before and no 202 after."""
+    table.control("set_switch", name="immediate_sequence", value="as_recorded")
+
+    client.place(limit("BUY", 1, 150, tif=tif))
+
+    assert client.order_news() == ["open 1 Submitted 1", *end]
+
+
 def test_a_cancel_is_confirmed_at_once(client: JoinedClient) -> None:
     """[CAPTURE] B3: Cancelled, then 202 with an empty reason."""
     client.place(limit("BUY", 1, 150))

@@ -119,7 +119,7 @@ def page() -> str:
             "# Messages of the simulator",
             "",
             f"Every message of the TWS protocol between server versions {SERVER_VERSION_MIN} and {SERVER_VERSION_MAX}.",
-            "*Since* is the first server version whose clients know the message; *all* is older than what is served here.",
+            "*Since* is the first server version whose clients know the message; *all* is older than all of these.",
             "Layouts follow the version that was agreed on. An unknown number is error 505, an unreadable message",
             "error 320; the connection stays. Drawn from the code by:",
             "",

@@ -39,6 +39,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "pacing": ("off", "reject", "slow"),
     "historical_pacing": ("off", "on"),
     "market_data": ("live", "delayed_only"),
+    "no_live_data": ("refuse_354", "refuse_10089", "refuse_10168"),
     "read_only": ("off", "on"),
     "corrected_executions": ("both", "latest_only"),
     "commissions": ("fixed", "tiered"),

@@ -9,7 +9,7 @@ from ib_simulator.market.prices import Quote
 from ib_simulator.profit import Profit
 from ib_simulator.streams import DepthSubscription, RunningBar, TickSubscription
 
-REAL_TIME, DELAYED = 1, 3
+REAL_TIME, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
 
 
 @dataclass
@@ -20,6 +20,7 @@ class QuoteSubscription:
     delayed: bool
     sent: Quote | None = None
     spot_sent: Decimal | None = None
+    generic_ticks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

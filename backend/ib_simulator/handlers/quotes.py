@@ -5,15 +5,16 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ib_simulator.errors import Refusal
-from ib_simulator.handlers import bars, depth, options, real_time_bars, ticks
+from ib_simulator.handlers import bars, depth, generic_ticks, options, real_time_bars, ticks
 from ib_simulator.handlers.contracts import find_instrument
 from ib_simulator.handlers.handler import Canceller, Handler
+from ib_simulator.market.hours import Phase
 from ib_simulator.market.prices import Quote
 from ib_simulator.messages import market_answers
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.market_requests import ReqMarketDataType, ReqMktData
 from ib_simulator.messages.request import RequestMessage
-from ib_simulator.subscriptions import DELAYED, REAL_TIME, QuoteSubscription
+from ib_simulator.subscriptions import DELAYED, DELAYED_FROZEN, FROZEN, REAL_TIME, QuoteSubscription
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -26,27 +27,39 @@ SIZED = {"bid": "bid_size", "ask": "ask_size", "last": "size"}
 LIVE_SIZE_TYPES = {"bid": 0, "ask": 3, "last": 5, "volume": 8}
 DELAYED_SIZE_TYPES = {"bid": 69, "ask": 70, "last": 71, "volume": 74}
 LAST_TIME_TYPE, HALTED_TYPE = 45, 49
+DELAYED_LAST_TIME_TYPE, DELAYED_HALTED_TYPE = 88, 90
+MARKET_DATA_TYPES = range(REAL_TIME, DELAYED_FROZEN + 1)
+NOT_SUBSCRIBED = {
+    "refuse_354": (354, "Requested market data is not subscribed."),
+    "refuse_10089": (
+        10089,
+        "Requested market data requires additional subscription for API.Delayed market data is available.",
+    ),
+    "refuse_10168": (10168, "Requested market data is not subscribed. Delayed market data is not enabled."),
+}
 VOLUME_UNIT = 100
 
 
 def request_market_data(gateway: "Gateway", session: "Session", request: ReqMktData) -> None:
     """Send the quote, then its end (snapshot) or its changes (streaming).
 
-    Raises Refusal 200 (no such contract), 321 (snapshot with generic ticks), 322 (request id in use), 354 (no live
-    data, by switch).
+    Raises Refusal 200 (no such contract), 321 (generic ticks that IB doesn't know, or with a snapshot), 322 (request
+    id in use), 354, 10089 or 10168 (no live data, by switch). A regulatory snapshot is one like any other, for nothing.
     """
     instrument = find_instrument(gateway, request.contract)
-    if request.snapshot and request.generic_ticks:
+    snapshot = request.snapshot or request.regulatory
+    if snapshot and request.generic_ticks:
         cause = "Snapshot market data subscription is not applicable to generic ticks"
         raise Refusal(code=321, text=f"Error validating request.-'bO' : cause - {cause}")
     if request.request_id in session.subscriptions.quotes:
         raise Refusal(code=322, text="Error processing request.-'bO' : cause - Duplicate ticker id")
+    wanted = generic_ticks.read_generic_ticks(request.generic_ticks)
     delayed = _must_be_delayed(gateway, session, request.request_id)
     session.send(market_answers.tick_request_parameters(request.request_id, instrument.tick))
-    session.send(market_answers.market_data_type(request.request_id, DELAYED if delayed else REAL_TIME))
-    subscription = QuoteSubscription(instrument, delayed=delayed)
+    session.send(market_answers.market_data_type(request.request_id, _told_type(gateway, session, delayed=delayed)))
+    subscription = QuoteSubscription(instrument, delayed=delayed, generic_ticks=wanted)
     _send_quote(gateway, session, request.request_id, subscription)
-    if request.snapshot:
+    if snapshot:
         session.send(market_answers.tick_snapshot_end(request.request_id))
     else:
         session.subscriptions.quotes[request.request_id] = subscription
@@ -56,10 +69,20 @@ def _must_be_delayed(gateway: "Gateway", session: "Session", request_id: int) ->
     if gateway.scenario.is_on("market_data", "live"):
         return False
     if session.subscriptions.market_data_type < DELAYED:
-        raise Refusal(code=354, text="Requested market data is not subscribed.")
+        code, text = NOT_SUBSCRIBED[gateway.scenario.switches["no_live_data"]]
+        raise Refusal(code=code, text=text)
     text = "Requested market data is not subscribed. Displaying delayed market data."
     session.send_error(request_id=request_id, code=10167, text=text)
     return True
+
+
+def _told_type(gateway: "Gateway", session: "Session", *, delayed: bool) -> int:
+    """Return the type of the data sent: frozen only while the exchange is closed and if asked for."""
+    asked = session.subscriptions.market_data_type
+    frozen = asked in {FROZEN, DELAYED_FROZEN} and gateway.hours.phase(gateway.clock.now()) is Phase.CLOSED
+    if delayed:
+        return DELAYED_FROZEN if frozen else DELAYED
+    return FROZEN if frozen else REAL_TIME
 
 
 def push_quotes(gateway: "Gateway", changed: Set[str]) -> None:
@@ -89,11 +112,15 @@ def _send_quote(gateway: "Gateway", session: "Session", request_id: int, subscri
                 session.send(market_answers.tick_size(request_id, sizes[name], size))
     if known is None or quote.volume != known.volume:
         session.send(market_answers.tick_size(request_id, sizes["volume"], quote.volume // VOLUME_UNIT))
-    if not subscription.delayed and _traded(quote, known):
-        moment = str(int(gateway.clock.now().timestamp()))
-        session.send(market_answers.tick_string(request_id, LAST_TIME_TYPE, moment))
-    if not subscription.delayed and (known is None or quote.halted != known.halted):
-        session.send(market_answers.tick_generic(request_id, HALTED_TYPE, Decimal(int(quote.halted))))
+    if _traded(quote, known):
+        moment, tick_type = str(int(gateway.clock.now().timestamp())), LAST_TIME_TYPE
+        if subscription.delayed:
+            tick_type = DELAYED_LAST_TIME_TYPE
+        session.send(market_answers.tick_string(request_id, tick_type, moment))
+    if known is None or quote.halted != known.halted:
+        tick_type = DELAYED_HALTED_TYPE if subscription.delayed else HALTED_TYPE
+        session.send(market_answers.tick_generic(request_id, tick_type, Decimal(int(quote.halted))))
+    generic_ticks.send_generic_ticks(gateway, session, request_id, subscription, quote)
     if subscription.instrument.sec_type == "OPT":
         options.send_computations(gateway, session, request_id, subscription, quote)
     subscription.sent = quote
@@ -104,6 +131,9 @@ def _traded(quote: Quote, known: Quote | None) -> bool:
 
 
 def choose_market_data_type(_gateway: "Gateway", session: "Session", request: ReqMarketDataType) -> None:
+    """Raises Refusal 321 for a type IB doesn't have; the type before stays."""
+    if request.market_data_type not in MARKET_DATA_TYPES:
+        raise Refusal(code=321, text="Error validating request.-'cc' : cause - Invalid market data type")
     session.subscriptions.market_data_type = request.market_data_type
 
 

@@ -14,6 +14,7 @@ class ReqMktData(RequestMessage):
     contract: ContractQuery
     generic_ticks: str
     snapshot: bool
+    regulatory: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def _req_mkt_data(reader: FieldReader, _version: int) -> RequestMessage:
     contract = read_legs(reader, ContractQuery.read(reader))
     if reader.flag():
         reader.skip(3)
-    return ReqMktData(request_id, contract, generic_ticks=reader.text(), snapshot=reader.flag())
+    return ReqMktData(request_id, contract, generic_ticks=reader.text(), snapshot=reader.flag(), regulatory=reader.flag())
 
 
 def _req_market_data_type(reader: FieldReader, _version: int) -> RequestMessage:

@@ -75,7 +75,7 @@ def _clock_state(gateway: "Gateway") -> dict[str, Any]:
         "simulated": simulated,
         "hours": gateway.config.hours,
         "now": clock.now().isoformat() if simulated else None,
-        "speed": clock.speed if isinstance(clock, SimulatedClock) else 1.0,
+        "speed": gateway.clock_speed,
     }
 
 

@@ -193,6 +193,11 @@ class Gateway:
         self.market.step()
         self.prices_changed()
 
+    @property
+    def clock_speed(self) -> float:
+        """Simulated seconds per real second."""
+        return self.clock.speed if isinstance(self.clock, SimulatedClock) else 1.0
+
     def time_passed(self) -> None:
         """Do what is due by the simulated time. Called at least once a second, and whenever the clock was led."""
         now = self.clock.now()

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 # How long after a deal the account's values are sent.
 ACCOUNT_VALUES_SECONDS = 1.0
+LOOK_SECONDS_MIN = 0.05
 # A client that doesn't read is dropped when this much waits for it.
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 CONTROLS_MAX = 64
@@ -260,7 +261,8 @@ class Server:
 
     async def _push_values(self) -> None:
         while True:
-            await asyncio.sleep(ACCOUNT_VALUES_SECONDS)
+            # A clock that runs fast is looked at more often, so that the open is not seen a minute late.
+            await asyncio.sleep(max(ACCOUNT_VALUES_SECONDS / max(self._gateway.clock_speed, 1.0), LOOK_SECONDS_MIN))
             if self._recorder is not None:
                 self._recorder.beat()
             self._safely(self._gateway.time_passed)

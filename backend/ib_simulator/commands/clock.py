@@ -17,8 +17,7 @@ ADVANCE_SECONDS_MAX = 366 * 86400
 def clock(gateway: "Gateway", _arguments: Arguments) -> Answer:
     """Show the simulated time, its speed, and which session of the exchange runs."""
     now = gateway.clock.now()
-    speed = gateway.clock.speed if isinstance(gateway.clock, SimulatedClock) else 1.0
-    return {"now": now.isoformat(), "speed": speed, "phase": gateway.hours.phase(now).value}
+    return {"now": now.isoformat(), "speed": gateway.clock_speed, "phase": gateway.hours.phase(now).value}
 
 
 def set_clock(gateway: "Gateway", arguments: Arguments) -> Answer:

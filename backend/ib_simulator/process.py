@@ -44,6 +44,7 @@ class SimulatorProcess:
         clock_speed: float = 1.0,
         hours: str = "always",
         prices: str = "walk",
+        scenario: Path | str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         control_port: int = 0,
@@ -56,6 +57,7 @@ class SimulatorProcess:
         self.clock_speed = clock_speed
         self.hours = hours
         self.prices = prices
+        self.scenario = None if scenario is None else Path(scenario)
         self.host = host
         self.port = port
         self.control_port = control_port
@@ -140,6 +142,8 @@ class SimulatorProcess:
             command += ["--clock", self.clock]
         if self.state_dir is not None:
             command += ["--state-dir", str(self.state_dir)]
+        if self.scenario is not None:
+            command += ["--scenario", str(self.scenario)]
         return command
 
     def _first_line(self) -> str:
@@ -186,6 +190,7 @@ def running_simulator(
     clock_speed: float = 1.0,
     hours: str = "always",
     prices: str = "walk",
+    scenario: Path | str | None = None,
     port: int = 0,
     control_port: int = 0,
 ) -> Iterator[SimulatorProcess]:
@@ -202,6 +207,7 @@ def running_simulator(
         clock_speed=clock_speed,
         hours=hours,
         prices=prices,
+        scenario=scenario,
         port=port,
         control_port=control_port,
     )

@@ -81,7 +81,7 @@ def time_limit(seconds: int) -> Iterator[None]:
 # --- cases ---------------------------------------------------------------------------------------------------
 
 
-def new_case(random: Random) -> Case:
+def new_case(random: Random, *, requests_max: int = 100) -> Case:
     """Make up a client's stream: a conversation, spoilt in one of several ways, or noise."""
     piece_max = random.choice([0, 0, 1, 3, 50, 2000])
     cut_seed = random.getrandbits(32)
@@ -89,7 +89,7 @@ def new_case(random: Random) -> Case:
         stream = random.choice([b"", PREAMBLE, handshake(random)]) + random.randbytes(random.randint(0, 400))
         return Case(stream, piece_max, cut_seed)
     payloads = requests(random, version=random.choice(VERSIONS))
-    payloads = random.sample(payloads, random.randint(1, random.choice([5, 20, len(payloads)])))
+    payloads = random.sample(payloads, random.randint(1, min(requests_max, random.choice([5, 20, len(payloads)]))))
     spoil = random.choice([_leave, _spoil_fields, _spoil_bytes, _cut_short, _repeat])
     payloads = [spoil(random, payload) if random.random() < 0.3 else payload for payload in payloads]
     stream = handshake(random) + b"".join(frame(payload) for payload in payloads)

@@ -23,6 +23,7 @@ from ib_simulator.journal import Journal
 from ib_simulator.ledger import Execution, Ledger
 from ib_simulator.market.combos import ComboMarket, Combos
 from ib_simulator.market.hours import HOURS, TradingHours
+from ib_simulator.market.indices import Indices
 from ib_simulator.market.instruments import Instrument, InstrumentList
 from ib_simulator.market.option_market import OptionMarket
 from ib_simulator.market.options import OptionChains
@@ -136,7 +137,18 @@ class Gateway:
         self.market.pricers["OPT"] = options.quote
         self.instruments.sources.append(Combos(self.instruments))
         self.market.pricers["BAG"] = ComboMarket(self.market.quote).quote
+        self._add_indices()
         return options
+
+    def _add_indices(self) -> None:
+        spy = self.instruments.by_symbol("SPY")
+        if spy is None:
+            return
+        found = Indices(
+            spy=lambda: self.market.quote(spy), steps=lambda: self.market.steps, seed=self.config.seed
+        )
+        self.instruments.sources.append(found)
+        self.market.pricers |= {"IND": found.index_quote, "CASH": found.cash_quote}
 
     # --- connections -----------------------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ from ib_simulator.terms import VALIDATING
 
 
 def find_instrument(instruments: InstrumentList, request: PlaceOrder) -> Instrument:
-    """Raises Refusal 200 for a contract that does not exist."""
+    """Raises Refusal 200 for a contract that does not exist, or an index, which cannot be bought."""
     instrument = instruments.find(request.contract)
-    if instrument is None:
+    if instrument is None or instrument.sec_type == "IND":
         raise Refusal(code=200, text="No security definition has been found for the request")
     return instrument
 

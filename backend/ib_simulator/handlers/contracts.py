@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ib_simulator.errors import Refusal
 from ib_simulator.handlers.handler import Handler
-from ib_simulator.market import options
+from ib_simulator.market import indices, options
 from ib_simulator.market.hours import TradingDay
 from ib_simulator.market.instruments import MARKET_RULE_ID, TICK, VALID_EXCHANGES, Instrument
 from ib_simulator.market.option_market import NICKEL, NICKEL_FROM
@@ -25,10 +25,11 @@ NO_DEFINITION = "No security definition has been found for the request"
 AMBIGUOUS = "The contract description specified for {symbol} is ambiguous."
 MATCHES_MAX = 16
 HOURS_DAYS = 6
-NICKEL_RULE_ID = 109
+NICKEL_RULE_ID, FOREX_RULE_ID = 109, 239
 # Low edges and the tick from there on (USD).
 MARKET_RULES: dict[int, list[tuple[Decimal, Decimal]]] = {
     MARKET_RULE_ID: [(Decimal(0), TICK)],
+    FOREX_RULE_ID: [(Decimal(0), indices.PIP_HALF)],
     NICKEL_RULE_ID: [(Decimal(0), TICK), (NICKEL_FROM, NICKEL)],
 }
 
@@ -46,11 +47,15 @@ def request_contract_details(gateway: "Gateway", session: "Session", request: Re
     found = gateway.instruments.matches(request.contract)
     if not found:
         raise Refusal(code=200, text=NO_DEFINITION)
-    exchange = request.contract.exchange or "SMART"
     for instrument in found:
+        exchange = request.contract.exchange or _usual_exchange(instrument)
         listing = _listing(gateway, instrument, exchange=exchange)
         session.send(contract_answers.contract_details(request.request_id, instrument, listing))
     session.send(contract_answers.contract_details_end(request.request_id))
+
+
+def _usual_exchange(instrument: Instrument) -> str:
+    return instrument.primary_exchange if instrument.sec_type in indices.EXCHANGES else "SMART"
 
 
 def _listing(gateway: "Gateway", instrument: Instrument, *, exchange: str) -> Listing:
@@ -67,10 +72,11 @@ def _listing(gateway: "Gateway", instrument: Instrument, *, exchange: str) -> Li
             underlying=gateway.options.chains.underlying(instrument),
             lot=1,
         )
+    elsewhere = indices.EXCHANGES.get(instrument.sec_type)
     return Listing(
         exchange=exchange,
-        exchanges=VALID_EXCHANGES,
-        market_rule_id=MARKET_RULE_ID,
+        exchanges=elsewhere or VALID_EXCHANGES,
+        market_rule_id=FOREX_RULE_ID if instrument.sec_type == "CASH" else MARKET_RULE_ID,
         minimum_tick=instrument.tick,
         trading_hours=_hours(gateway, lambda day: (day.pre_open, day.post_close)),
         liquid_hours=liquid,

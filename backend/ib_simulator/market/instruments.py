@@ -70,6 +70,8 @@ class Instrument:
     multiplier: str = ""
     listed_symbol: str = ""
     legs: tuple[ComboLeg, ...] = ()
+    price_step: Decimal = TICK
+    moved_by: str = ""
 
     @property
     def local_symbol(self) -> str:
@@ -86,12 +88,12 @@ class Instrument:
 
     @property
     def movers(self) -> tuple[str, ...]:
-        """The symbols whose prices move this one's: its own, or those of its legs."""
-        return tuple({leg.instrument.symbol: None for leg in self.legs}) or (self.symbol,)
+        """The symbols whose prices move this one's: its own, that of another, or those of its legs."""
+        return tuple({leg.instrument.symbol: None for leg in self.legs}) or (self.moved_by or self.symbol,)
 
     @property
     def tick(self) -> Decimal:
-        return TICK
+        return self.price_step
 
 
 def _stock(

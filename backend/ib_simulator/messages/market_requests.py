@@ -41,7 +41,8 @@ def _req_mkt_data(reader: FieldReader, _version: int) -> RequestMessage:
     contract = read_legs(reader, ContractQuery.read(reader))
     if reader.flag():
         reader.skip(3)
-    return ReqMktData(request_id, contract, generic_ticks=reader.text(), snapshot=reader.flag(), regulatory=reader.flag())
+    generic_ticks, snapshot, regulatory = reader.text(), reader.flag(), reader.flag()
+    return ReqMktData(request_id, contract, generic_ticks, snapshot, regulatory)
 
 
 def _req_market_data_type(reader: FieldReader, _version: int) -> RequestMessage:

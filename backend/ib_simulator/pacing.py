@@ -31,6 +31,11 @@ class RateMeter:
         self._received = 0
         self._violations = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no second is under way that `settle` would have to close."""
+        return self._window_start is None
+
     # --- reject ----------------------------------------------------------------------------------------------
 
     def admit(self, now_ms: float, *, limit: int) -> bool:

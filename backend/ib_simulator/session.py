@@ -24,7 +24,7 @@ from ib_simulator.pacing import VIOLATIONS_MAX, RateMeter, violation_text
 from ib_simulator.resets import Fate, fate_of, is_order
 from ib_simulator.scenario import is_caught
 from ib_simulator.subscriptions import Subscriptions
-from ib_simulator.wire import Outbox
+from ib_simulator.wire import CALM, Outbox
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -155,7 +155,7 @@ class Session:
     def send(self, answer: Answer) -> None:
         """Queue an answer, unless a fault loses or holds it."""
         scenario = self.gateway.scenario
-        if is_caught(scenario.muted, name=answer.name, client_id=self.client_id):
+        if scenario.muted and is_caught(scenario.muted, name=answer.name, client_id=self.client_id):
             return
         fate = Fate.SENT
         if scenario.disturbed:
@@ -164,7 +164,8 @@ class Session:
             return
         # Encoded now, even when it is held: it describes the order as it is at this moment.
         encoded = answer.encode(self.server_version)
-        if fate is Fate.HELD or is_caught(scenario.held, name=answer.name, client_id=self.client_id):
+        caught = scenario.held and is_caught(scenario.held, name=answer.name, client_id=self.client_id)
+        if fate is Fate.HELD or caught:
             self._held.append(_Held(answer.name, encoded, until_calm=fate is Fate.HELD))
         elif scenario.faults.rules or self._overtaken:
             self._send_by_rules(answer, encoded)
@@ -195,7 +196,10 @@ class Session:
     def _put(self, encoded: bytes, *, late_ms: float = 0) -> None:
         self.gateway.traffic.sent += 1
         line = self.gateway.scenario.faults.line(self.client_id)
-        self._outbox.put(encoded, now_ms=self._now_ms(), line=line, late_ms=late_ms)
+        if line is CALM and not late_ms and self._outbox.is_calm:
+            self._outbox.put_ready(encoded)  # The usual way: nobody needs to know the time.
+        else:
+            self._outbox.put(encoded, now_ms=self._now_ms(), line=line, late_ms=late_ms)
 
     def release_held(self) -> None:
         """Send what was held back and is not held any more, in the order it was made."""
@@ -219,7 +223,7 @@ class Session:
 
     def take_pieces(self) -> list[bytes]:
         """Return and forget the bytes for the socket that are due, in the pieces they are to be written in."""
-        if self.is_frozen:
+        if self._outbox.is_empty or self.is_frozen:
             return []
         line = self.gateway.scenario.faults.line(self.client_id)
         return self._outbox.take(now_ms=self._now_ms(), line=line)
@@ -230,7 +234,7 @@ class Session:
 
     def next_due_ms(self) -> float | None:
         """Return when (monotonic) there is something to write or to do; None when nothing waits."""
-        if self.is_frozen:
+        if self.is_frozen or (self._outbox.is_empty and not self._frames and self._meter.is_idle):
             return None
         line = self.gateway.scenario.faults.line(self.client_id)
         moments = [self._outbox.next_due_ms(line=line), self._meter.settles_at_ms(limit=self._rate_limit())]

@@ -57,14 +57,19 @@ class Outbox:
         return not (self._ready or self._queue or self._gathered or self._pieces)
 
     @property
+    def is_calm(self) -> bool:
+        """Whether nothing waits for its time, so that what comes now may go out now."""
+        return not (self._queue or self._gathered or self._pieces)
+
+    @property
     def size(self) -> int:
         """How many bytes wait here."""
         return len(self._ready) + self._waiting_size
 
     def put(self, data: bytes, *, now_ms: float, line: Line = CALM, late_ms: float = 0) -> None:
         """Add a message. One that is `late_ms` late is overtaken by those that follow; all others stay in order."""
-        if line is CALM and not late_ms and not (self._queue or self._gathered or self._pieces):
-            self._ready += data
+        if line is CALM and not late_ms and self.is_calm:
+            self.put_ready(data)
             return
         due = now_ms + line.delay_ms
         if line.jitter_ms:
@@ -76,6 +81,10 @@ class Outbox:
         self._sequence += 1
         self._waiting_size += len(data)
         heapq.heappush(self._queue, (due, self._sequence, data))
+
+    def put_ready(self, data: bytes) -> None:
+        """Add a message that goes out at once. Only while `is_calm`."""
+        self._ready += data
 
     def take(self, *, now_ms: float, line: Line = CALM) -> list[bytes]:
         """Return and forget what is due, as the pieces that are to be written one by one."""

@@ -13,7 +13,7 @@ from ib_simulator.floor import Floor
 from ib_simulator.market.hours import ZONE, AlwaysOpen
 from ib_simulator.orders import CLOSE_TYPES, LIMIT_TYPES, TRAIL_TYPES, Order
 from ib_simulator.terms import Terms
-from ib_simulator.timing import goes_outside
+from ib_simulator.timing import STOCK, goes_outside
 
 ACTIVE_ORDERS_MAX = 20  # Per contract, side and account [B7 DOC].
 # The text as clients have logged it, with IB's present number.
@@ -35,7 +35,6 @@ NOT_AT_HAND = (
     "The order will be held while we attempt to locate the shares."
 )
 TRAIL_PARENTS = frozenset({"LMT", "STP LMT"})
-STOCK = "STK"
 # Refused before they reach IB's servers: an error and nothing else (no permId, no status).
 NO_STATUS_CODES = frozenset(
     {
@@ -143,4 +142,5 @@ def _changes_side(order: Order, held: Decimal) -> bool:
 
 
 def _is_short(order: Order, held: Decimal) -> bool:
-    return not order.is_buy and order.quantity > max(held, Decimal(0))
+    # A child sells what its parent will have bought.
+    return not order.is_buy and order.parent_sequence is None and order.quantity > max(held, Decimal(0))

@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 from ib_simulator.market.hours import DAYS_SEARCHED_MAX, ZONE, Phase, TradingHours
 from ib_simulator.orders import CLOSE_TYPES, Order, Stage
 
+STOCK = "STK"  # Only stocks have early and late sessions.
 OUTSIDE_TYPES = frozenset({"LMT", "STP", "STP LMT", "TRAIL", "TRAIL LIMIT", "LIT"})
 
 
 def goes_outside(order: Order) -> bool:
     """Say whether the order may trigger and fill in the sessions before and after the regular one."""
-    return order.outside_rth and order.order_type in OUTSIDE_TYPES and order.tif != "OPG"
+    able = order.order_type in OUTSIDE_TYPES and order.tif != "OPG" and order.instrument.sec_type == STOCK
+    return order.outside_rth and able
 
 
 def may_trade(order: Order, phase: Phase) -> bool:

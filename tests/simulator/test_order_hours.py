@@ -1,11 +1,13 @@
 """When orders may trade: sessions, times in force, the open and the close. New York times; AAPL stands at 190."""
 
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from ib_async import Option
 
 from ib_simulator.journal import Journal
 from tests.simulator.joined import JoinedClient, Table, limit, market, stop, table_at
@@ -91,6 +93,16 @@ def test_what_cannot_trade_outside_is_remarked_upon_and_processed(kind: str) -> 
     assert statuses(table) == [{"MKT": "Filled", "MOC": "Submitted"}[kind]]
 
 
+def test_an_option_has_no_early_session() -> None:
+    table, client = at("2026-11-23T08:00")
+
+    client.place(limit("BUY", 1, 500, outsideRth=True), Option("AAPL", "20261218", 190, "C", "SMART", currency="USD"))
+
+    assert [line for line in client.order_news() if line.startswith("error")] == ["error 1 2109", "error 1 399"]
+    until(table, "2026-11-23T09:30")
+    assert statuses(table) == ["Filled"]
+
+
 @pytest.mark.parametrize(
     ("outside", "switch", "before", "status"),
     [
@@ -128,6 +140,17 @@ def test_a_child_that_wakes_outside_its_hours_waits_for_the_open() -> None:
     assert statuses(table) == ["Filled", "Filled"]
 
 
+def test_a_price_after_the_close_deals_nothing_even_before_the_clock_was_looked_at() -> None:
+    table, client = at("2026-11-23T15:59:59")
+    client.place(limit("BUY", 10, 150, tif="GTC"))
+    table.clock.advance(seconds=2)
+
+    table.gateway.market.path(table.gateway.instruments.by_symbol("AAPL")).pin(Decimal(140))
+    table.gateway.desk.fills.market_moved()
+
+    assert statuses(table) == ["Submitted"]
+
+
 # --- the end of the day --------------------------------------------------------------------------------------
 
 
@@ -143,7 +166,7 @@ def test_a_day_order_ends_with_its_session(more: dict[str, Any], closes: str) ->
     client.place(limit("BUY", 10, 150, **more))
     client.read()
 
-    until(table, closes.replace(":00", ":00"))
+    until(table, closes)
 
     assert client.order_news() == ["status 1 Cancelled 0/10", "error 1 202"]
 

@@ -198,6 +198,14 @@ def test_only_short_sales_need_a_locate(table: Table, client: JoinedClient) -> N
     assert [order["status"] for order in table.orders()] == ["Filled"] * 3
 
 
+def test_a_child_needs_no_locate(table: Table, client: JoinedClient) -> None:
+    table.control("require_locate", symbol="AAPL")
+    parent = client.place(limit("BUY", 10, 150, transmit=False))
+    client.place(stop("SELL", 10, 140, parentId=parent))
+
+    assert table.orders()[1]["why_held"] == "child,trigger"
+
+
 @pytest.mark.parametrize(("code", "text"), [(10349, "x"), (10148, "y"), (399, "z"), (2109, "w")])
 def test_a_remark_leaves_the_order_alive(table: Table, client: JoinedClient, code: int, text: str) -> None:
     client.place(limit("BUY", 1, 150))
@@ -346,50 +354,3 @@ def test_by_switch_a_change_during_an_outage_makes_a_second_live_order(
     assert len({order["perm_id"] for order in live}) == len(limits)
     table.control("set_price", symbol="AAPL", price="149")
     assert sum(int(order["filled"]) for order in table.orders()) == 10 * len(limits)
-
-
-# --- groups without block ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("oca_type", "overfill", "filled"),
-    [(1, "on", ["10", "0"]), (2, "on", ["10", "0"]), (3, "off", ["10", "0"]), (3, "on", ["10", "10"])],
-)
-def test_only_a_group_without_block_can_overfill(
-    table: Table, client: JoinedClient, oca_type: int, overfill: str, filled: list[str]
-) -> None:
-    """[DOC] B2: types 1 and 2 route one order at a time; type 3 may fill twice when both are marketable at once."""
-    table.control("set_switch", name="oca_overfill", value=overfill)
-    for price in (185, 184):
-        client.place(limit("BUY", 10, price, ocaGroup="g", ocaType=oca_type))
-
-    table.control("set_price", symbol="AAPL", price="180")
-
-    assert [order["filled"] for order in table.orders()] == filled
-
-
-@pytest.mark.parametrize("overfill", ["off", "on"])
-def test_the_children_of_a_bracket_never_sell_more_than_was_bought(
-    table: Table, client: JoinedClient, overfill: str
-) -> None:
-    table.control("set_switch", name="oca_overfill", value=overfill)
-    parent = client.place(market("BUY", 10, transmit=False))
-    client.place(limit("SELL", 10, 195, parentId=parent, transmit=False))
-    client.place(stop("SELL", 10, 194, parentId=parent))
-    table.control("pause_fills")
-    table.control("set_price", symbol="AAPL", price="200")
-
-    table.control("resume_fills")
-
-    assert table.control("state")["positions"] == []
-
-
-def test_a_smaller_entry_makes_its_children_smaller(table: Table, client: JoinedClient) -> None:
-    """[ISSUE] B1: the quantity of children is forced to their parent's."""
-    parent = client.place(limit("BUY", 10, 150, transmit=False))
-    client.place(stop("SELL", 10, 140, parentId=parent))
-    client.read()
-
-    client.place(limit("BUY", 4, 150, orderId=parent))
-
-    assert client.order_news()[-2:] == ["open 2 PreSubmitted 4", "status 2 PreSubmitted 0/4 child,trigger"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ib_async import Order
+from ib_async import Option, Order
 
 from ib_simulator.journal import Journal
 from tests.simulator.joined import JoinedClient, Table, limit, market, stop
@@ -254,6 +254,18 @@ def test_terms_that_do_not_go_together_are_refused(table: Table, client: JoinedC
 
     assert client.order_news() == [f"error 1 {code}"]
     assert table.orders() == []
+
+
+@pytest.mark.parametrize(
+    "order",
+    [market("BUY", 1, orderType="MOC"), market("BUY", 1, orderType="LOC", lmtPrice=5), limit("BUY", 1, 5, tif="OPG")],
+)
+def test_options_have_no_auctions(client: JoinedClient, order: Order) -> None:
+    """[DOC] B9: 387."""
+    client.place(order, Option("AAPL", "20260220", 190, "C", "SMART", currency="USD"))
+
+    [told] = client.read()
+    assert told.arguments[:3] == (1, 387, "Unsupported order type for this exchange and security type.")
 
 
 # --- changes -------------------------------------------------------------------------------------------------

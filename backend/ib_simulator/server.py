@@ -253,8 +253,12 @@ class Server:
                     self._wait_for_due()
 
     async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
-            await asyncio.sleep(self._tick_seconds)
+            # By deadlines, so that the time a step takes doesn't make the next one late.
+            due = max(due + self._tick_seconds, loop.time())
+            await asyncio.sleep(due - loop.time())
             if self._recorder is not None:
                 self._recorder.stepped()
             self._safely(self._gateway.step)

@@ -11,6 +11,7 @@ from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.market.hours import Phase
 from ib_simulator.market.prices import Quote
 from ib_simulator.messages import market_answers
+from ib_simulator.messages.answer import Tick
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.market_requests import ReqMarketDataType, ReqMktData
 from ib_simulator.messages.request import RequestMessage
@@ -38,6 +39,9 @@ NOT_SUBSCRIBED = {
     "refuse_10168": (10168, "Requested market data is not subscribed. Delayed market data is not enabled."),
 }
 VOLUME_UNIT = 100
+# The quote now, the quote before, and the difference in messages; by the identities of both and whether it is delayed.
+News = tuple[Quote, Quote | None, list[Tick]]
+WrittenNews = dict[tuple[int, int, bool], News]
 
 
 def request_market_data(gateway: "Gateway", session: "Session", request: ReqMktData) -> None:
@@ -87,43 +91,64 @@ def _told_type(gateway: "Gateway", session: "Session", *, delayed: bool) -> int:
 
 def push_quotes(gateway: "Gateway", changed: Set[str]) -> None:
     """Send what changed, of the symbols that did, to everyone who streams."""
+    written: WrittenNews = {}
     for session in gateway.connected():
         for request_id, subscription in session.subscriptions.quotes.items():
             if not changed.isdisjoint(subscription.instrument.movers):
-                _send_quote(gateway, session, request_id, subscription)
+                _send_quote(gateway, session, request_id, subscription, written=written)
         bars.push_bars(gateway, session)
         real_time_bars.take_prices(gateway, session)
         ticks.push_ticks(gateway, session)
         depth.push_depth(gateway, session)
 
 
-def _send_quote(gateway: "Gateway", session: "Session", request_id: int, subscription: QuoteSubscription) -> None:
+def _send_quote(
+    gateway: "Gateway",
+    session: "Session",
+    request_id: int,
+    subscription: QuoteSubscription,
+    *,
+    written: WrittenNews | None = None,
+) -> None:
+    """Send what the client does not know. `written` keeps the news of one push, which many clients share."""
     quote, known = gateway.market.quote(subscription.instrument), subscription.sent
     if quote is known:
         return
-    types = DELAYED_TYPES if subscription.delayed else LIVE_TYPES
-    sizes = DELAYED_SIZE_TYPES if subscription.delayed else LIVE_SIZE_TYPES
-    for name, tick_type in types.items():
-        price, sized = getattr(quote, name), SIZED.get(name)
-        size = 0 if sized is None else getattr(quote, sized)
-        if known is None or price != getattr(known, name) or (sized and size != getattr(known, sized)):
-            session.send(market_answers.tick_price(request_id, tick_type, price, size))
-            if name in SIZED:
-                session.send(market_answers.tick_size(request_id, sizes[name], size))
-    if known is None or quote.volume != known.volume:
-        session.send(market_answers.tick_size(request_id, sizes["volume"], quote.volume // VOLUME_UNIT))
-    if _traded(quote, known):
-        moment, tick_type = str(int(gateway.clock.now().timestamp())), LAST_TIME_TYPE
-        if subscription.delayed:
-            tick_type = DELAYED_LAST_TIME_TYPE
-        session.send(market_answers.tick_string(request_id, tick_type, moment))
-    if known is None or quote.halted != known.halted:
-        tick_type = DELAYED_HALTED_TYPE if subscription.delayed else HALTED_TYPE
-        session.send(market_answers.tick_generic(request_id, tick_type, Decimal(int(quote.halted))))
+    # The news keep both quotes, so that their identities stay their own.
+    key = (id(quote), id(known), subscription.delayed)
+    news = None if written is None else written.get(key)
+    if news is None:
+        news = _news(quote, known, delayed=subscription.delayed, moment=int(gateway.clock.now().timestamp()))
+        if written is not None:
+            written[key] = news
+    for tick in news[2]:
+        session.send(tick.to(request_id))
     generic_ticks.send_generic_ticks(gateway, session, request_id, subscription, quote)
     if subscription.instrument.sec_type == "OPT":
         options.send_computations(gateway, session, request_id, subscription, quote)
     subscription.sent = quote
+
+
+def _news(quote: Quote, known: Quote | None, *, delayed: bool, moment: int) -> News:
+    """Return what changed from one quote to the other, in the order it is told; both are kept beside it."""
+    types = DELAYED_TYPES if delayed else LIVE_TYPES
+    sizes = DELAYED_SIZE_TYPES if delayed else LIVE_SIZE_TYPES
+    told: list[Tick] = []
+    for name, tick_type in types.items():
+        price, sized = getattr(quote, name), SIZED.get(name)
+        size = 0 if sized is None else getattr(quote, sized)
+        if known is None or price != getattr(known, name) or (sized and size != getattr(known, sized)):
+            told.append(market_answers.price_tick(tick_type, price, size))
+            if name in SIZED:
+                told.append(market_answers.size_tick(sizes[name], size))
+    if known is None or quote.volume != known.volume:
+        told.append(market_answers.size_tick(sizes["volume"], quote.volume // VOLUME_UNIT))
+    if _traded(quote, known):
+        told.append(market_answers.text_tick(DELAYED_LAST_TIME_TYPE if delayed else LAST_TIME_TYPE, str(moment)))
+    if known is None or quote.halted != known.halted:
+        halted_type = DELAYED_HALTED_TYPE if delayed else HALTED_TYPE
+        told.append(market_answers.generic_tick(halted_type, Decimal(int(quote.halted))))
+    return (quote, known, told)
 
 
 def _traded(quote: Quote, known: Quote | None) -> bool:

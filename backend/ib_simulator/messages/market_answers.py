@@ -4,24 +4,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ib_simulator.messages.answer import Answer, plain
+from ib_simulator.messages.answer import Answer, Tick, plain
 from ib_simulator.messages.stream_answers import BBO_EXCHANGE
 
 
+def price_tick(tick_type: int, price: Decimal, size: int) -> Tick:
+    return Tick("tickPrice", (1, 6), tick_type, price, size, 0)
+
+
+def size_tick(tick_type: int, size: int) -> Tick:
+    return Tick("tickSize", (2, 6), tick_type, size)
+
+
+def generic_tick(tick_type: int, value: Decimal) -> Tick:
+    return Tick("tickGeneric", (45, 6), tick_type, value)
+
+
+def text_tick(tick_type: int, value: str) -> Tick:
+    return Tick("tickString", (46, 6), tick_type, value)
+
+
 def tick_price(request_id: int, tick_type: int, price: Decimal, size: int) -> Answer:
-    return plain("tickPrice", 1, 6, request_id, tick_type, price, size, 0)
+    return price_tick(tick_type, price, size).to(request_id)
 
 
 def tick_size(request_id: int, tick_type: int, size: int) -> Answer:
-    return plain("tickSize", 2, 6, request_id, tick_type, size)
+    return size_tick(tick_type, size).to(request_id)
 
 
 def tick_generic(request_id: int, tick_type: int, value: Decimal) -> Answer:
-    return plain("tickGeneric", 45, 6, request_id, tick_type, value)
+    return generic_tick(tick_type, value).to(request_id)
 
 
 def tick_string(request_id: int, tick_type: int, value: str) -> Answer:
-    return plain("tickString", 46, 6, request_id, tick_type, value)
+    return text_tick(tick_type, value).to(request_id)
 
 
 def tick_request_parameters(request_id: int, minimum_tick: Decimal) -> Answer:

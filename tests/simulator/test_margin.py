@@ -148,9 +148,10 @@ def test_what_closes_a_position_is_always_taken(table: Table, client: JoinedClie
 
 def test_the_exits_of_a_bracket_are_not_counted_as_short_sales(table: Table, client: JoinedClient) -> None:
     table.control("set_switch", name="margin_check", value="on")
-    entry = client.place(limit("BUY", 15_000, 150, transmit=False))
+    # 900,000 USD to buy them; to sell them short would be 1,080,000.
+    entry = client.place(limit("BUY", 18_000, 150, transmit=False))
 
-    client.place(stop("SELL", 15_000, 140, parentId=entry))
+    client.place(stop("SELL", 18_000, 140, parentId=entry))
 
     assert [order["status"] for order in table.orders()] == ["Submitted", "PreSubmitted"]
 

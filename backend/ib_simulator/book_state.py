@@ -1,5 +1,6 @@
 """The whole book as JSON, for `state`: decimals as texts, orders in placing order, finished ones too."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,10 @@ def book_state(gateway: "Gateway") -> dict[str, Any]:
         "clock": _clock_state(gateway),
         "next_valid_ids": {str(client): last + 1 for client, last in sorted(gateway.book.last_ids.items())},
         "fills_paused": scenario.fills_paused,
+        "cancels_held": scenario.cancels_held,
+        "hard_to_borrow": sorted(scenario.hard_to_borrow),
+        "price_cap_percent": _text(scenario.price_cap_percent),
+        "master_client_id": scenario.master_client_id,
         "accepting": scenario.accepting,
         "switches": dict(scenario.switches),
     }
@@ -105,7 +110,10 @@ def order_state(order: Order) -> dict[str, Any]:
         "order_ref": order.order_ref,
         "oca_group": order.oca_group,
         "live": order.stage is Stage.WORKING,
-        "completed_at": None if order.completed_at is None else order.completed_at.isoformat(),
+        "wakes_at": _moment(order.wakes_at),
+        "due_at": _moment(order.due_at),
+        "expires_at": _moment(order.expires_at),
+        "completed_at": _moment(order.completed_at),
     }
 
 
@@ -126,6 +134,10 @@ def _execution_state(execution: Execution) -> dict[str, Any]:
         "currency": execution.currency,
         "realized_pnl": _text(execution.realized_pnl),
     }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -9,6 +9,7 @@ sent passes the faults in force (`faults.py`) and the line (`wire.py`); what arr
 import logging
 import re
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from ib_simulator.errors import MalformedMessage, ProtocolError, UnsupportedMess
 from ib_simulator.faults import ConnectFault, Kind, Rule, When, names_of
 from ib_simulator.fields import decode_fields, encode_fields
 from ib_simulator.framing import FrameReader, frame
-from ib_simulator.messages.answer import Answer, error
+from ib_simulator.messages.answer import Answer, Tick, error
 from ib_simulator.messages.ids import SERVER_VERSION_MAX, SERVER_VERSION_MIN, request_name
 from ib_simulator.messages.requests import StartApi, decode, request_id_of
 from ib_simulator.pacing import VIOLATIONS_MAX, RateMeter, violation_text
@@ -171,6 +172,19 @@ class Session:
             self._send_by_rules(answer, encoded)
         else:
             self._put(encoded)
+
+    def send_ticks(self, ticks: Sequence[Tick], *, request_id: int) -> None:
+        """Queue what many clients are told alike: the same bytes as `send`, with less to do while nothing interferes."""
+        scenario = self.gateway.scenario
+        faults = scenario.faults
+        filtered = scenario.muted or scenario.held or self._overtaken
+        if filtered or scenario.disturbed or faults.rules or faults.lines:
+            for tick in ticks:
+                self.send(tick.to(request_id))
+        elif ticks:
+            written = b"%d\0" % request_id
+            self.gateway.traffic.sent += len(ticks) - 1
+            self._put(b"".join([tick.frame(written) for tick in ticks]))
 
     def _send_by_rules(self, answer: Answer, encoded: bytes) -> None:
         faults = self.gateway.scenario.faults

@@ -96,7 +96,7 @@ def push_quotes(gateway: "Gateway", changed: Set[str]) -> None:
         for request_id, subscription in session.subscriptions.quotes.items():
             if not changed.isdisjoint(subscription.instrument.movers):
                 _send_quote(gateway, session, request_id, subscription, written=written)
-        bars.push_bars(gateway, session)
+        bars.push_bars(gateway, session, changed)
         real_time_bars.take_prices(gateway, session)
         ticks.push_ticks(gateway, session)
         depth.push_depth(gateway, session)
@@ -121,8 +121,7 @@ def _send_quote(
         news = _news(quote, known, delayed=subscription.delayed, moment=int(gateway.clock.now().timestamp()))
         if written is not None:
             written[key] = news
-    for tick in news[2]:
-        session.send(tick.to(request_id))
+    session.send_ticks(news[2], request_id=request_id)
     generic_ticks.send_generic_ticks(gateway, session, request_id, subscription, quote)
     if subscription.instrument.sec_type == "OPT":
         options.send_computations(gateway, session, request_id, subscription, quote)

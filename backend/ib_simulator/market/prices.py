@@ -89,8 +89,12 @@ class Market:
 
     def is_halted(self, instrument: Instrument) -> bool:
         """Say whether trading is halted; a halted stock halts its options and combinations."""
-        paths = (self._paths.get(symbol) for symbol in instrument.movers)
-        return any(path is not None and path.halted for path in paths)
+        # Asked for every order at every step, so without a generator.
+        for symbol in instrument.movers:
+            path = self._paths.get(symbol)
+            if path is not None and path.halted:
+                return True
+        return False
 
     def limits(self, instrument: Instrument) -> Bands:
         """Return limit down and limit up (USD), None where there is none."""

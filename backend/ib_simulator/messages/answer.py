@@ -41,8 +41,13 @@ class Tick:
         self._begin, self._end = encode_fields(head), encode_fields(tail)
 
     def to(self, request_id: int) -> Answer:
-        payload = b"%b%d\0%b" % (self._begin, request_id, self._end)
-        return Answer(self._name, lambda _version: (*self._head, request_id, *self._tail), frame(payload))
+        return Answer(
+            self._name, lambda _version: (*self._head, request_id, *self._tail), self.frame(b"%d\0" % request_id)
+        )
+
+    def frame(self, request_id: bytes) -> bytes:
+        """Return the frame for an id that is already written as a field."""
+        return frame(b"%b%b%b" % (self._begin, request_id, self._end))
 
 
 def plain(name: str, *values: Value) -> Answer:

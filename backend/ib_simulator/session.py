@@ -174,7 +174,7 @@ class Session:
             self._put(encoded)
 
     def send_ticks(self, ticks: Sequence[Tick], *, request_id: int) -> None:
-        """Queue what many clients are told alike: the same bytes as `send`, with less to do while nothing interferes."""
+        """Queue what many clients are told alike: the bytes of `send`, with less to do while nothing interferes."""
         scenario = self.gateway.scenario
         faults = scenario.faults
         filtered = scenario.muted or scenario.held or self._overtaken

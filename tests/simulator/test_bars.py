@@ -200,3 +200,12 @@ def test_seconds_since_1970_are_given_when_asked_for(client: JoinedClient) -> No
     found = bars(client, formatDate=2, endDateTime="20260106-21:00:00")
 
     assert found[-1].date == str(int(datetime(2026, 1, 6, 20, 55, tzinfo=UTC).timestamp()))
+
+
+def test_only_the_bars_of_what_moved_are_sent_again(table: Table, client: JoinedClient) -> None:
+    bars(client, keepUpToDate=True)
+
+    table.control("set_price", symbol="MSFT", price="400")
+    assert client.read() == []
+    table.control("set_price", symbol="AAPL", price="191")
+    assert [told.name for told in client.read()] == ["historicalDataUpdate"]

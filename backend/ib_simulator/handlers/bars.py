@@ -1,5 +1,6 @@
 """Historical bars, also kept up to date, and the schedule of sessions."""
 
+from collections.abc import Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -141,10 +142,11 @@ def _bad_end() -> Refusal:
     )
 
 
-def push_bars(gateway: "Gateway", session: "Session") -> None:
-    """Send the running bar of every series that is kept up to date."""
+def push_bars(gateway: "Gateway", session: "Session", changed: Set[str]) -> None:
+    """Send the running bar of every series that is kept up to date and whose symbol's price has changed."""
     for request_id, kept in session.subscriptions.bars.items():
-        _send_bar_update(gateway, session, request_id, kept)
+        if not changed.isdisjoint(kept.request.instrument.movers):
+            _send_bar_update(gateway, session, request_id, kept)
 
 
 def cancel_historical_data(_gateway: "Gateway", session: "Session", request_id: int) -> None:

@@ -38,7 +38,8 @@ async def _serve(options: argparse.Namespace, journal: Journal | None, record: I
     gateway = Gateway(config, clock=clock_of(options), journal=journal)
     if plan is not None:
         ScenarioPlayer(plan, gateway=gateway).start()
-    recorder = None if record is None else Recorder(record, clock=gateway.clock, played=played(config))
+    resumed = len(gateway.book) > 0
+    recorder = None if record is None else Recorder(record, clock=gateway.clock, played=played(config, resumed=resumed))
     server = Server(gateway, tick_seconds=options.tick_seconds, recorder=recorder)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,14 +7,16 @@ when the frames came does not matter.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ib_simulator.clock import SimulatedClock
 from ib_simulator.control import execute
 from ib_simulator.errors import SimulatorError
 from ib_simulator.framing import PREAMBLE, frame
 from ib_simulator.gateway import Gateway, GatewayConfig
+from ib_simulator.market.plans import PricePlan
 from ib_simulator.recording import FORMAT, FrameCutter, read_payload
 from ib_simulator.session import Session
 
@@ -33,9 +35,12 @@ class Recording:
     events: list[dict[str, Any]]
 
 
-def played(config: GatewayConfig) -> dict[str, Any]:
-    """Return what the first line of a recording says of a gateway."""
-    return {"seed": config.seed, "accounts": list(config.accounts), "hours": config.hours}
+def played(config: GatewayConfig, *, resumed: bool = False) -> dict[str, Any]:
+    """Return what the first line of a recording says of a gateway; `resumed`: it began with a book from a journal."""
+    what: dict[str, Any] = {"seed": config.seed, "accounts": list(config.accounts), "hours": config.hours}
+    if config.prices != PricePlan():
+        what["prices"] = asdict(config.prices)
+    return {**what, "resumed": True} if resumed else what
 
 
 def read_recording(lines: Iterable[bytes]) -> Recording:
@@ -56,22 +61,30 @@ def read_recording(lines: Iterable[bytes]) -> Recording:
     return Recording(parsed[0], parsed[1:])
 
 
-class EventClock:
-    """Stands at the time of the event that is being carried out."""
+class _EventTime:
+    """Real time as it was at the event that is being carried out."""
 
     def __init__(self, start: datetime) -> None:
-        self._now = start
-        self._ms = 0.0
+        self.moment = start
+        self.ms = 0.0
 
     def now(self) -> datetime:
-        return self._now
+        return self.moment
 
     def monotonic_ms(self) -> float:
-        return self._ms
+        return self.ms
+
+
+class EventClock(SimulatedClock):
+    """Stands at the time of the event that is being carried out; commands may lead it on the way."""
+
+    def __init__(self, start: datetime) -> None:
+        self._time = _EventTime(start)
+        super().__init__(start=start, speed=0.0, beneath=self._time)
 
     def go_to(self, event: dict[str, Any]) -> None:
-        self._now = datetime.fromisoformat(event["at"])
-        self._ms = float(event["ms"])
+        self._time.moment, self._time.ms = datetime.fromisoformat(event["at"]), float(event["ms"])
+        self._anchor(self._time.moment, 0.0)
 
 
 @dataclass
@@ -89,6 +102,8 @@ class _Line:
 
 def check(recording: Recording) -> str:
     """Carry the recording out and return `same`, or the first difference in words. Raises RecordingError."""
+    if recording.played.get("resumed"):
+        raise RecordingError("the recorded simulator began with a book from its state directory, which is not here")
     try:
         lines = _carry_out(recording)
     except (KeyError, ValueError, TypeError) as error:
@@ -103,7 +118,12 @@ def check(recording: Recording) -> str:
 def _carry_out(recording: Recording) -> dict[int, _Line]:
     played = recording.played
     clock = EventClock(datetime.fromisoformat(played["started_at"]))
-    config = GatewayConfig(accounts=tuple(played["accounts"]), seed=played["seed"], hours=played["hours"])
+    config = GatewayConfig(
+        accounts=tuple(played["accounts"]),
+        seed=played["seed"],
+        hours=played["hours"],
+        prices=PricePlan(**played.get("prices", {})),
+    )
     gateway = Gateway(config, clock=clock)
     lines: dict[int, _Line] = {}
     for event in recording.events:

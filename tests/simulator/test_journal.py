@@ -117,6 +117,13 @@ def test_a_journal_that_is_not_worn_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / FILE_NAME).read_bytes() == before
 
 
+def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / (FILE_NAME + NEW_SUFFIX)).write_bytes(b'{"kind":"ord')
+
+    assert book(tmp_path)["orders"] == []
+    assert not (tmp_path / (FILE_NAME + NEW_SUFFIX)).exists()
+
+
 def test_damage_stays_an_error_and_nothing_is_rewritten(worn: Path) -> None:
     path = worn / FILE_NAME
     content = path.read_bytes().splitlines(keepends=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ib_async import IB, LimitOrder, MarketOrder, Stock
 
+from ib_simulator.client import SimulatorControl
+from ib_simulator.clock import Clock, SimulatedClock
 from ib_simulator.fields import decode_fields
 from ib_simulator.framing import PREAMBLE, frame
 from ib_simulator.gateway import Gateway, GatewayConfig
+from ib_simulator.market.plans import PricePlan
 from ib_simulator.recording import FrameCutter, Recorder, read_payload, written_payload
 from ib_simulator.replay import main
 from ib_simulator.replaying import SAME, Recording, RecordingError, check, played, read_recording
@@ -74,10 +78,12 @@ def test_frames_are_cut_alike_however_the_bytes_come(payloads: list[bytes], size
 
 
 @asynccontextmanager
-async def recorded(file: io.BytesIO) -> AsyncIterator[Addresses]:
+async def recorded(
+    file: io.BytesIO, *, clock: Clock | None = None, config: GatewayConfig | None = None
+) -> AsyncIterator[Addresses]:
     """A server on a free port that records into `file`; its clock stands but for a millisecond a look."""
-    config = GatewayConfig(accounts=("DU1234567",), seed=7)
-    gateway = Gateway(config, clock=HandClock())
+    config = config or GatewayConfig(accounts=("DU1234567",), seed=7)
+    gateway = Gateway(config, clock=clock or HandClock())
     server = Server(gateway, tick_seconds=0, recorder=Recorder(file, clock=gateway.clock, played=played(config)))
     addresses = await server.start(Addresses("127.0.0.1", 0, 0))
     try:
@@ -128,6 +134,40 @@ async def test_a_fresh_gateway_says_the_same() -> None:
     recording = await conversation()
 
     assert check(recording) == SAME
+
+
+async def test_commands_that_move_prices_and_the_clock_are_carried_out_again() -> None:
+    file = io.BytesIO()
+    start = datetime.fromisoformat("2026-01-07T09:00:00-05:00")
+    config = GatewayConfig(accounts=("DU1",), seed=3, hours="us_equities", prices=PricePlan("fixed"))
+    async with recorded(file, clock=SimulatedClock(start=start, speed=0), config=config) as addresses:
+        ib = IB()
+        await ib.connectAsync(addresses.host, addresses.port, clientId=1, timeout=4)
+        trade = ib.placeOrder(AAPL, LimitOrder("BUY", 5, 185, tif="DAY", account="DU1"))
+        await ib.reqAllOpenOrdersAsync()
+        await asyncio.to_thread(_command_prices_and_clock, addresses)
+        await ib.reqAllOpenOrdersAsync()
+        status = trade.orderStatus.status
+        ib.disconnect()
+    recording = read_recording(file.getvalue().splitlines(keepends=True))
+
+    assert status == "Filled"
+    assert recording.played["prices"]["process"] == "fixed"
+    assert check(recording) == SAME
+
+
+def _command_prices_and_clock(addresses: Addresses) -> None:
+    with SimulatorControl(addresses.host, addresses.control_port) as control:
+        control.set_clock("2026-01-07T09:30:05-05:00")
+        control.set_price("AAPL", "184")
+
+
+def test_a_run_with_an_old_book_cannot_be_checked() -> None:
+    config = GatewayConfig(accounts=("DU1",))
+    recording = Recording({**played(config, resumed=True), "started_at": "2026-01-07T15:00:00+00:00"}, [])
+
+    with pytest.raises(RecordingError, match="state directory"):
+        check(recording)
 
 
 async def test_the_first_difference_is_shown() -> None:

@@ -89,8 +89,7 @@ class Fills:
 
     def _try(self, order: Order, phase: Phase, *, arriving: bool) -> None:
         floor = self._floor
-        halted = floor.market.is_halted(order.instrument)
-        if halted or floor.scenario.fills_paused or not may_trade(order, phase):
+        if floor.scenario.fills_paused or not may_trade(order, phase):
             return
         quote = floor.market.quote(order.instrument)
         if follow(order, quote.last):
@@ -98,6 +97,8 @@ class Fills:
         if order.waits_for_trigger:
             # Simulated stops sleep while IB's servers are reset. [DOC CAMPUS 2182]
             if floor.scenario.resetting or not is_triggered(order, quote):
+                return
+            if floor.market.is_halted(order.instrument):
                 return
             self._trigger(order, phase)
             arriving = True
@@ -119,7 +120,7 @@ class Fills:
         """Deal what the order may and the market has; the rest goes on at later steps."""
         market = self._floor.market
         price = deal_price(order, quote, arriving=arriving)
-        if price is None:
+        if price is None or market.is_halted(order.instrument):
             return
         price = bounded(price, market.limits(order.instrument))
         quantity = capacity(self._floor.book, order)

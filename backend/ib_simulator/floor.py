@@ -20,7 +20,8 @@ class Agenda:
     """Which order has something to do when. Stale entries stay until their time and are then passed over."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[datetime, int, Order]] = []
+        # By seconds since the epoch: moments of different zones are slow to compare.
+        self._entries: list[tuple[float, int, datetime, Order]] = []
         self._count = 0
 
     def note(self, order: Order) -> None:
@@ -28,12 +29,13 @@ class Agenda:
         moment = order.next_moment
         if moment is not None:
             self._count += 1
-            heappush(self._entries, (moment, self._count, order))
+            heappush(self._entries, (moment.timestamp(), self._count, moment, order))
 
     def due(self, now: datetime) -> Iterator[tuple[datetime, Order]]:
         """Yield what is due by `now`, earliest first, also what is noted meanwhile."""
-        while self._entries and self._entries[0][0] <= now:
-            moment, _count, order = heappop(self._entries)
+        reached = now.timestamp()
+        while self._entries and self._entries[0][0] <= reached:
+            _seconds, _count, moment, order = heappop(self._entries)
             if order.next_moment == moment:
                 yield moment, order
 

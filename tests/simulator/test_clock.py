@@ -133,3 +133,11 @@ def test_a_reset_begins_the_time_anew() -> None:
     table.control("reset")
 
     assert table.control("clock") == {"ok": True, "now": OPENING.isoformat(), "speed": 0.0, "phase": "regular"}
+
+
+def test_the_clock_itself_does_not_go_back() -> None:
+    clock = SimulatedClock(start=OPENING, speed=0, beneath=StillClock())
+    with pytest.raises(ValueError, match="does not go back"):
+        clock.set(OPENING - timedelta(microseconds=1))
+    clock.resume(OPENING - timedelta(days=1), speed=None)
+    assert clock.now() == OPENING

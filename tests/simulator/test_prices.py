@@ -116,6 +116,16 @@ def test_a_script_is_played_at_its_time_also_when_the_clock_jumps() -> None:
     assert times == {(OPENING + timedelta(seconds=20)).isoformat()}
 
 
+def test_ticks_of_a_script_are_passed_over_while_the_symbol_stands() -> None:
+    table = table_of(PricePlan("script", text=TICKS, name="ticks.csv"))
+    table.control("halt", symbol="AAPL")
+    table.control("advance_clock", seconds=15)
+    assert price_of(table) == apple().base_price
+    table.control("resume", symbol="AAPL")
+    table.control("advance_clock", seconds=15)
+    assert price_of(table) == 180
+
+
 def test_a_running_clock_plays_the_script() -> None:
     table, beneath = Table(), StillClock()
     plan = PricePlan("script", text=TICKS, name="ticks.csv")

@@ -17,7 +17,7 @@ from ib_simulator.floor import Floor
 from ib_simulator.ledger import Execution
 from ib_simulator.market.hours import Phase
 from ib_simulator.market.prices import Quote
-from ib_simulator.matching import auction_price, bounded, deal_price, is_triggered
+from ib_simulator.matching import auction_price, bounded, deal_price, is_out_of_reach, is_triggered
 from ib_simulator.orders import AT_ONCE, MARKET_TYPES, OCA_REDUCE, Order, Stage, Status
 from ib_simulator.scenario import Scenario
 from ib_simulator.timing import may_trade
@@ -66,8 +66,10 @@ class Fills:
     def market_moved(self, symbols: Collection[str] | None = None) -> None:
         """Try the live orders of these symbols (of all without them) against the prices of now."""
         self._sweeping = True
-        book, phase = self._floor.book, self._floor.phase()
+        book, market, phase = self._floor.book, self._floor.market, self._floor.phase()
         for order in book.active() if symbols is None else book.active_of(symbols):
+            if is_out_of_reach(order, market.quote(order.instrument).last):
+                continue
             if order.may_meet_market:
                 self._try(order, phase, arriving=False)
         self._sweeping = False

@@ -36,6 +36,14 @@ def bounded(price: Decimal, bands: tuple[Decimal | None, Decimal | None]) -> Dec
     return price if upper is None else min(price, upper)
 
 
+def is_out_of_reach(order: Order, last: Decimal) -> bool:
+    """Say whether a plain limit order rests for sure at this last price (USD): the quick look at a long book."""
+    limit = order.limit_price
+    if order.order_type != "LMT" or limit is None:
+        return False
+    return last > limit if order.is_buy else last < limit
+
+
 def deal_price(order: Order, quote: Quote, *, arriving: bool) -> Decimal | None:
     """Return the price (USD) at which a triggered or untriggerable order deals now, or None."""
     other_side = quote.ask if order.is_buy else quote.bid

@@ -6,6 +6,6 @@ It is a program of its own (`python -m ib_simulator`), needs only the standard l
     bytes <─ framing <─ messages (answers)  <─ gateway <─ notices                          journal <─ ledger
                                                control ─┘ (JSON lines: prices, fills, faults, the whole book)
 
-Everything but `server`, `journal`, `client`, `process` and `__main__` is free of I/O: bytes in, bytes out, time and
-randomness passed in.
+Everything but `server`, `journal`, `client`, `process`, the programs (`__main__`, `replay`, `watch`) and the plugin for
+pytest is free of I/O: bytes in, bytes out, time and randomness passed in.
 """

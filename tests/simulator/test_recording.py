@@ -287,16 +287,28 @@ async def test_a_real_client_is_played_to() -> None:
     assert understudy.report() == []
 
 
-def test_the_programs_record_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def started(*arguments: str) -> tuple[subprocess.Popen[str], Addresses]:
+    """Start a program of the package and read where it listens."""
+    command = [sys.executable, "-m", *arguments, "--port", "0"]
+    process = subprocess.Popen(command, cwd=_PACKAGE_PARENT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    words = dict(word.split("=", 1) for word in process.stdout.readline().split() if "=" in word)
+    return process, Addresses("127.0.0.1", int(words["port"]), 0)
+
+
+def test_the_programs_record_check_and_play(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.jsonl"
-    command = [sys.executable, "-m", "ib_simulator", "--port", "0", "--control-port", "0", "--record", str(path)]
-    with subprocess.Popen(command, cwd=_PACKAGE_PARENT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        words = dict(word.split("=") for word in process.stdout.readline().split() if "=" in word)
-        asyncio.run(converse(Addresses("127.0.0.1", int(words["port"]), 0)))
-        process.terminate()
-        assert process.wait(10) == 0
+    simulator, addresses = started("ib_simulator", "--control-port", "0", "--record", str(path))
+    with simulator:
+        asyncio.run(converse(addresses))
+        simulator.terminate()
+        assert simulator.wait(10) == 0
 
     assert main(["check", str(path)]) == 0
     assert capsys.readouterr().out == "same\n"
     assert main(["check", str(tmp_path / "none")]) == 2
+
+    player, addresses = started("ib_simulator.replay", "serve", str(path))
+    with player:
+        asyncio.run(converse(addresses, client_id=1))
+        assert player.wait(10) == 0

@@ -6,6 +6,7 @@ stream, or memory that grows. It prints the seed and the shortest failing input 
 """
 
 import argparse
+import faulthandler
 import logging
 import resource
 import signal
@@ -28,6 +29,7 @@ CASE_SECONDS_MAX = 20
 SHRINK_SECONDS_MAX = 20.0
 MEMORY_GROWTH_KB_MAX = 400_000
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+PROGRESS_SECONDS = 60
 TCP_EVERY = 25
 TCP_SILENCE_SECONDS = 0.2
 ODD_FIELDS = ("", "-1", "0", "nan", "inf", "1e400", "2147483647", "9" * 30, "9" * 5000, "x", "\u20ac", "1.5", "true")
@@ -60,8 +62,8 @@ class _Errors(logging.Handler):
         self.texts.append(self.format(record))
 
 
-class Hang(Exception):
-    """A case took too long."""
+class Hang(BaseException):
+    """A case took too long. Not an Exception: nothing on the way may take it for a mistake of its own."""
 
 
 @contextmanager
@@ -71,10 +73,13 @@ def time_limit(seconds: int) -> Iterator[None]:
 
     previous = signal.signal(signal.SIGALRM, on_alarm)
     signal.alarm(seconds)
+    # Where not even a signal gets through: say where, and end.
+    faulthandler.dump_traceback_later(seconds * 2, exit=True)
     try:
         yield
     finally:
         signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, previous)
 
 
@@ -147,7 +152,7 @@ def failure_of(case: Case) -> str | None:
     try:
         with time_limit(CASE_SECONDS_MAX):
             _play(case)
-    except Exception:  # Whatever it is: it is what is searched for.
+    except (Exception, Hang):  # Whatever it is: it is what is searched for.
         return traceback.format_exc()
     finally:
         logger.removeHandler(errors)
@@ -220,11 +225,14 @@ def shrink(case: Case) -> Case:
 def search(*, seed: int, seconds: float) -> tuple[int, Case | None, str]:
     """Play cases for some seconds. Returns how many, and the failing one with what went wrong."""
     random = Random(seed)  # noqa: S311 - reproducible, not secret.
-    played, end = 0, time.monotonic() + seconds
+    played, end, say_at = 0, time.monotonic() + seconds, time.monotonic() + PROGRESS_SECONDS
     memory_at_start = 0
     with running_simulator(seed=7) as simulator:
         while time.monotonic() < end:
             case = new_case(random)
+            if time.monotonic() >= say_at:
+                say(f"  {played} cases")
+                say_at += PROGRESS_SECONDS
             failure = failure_of(case)
             if failure is None and played % TCP_EVERY == 0:
                 failure = tcp_failure_of(case, simulator)

@@ -8,7 +8,7 @@ from ib_async import Stock
 from ib_simulator.errors import Refusal
 from ib_simulator.framing import frame
 from ib_simulator.pacing import HistoryMeter
-from tests.simulator.joined import AAPL, JoinedClient, Table
+from tests.simulator.joined import AAPL, JoinedClient, Table, limit
 
 TIME_REQUEST = b"49\x001\x00"
 
@@ -56,6 +56,18 @@ def test_the_third_second_with_too_many_messages_ends_the_connection() -> None:
     text = "Max rate of messages per second has been exceeded:max=50 rec={} ({})"
     assert told == [(-1, 100, text.format(51, 1)), (-1, 100, text.format(138, 2)), (-1, 100, text.format(70, 3))]
     assert client.session.is_finished
+
+
+def test_the_message_that_closes_the_third_second_is_not_carried_out() -> None:
+    table, client = paced("reject")
+    for _ in range(3):
+        ask(client, 51)
+        table.clock.advance(seconds=1.1)
+    client.frames()
+
+    client.place(limit("BUY", 10, 150))
+
+    assert (client.session.closing, table.orders()) == (True, [])
 
 
 def test_what_is_too_much_is_not_carried_out() -> None:

@@ -15,6 +15,8 @@ from tests.clients.expected import EXPECTED, SERVER_VERSIONS, compare
 
 TOUR_SECONDS_MAX = 90
 SEED = 7
+# A Wednesday afternoon in New York, so that every run looks back on the same days.
+CLOCK = "2026-01-07T15:00:00-05:00"
 EVERY_LIBRARY = [
     pytest.param(library, id=library, marks=[] if library == OWN_LIBRARY else [pytest.mark.clients])
     for library in LIBRARIES
@@ -53,7 +55,7 @@ def _steps(written: str) -> dict[str, dict[str, Any]]:
 @cache
 def tour(library: str) -> Seen:
     """Make the tour once for all tests that look at it."""
-    with running_simulator(seed=SEED) as simulator:
+    with running_simulator(seed=SEED, clock=CLOCK) as simulator:
         return go(library, simulator)
 
 
@@ -101,3 +103,16 @@ class TestTour:
         assert {name: found[name] for name in names} == {name: found["asked"][name] for name in names}
         quote = tour(library).steps["option quote"]
         assert quote["bid"] <= quote["greeks"]["optPrice"] <= quote["ask"]
+
+
+def test_the_tour_is_the_same_on_a_bad_line() -> None:
+    """Given bytes that come late, in pieces, and callbacks that come twice, it sees the same."""
+    with running_simulator(seed=SEED, clock=CLOCK) as simulator:
+        simulator.control.set_line(delay_ms=3, jitter_ms=5, piece_min=1, piece_max=700)
+        simulator.control.duplicate(["orderStatus", "openOrder"])
+
+        seen = go(OWN_LIBRARY, simulator)
+
+    assert seen.failure == ""
+    differences = [line for step in EXPECTED for line in compare(EXPECTED[step], seen.steps.get(step), path=step)]
+    assert differences == []

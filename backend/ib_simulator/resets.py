@@ -183,6 +183,7 @@ def change_farm(gateway: "Gateway", *, kind: str, state: str, name: str = "") ->
         gateway.scenario.farms_down.add(kind)
     else:
         gateway.scenario.farms_down.discard(kind)
+        _forget_sent_quotes(gateway)
     tell_all(gateway, code, text.format(name=name or farm.name))
 
 
@@ -218,6 +219,7 @@ def begin_competing(gateway: "Gateway", *, seconds: float) -> None:
 def end_competing(gateway: "Gateway") -> None:
     gateway.agenda.cancel("competing")
     gateway.scenario.competing = False
+    _forget_sent_quotes(gateway)
 
 
 def restart(gateway: "Gateway", *, seconds: float, roll_back_ids_by: int) -> int:
@@ -281,3 +283,11 @@ def _accept(gateway: "Gateway") -> None:
 def _calm_again(gateway: "Gateway") -> None:
     for session in gateway.sessions.values():
         session.release_held()
+    _forget_sent_quotes(gateway)
+
+
+def _forget_sent_quotes(gateway: "Gateway") -> None:
+    """What clients missed in the silence is told with the next change."""
+    for session in gateway.sessions.values():
+        for subscription in session.subscriptions.quotes.values():
+            subscription.sent = None

@@ -252,3 +252,17 @@ def test_a_market_order_of_the_reset_is_told_afterwards() -> None:
     table.control("end_reset")
 
     assert "status 1 Filled 1/0" in client.order_news()
+
+
+def test_what_quotes_missed_in_the_silence_comes_with_the_next_change() -> None:
+    table = Table()
+    client = streaming(table, table.connect())
+    table.control("outage")
+    table.control("set_price", symbol="AAPL", price="250")  # A high that is lost.
+    table.control("end_outage", restored=1102)
+    client.read()
+
+    table.control("set_price", symbol="AAPL", price="190")
+
+    highs = [told.arguments[2] for told in client.read() if told.name == "priceSizeTick" and told.arguments[1] == 6]
+    assert highs == [250]

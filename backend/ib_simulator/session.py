@@ -49,10 +49,17 @@ class ReceivedMessage:
     received_ms: float
     received_at: str
     name: str
-    fields: list[str]
+    # Kept as bytes: thousands of messages of a hundred texts each would be what the program consists of.
+    payload: bytes
+
+    @property
+    def fields(self) -> list[str]:
+        return decode_fields(self.payload)
 
     def as_json(self) -> dict[str, object]:
-        return asdict(self)
+        told = asdict(self)
+        del told["payload"]
+        return {**told, "fields": self.fields}
 
 
 @dataclass(frozen=True)
@@ -367,7 +374,7 @@ class Session:
                 received_ms=clock.monotonic_ms(),
                 received_at=clock.now().isoformat(),
                 name=name,
-                fields=fields if len(payload) <= KEPT_BYTES_MAX else [_shown(payload)],
+                payload=payload if len(payload) <= KEPT_BYTES_MAX else encode_fields([_shown(payload)]),
             )
         )
         return name

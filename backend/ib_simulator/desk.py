@@ -137,7 +137,7 @@ class Desk:
             oca_group=request.oca_group,
             oca_type=request.oca_type,
             transmit=request.transmit,
-            fields=request.fields,
+            fields={name: text for name, text in request.fields.items() if text},
             groups=request.groups,
         )
         self._refusals.check_entry(order, terms, parent=parent)

@@ -92,7 +92,8 @@ class Changes:
         sent_before = order.fields.get("trailStopPrice", "")
         apply_terms(order, terms, stop_sent_anew=request.fields.get("trailStopPrice", "") != sent_before)
         order.outside_rth = request.outside_rth
-        order.fields = {**request.fields, "orderRef": order.order_ref}
+        sent = {name: text for name, text in request.fields.items() if text}
+        order.fields = {**sent, "orderRef": order.order_ref}
         order.groups = request.groups
         self._floor.schedule(order)
         self._floor.announce(order)

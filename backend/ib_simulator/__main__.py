@@ -9,14 +9,14 @@ from contextlib import ExitStack
 from typing import IO
 
 from ib_simulator.errors import JournalError
+from ib_simulator.faults.scenario_player import ScenarioPlayer
 from ib_simulator.gateway import Gateway
 from ib_simulator.journal import Journal
 from ib_simulator.options import banner, clock_of, config_of, parse_arguments, read_scenario
 from ib_simulator.overview import overview
-from ib_simulator.recording import Recorder
-from ib_simulator.replaying import played
-from ib_simulator.scenario_player import ScenarioPlayer
 from ib_simulator.server import Addresses, PortInUse, Server
+from ib_simulator.tape.recording import Recorder
+from ib_simulator.tape.replaying import played
 from ib_simulator.watch import follow
 
 EXIT_CANNOT_START = 2

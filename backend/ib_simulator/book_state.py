@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ib_simulator.clock import SimulatedClock
-from ib_simulator.ledger import Execution
+from ib_simulator.desk.orders import Order, Stage
 from ib_simulator.market.paths import PricePath
 from ib_simulator.messages.answer import rounded
-from ib_simulator.orders import Order, Stage
+from ib_simulator.money.ledger import Execution
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from ib_simulator import admission
 from ib_simulator.errors import NO_REQUEST_ID, Refusal
+from ib_simulator.faults import admission
 from ib_simulator.handlers import (
     accounts,
     bars,

@@ -13,14 +13,16 @@ from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from ib_simulator import resets
-from ib_simulator.book import Book
 from ib_simulator.clock import Clock, SimulatedClock
-from ib_simulator.desk import Desk
-from ib_simulator.faults import Agenda, ConnectFault
+from ib_simulator.desk.book import Book
+from ib_simulator.desk.desk import Desk
+from ib_simulator.desk.orders import Order, Status
+from ib_simulator.faults import resets
+from ib_simulator.faults.faults import Agenda, ConnectFault
+from ib_simulator.faults.pacing import HistoryMeter
+from ib_simulator.faults.scenario import Scenario
 from ib_simulator.handlers import accounts, connection, pnl, positions, quotes, real_time_bars
 from ib_simulator.journal import Journal
-from ib_simulator.ledger import Execution, Ledger
 from ib_simulator.market.combos import ComboMarket, Combos
 from ib_simulator.market.hours import HOURS, TradingHours
 from ib_simulator.market.indices import Indices
@@ -33,10 +35,8 @@ from ib_simulator.market.prices import Market
 from ib_simulator.messages import answers
 from ib_simulator.messages.answer import Answer, error
 from ib_simulator.messages.open_order import open_order
-from ib_simulator.orders import Order, Status
-from ib_simulator.pacing import HistoryMeter
+from ib_simulator.money.ledger import Execution, Ledger
 from ib_simulator.records import changed_records, forget_changes, record_key, restore
-from ib_simulator.scenario import Scenario
 from ib_simulator.session import ReceivedMessage, Session
 
 logger = logging.getLogger(__name__)
@@ -95,13 +95,9 @@ class Gateway:
         config, clock, journal = self.config, self.clock, self._journal
         self.hours: TradingHours = HOURS[config.hours]()
         self.instruments = InstrumentList()
-        self.market = Market(
-            self.instruments, seed=config.seed, plan=config.prices, hours=self.hours, now=clock.now
-        )
+        self.market = Market(self.instruments, seed=config.seed, plan=config.prices, hours=self.hours, now=clock.now)
         self.options = self._option_market()
-        self.history = PriceHistory(
-            seed=config.seed, quote_of=self.market.quote, now=clock.now, options=self.options
-        )
+        self.history = PriceHistory(seed=config.seed, quote_of=self.market.quote, now=clock.now, options=self.options)
         self.scenario = Scenario()
         self.ledger = Ledger(accounts=config.accounts, seed=config.seed, scenario=self.scenario)
         self.book = Book(seed=config.seed)
@@ -144,9 +140,7 @@ class Gateway:
         spy = self.instruments.by_symbol("SPY")
         if spy is None:
             return
-        found = Indices(
-            spy=lambda: self.market.quote(spy), steps=lambda: self.market.steps, seed=self.config.seed
-        )
+        found = Indices(spy=lambda: self.market.quote(spy), steps=lambda: self.market.steps, seed=self.config.seed)
         self.instruments.sources.append(found)
         self.market.pricers |= {"IND": found.index_quote, "CASH": found.cash_quote}
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from ib_simulator.clock import SimulatedClock
+from ib_simulator.faults.scenario_file import ScenarioPlan, parse_scenario
 from ib_simulator.gateway import GatewayConfig
 from ib_simulator.market.hours import HOURS
 from ib_simulator.market.plans import FROM_FILE, PLAIN, PricePlan
 from ib_simulator.messages.ids import SERVER_VERSION_MAX, SERVER_VERSION_MIN
-from ib_simulator.scenario_file import ScenarioPlan, parse_scenario
 
 _EXAMPLES = """examples:
   python -m ib_simulator --port 4002 --account DU1234567 --account DU7654321

@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ib_simulator.book_state import order_state
-from ib_simulator.ledger import trading_date
 from ib_simulator.messages.answer import rounded
-from ib_simulator.profit import position_profit
+from ib_simulator.money.ledger import trading_date
+from ib_simulator.money.profit import position_profit
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

@@ -16,10 +16,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ib_simulator.clock import SimulatedClock
+from ib_simulator.desk.orders import Order, Stage, Status
 from ib_simulator.errors import JournalError
-from ib_simulator.ledger import Execution, Position
 from ib_simulator.market.instruments import Instrument, InstrumentList
-from ib_simulator.orders import Order, Stage, Status
+from ib_simulator.money.ledger import Execution, Position
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

@@ -10,8 +10,8 @@ import logging
 import sys
 from pathlib import Path
 
-from ib_simulator.replaying import SAME, Recording, RecordingError, check, read_recording
-from ib_simulator.understudy import Understudy
+from ib_simulator.tape.replaying import SAME, Recording, RecordingError, check, read_recording
+from ib_simulator.tape.understudy import Understudy
 
 EXIT_DIFFERENT, EXIT_UNREADABLE = 1, 2
 

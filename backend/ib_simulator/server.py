@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from ib_simulator import control
 from ib_simulator.gateway import Gateway
-from ib_simulator.recording import Recorder
 from ib_simulator.session import Session
+from ib_simulator.tape.recording import Recorder
 
 logger = logging.getLogger(__name__)
 

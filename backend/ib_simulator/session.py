@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 from ib_simulator import dispatch
 from ib_simulator.errors import MalformedMessage, ProtocolError, UnsupportedMessage
-from ib_simulator.faults import ConnectFault, Kind, Rule, When, names_of
+from ib_simulator.faults.faults import ConnectFault, Kind, Rule, When, names_of
+from ib_simulator.faults.pacing import VIOLATIONS_MAX, RateMeter, violation_text
+from ib_simulator.faults.resets import Fate, fate_of, is_order
+from ib_simulator.faults.scenario import is_caught
+from ib_simulator.faults.wire import CALM, Outbox
 from ib_simulator.fields import decode_fields, encode_fields
 from ib_simulator.framing import FrameReader, frame
 from ib_simulator.messages.answer import Answer, Tick, error
 from ib_simulator.messages.ids import SERVER_VERSION_MAX, SERVER_VERSION_MIN, request_name
 from ib_simulator.messages.requests import StartApi, decode, request_id_of
-from ib_simulator.pacing import VIOLATIONS_MAX, RateMeter, violation_text
-from ib_simulator.resets import Fate, fate_of, is_order
-from ib_simulator.scenario import is_caught
 from ib_simulator.subscriptions import Subscriptions
-from ib_simulator.wire import CALM, Outbox
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

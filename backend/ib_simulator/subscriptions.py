@@ -6,7 +6,7 @@ from decimal import Decimal
 from ib_simulator.market.bars import BarRequest
 from ib_simulator.market.instruments import Instrument
 from ib_simulator.market.prices import Quote
-from ib_simulator.profit import Profit
+from ib_simulator.money.profit import Profit
 from ib_simulator.streams import DepthSubscription, RunningBar, TickSubscription
 
 REAL_TIME, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from ib_simulator.commissions import Deal, Schedule, deal_commission
 from ib_simulator.market.instruments import Instrument
+from ib_simulator.money.commissions import Deal, Schedule, deal_commission
 from tests.simulator.joined import Table, limit, market
 
 STOCK = Instrument(265598, "AAPL", "APPLE INC", "NASDAQ", "NMS", Decimal(190))

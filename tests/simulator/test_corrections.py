@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ib_async import ExecutionFilter
 
-from ib_simulator.corrections import raised
 from ib_simulator.journal import Journal
+from ib_simulator.money.corrections import raised
 from tests.simulator.joined import JoinedClient, Table, limit, market
 
 ACCOUNT = "DU1234567"

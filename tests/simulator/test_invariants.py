@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from ib_simulator.brackets import exit_fills
+from ib_simulator.desk.brackets import exit_fills
+from ib_simulator.desk.orders import Order, Stage, Status
+from ib_simulator.faults.scenario import SWITCHES
 from ib_simulator.journal import Journal
-from ib_simulator.orders import Order, Stage, Status
-from ib_simulator.scenario import SWITCHES
 from tests.simulator.joined import JoinedClient, Table, limit, market, stop
 
 CLIENT_IDS = (1, 2)

@@ -6,8 +6,8 @@ import pytest
 from ib_async import Stock
 
 from ib_simulator.errors import Refusal
+from ib_simulator.faults.pacing import HistoryMeter
 from ib_simulator.framing import frame
-from ib_simulator.pacing import HistoryMeter
 from tests.simulator.joined import AAPL, JoinedClient, Table, limit
 
 TIME_REQUEST = b"49\x001\x00"

@@ -22,11 +22,11 @@ from ib_simulator.fields import decode_fields
 from ib_simulator.framing import PREAMBLE, frame
 from ib_simulator.gateway import Gateway, GatewayConfig
 from ib_simulator.market.plans import PricePlan
-from ib_simulator.recording import FrameCutter, Recorder, read_payload, written_payload
 from ib_simulator.replay import main
-from ib_simulator.replaying import SAME, Recording, RecordingError, check, played, read_recording
 from ib_simulator.server import Addresses, Server
-from ib_simulator.understudy import Understudy
+from ib_simulator.tape.recording import FrameCutter, Recorder, read_payload, written_payload
+from ib_simulator.tape.replaying import SAME, Recording, RecordingError, check, played, read_recording
+from ib_simulator.tape.understudy import Understudy
 from tests.simulator.joined import HandClock, split_frames
 
 AAPL = Stock("AAPL", "SMART", "USD")

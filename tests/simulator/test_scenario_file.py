@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ib_simulator.__main__ import EXIT_CANNOT_START, main
-from ib_simulator.scenario_file import ScenarioFileError, parse_scenario
-from ib_simulator.scenario_player import ScenarioPlayer
+from ib_simulator.faults.scenario_file import ScenarioFileError, parse_scenario
+from ib_simulator.faults.scenario_player import ScenarioPlayer
 from tests.simulator.joined import Table, limit, market
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ib_simulator.faults.wire import CALM, Line, Outbox
 from ib_simulator.framing import PREAMBLE, frame
-from ib_simulator.wire import CALM, Line, Outbox
 from tests.simulator.joined import JoinedClient, Table, limit, market, split_frames
 
 TIME_REQUEST = b"49\x001\x00"

@@ -7,13 +7,13 @@ A path is what `flatten` writes; `a|b` are two libraries' names for one thing. N
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from ib_simulator.ledger import Execution, Position
 from ib_simulator.messages import account_answers as accounts
 from ib_simulator.messages import answers, contract_answers, pnl_answers
 from ib_simulator.messages import other_answers as others
 from ib_simulator.messages.answer import error
 from ib_simulator.messages.contract_answers import Listing
 from ib_simulator.messages.ids import Version
+from ib_simulator.money.ledger import Execution, Position
 from tests.simulator.wire_case import OPTION, OPTION_PATHS, STOCK, AnswerCase, Paths, under
 from tests.simulator.wire_market_answers import MARKET_CASES, STREAM_CASES
 from tests.simulator.wire_orders import order_status_order

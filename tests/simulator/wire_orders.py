@@ -6,10 +6,10 @@ from typing import Any
 
 from ib_async import Order as IbOrder
 
+from ib_simulator.desk.orders import Order, Stage, Status
 from ib_simulator.market.instruments import Instrument
 from ib_simulator.messages import open_order as layout
 from ib_simulator.messages.open_order import completed_order, echoed_fields, open_order
-from ib_simulator.orders import Order, Stage, Status
 
 AAPL = Instrument(265598, "AAPL", "APPLE INC", "NASDAQ", "NMS", Decimal("190"))
 # Whether flag number n is set in round r: n's bit r. After so many rounds no two flags were always alike.

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from ib_simulator.arguments import Arguments
 from ib_simulator.commands.command import Answer, find_account, find_instrument, named
-from ib_simulator.corrections import correct
 from ib_simulator.errors import CommandError
 from ib_simulator.handlers import accounts, positions
-from ib_simulator.ledger import Position
+from ib_simulator.money.corrections import correct
+from ib_simulator.money.ledger import Position
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

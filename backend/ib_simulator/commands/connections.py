@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from ib_simulator import resets
 from ib_simulator.arguments import Arguments
 from ib_simulator.commands.command import Answer, named
 from ib_simulator.commands.wire import at_least_zero
 from ib_simulator.errors import CommandError
-from ib_simulator.faults import ConnectFault, DropRule, PendingConnectFault, When
+from ib_simulator.faults import resets
+from ib_simulator.faults.faults import ConnectFault, DropRule, PendingConnectFault, When
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

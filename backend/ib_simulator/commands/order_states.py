@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from ib_simulator.arguments import Arguments
 from ib_simulator.book_state import order_state
 from ib_simulator.commands.command import Answer, find_instrument, find_order, named
+from ib_simulator.desk.orders import Order
+from ib_simulator.desk.refusals import TEXTS
 from ib_simulator.errors import CommandError
-from ib_simulator.orders import Order
-from ib_simulator.refusals import TEXTS
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 from ib_simulator.arguments import Arguments
 from ib_simulator.book_state import order_state
-from ib_simulator.brackets import capacity
 from ib_simulator.commands.command import Answer, find_account, find_instrument, find_order, named
+from ib_simulator.desk.brackets import capacity
+from ib_simulator.desk.orders import Stage
+from ib_simulator.desk.refusals import TEXTS
+from ib_simulator.desk.terms import Terms
 from ib_simulator.errors import CommandError, Refusal
-from ib_simulator.orders import Stage
-from ib_simulator.refusals import TEXTS
-from ib_simulator.scenario import CHANGE, EITHER, NEW, Rejection
-from ib_simulator.terms import Terms
+from ib_simulator.faults.scenario import CHANGE, EITHER, NEW, Rejection
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

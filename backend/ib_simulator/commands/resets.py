@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from ib_simulator import resets
 from ib_simulator.arguments import Arguments
 from ib_simulator.commands.command import Answer, named
 from ib_simulator.commands.connections import choice, seconds
 from ib_simulator.errors import CommandError
+from ib_simulator.faults import resets
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from ib_simulator.arguments import Arguments
 from ib_simulator.commands.command import Answer, named
 from ib_simulator.errors import CommandError
-from ib_simulator.faults import Kind, Rule
-from ib_simulator.wire import Line
+from ib_simulator.faults.faults import Kind, Rule
+from ib_simulator.faults.wire import Line
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ib_simulator.account_values import (
+from ib_simulator.desk.orders import Order
+from ib_simulator.errors import Refusal
+from ib_simulator.fields import UNSET_DOUBLE, Value
+from ib_simulator.handlers.handler import Canceller, Handler
+from ib_simulator.handlers.named_accounts import named_accounts
+from ib_simulator.handlers.positions import send_portfolio
+from ib_simulator.messages import account_answers as answers
+from ib_simulator.messages.account_requests import ReqAccountSummary, ReqAccountUpdates, ReqAccountUpdatesMulti
+from ib_simulator.messages.ids import Request
+from ib_simulator.messages.request import RequestMessage
+from ib_simulator.money.account_values import (
     ALL_CURRENCIES,
     BASE_CURRENCY,
     AccountValue,
@@ -12,17 +22,7 @@ from ib_simulator.account_values import (
     ledger_values,
     margin_rules,
 )
-from ib_simulator.errors import Refusal
-from ib_simulator.fields import UNSET_DOUBLE, Value
-from ib_simulator.handlers.handler import Canceller, Handler
-from ib_simulator.handlers.named_accounts import named_accounts
-from ib_simulator.handlers.positions import send_portfolio
-from ib_simulator.margin import Preview
-from ib_simulator.messages import account_answers as answers
-from ib_simulator.messages.account_requests import ReqAccountSummary, ReqAccountUpdates, ReqAccountUpdatesMulti
-from ib_simulator.messages.ids import Request
-from ib_simulator.messages.request import RequestMessage
-from ib_simulator.orders import Order
+from ib_simulator.money.margin import Preview
 from ib_simulator.subscriptions import ValuesSubscription
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ib_simulator.errors import NO_REQUEST_ID, Refusal
-from ib_simulator.faults import ConnectFault
+from ib_simulator.faults.faults import ConnectFault
 from ib_simulator.handlers.handler import Handler
 from ib_simulator.messages import answers
 from ib_simulator.messages.ids import Request

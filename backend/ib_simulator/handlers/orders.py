@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ib_simulator.clock import parse_moment
+from ib_simulator.desk.orders import Order, Stage
 from ib_simulator.errors import Refusal
 from ib_simulator.handlers.handler import Handler
-from ib_simulator.ledger import Execution
 from ib_simulator.messages import answers
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.open_order import completed_order, open_order
 from ib_simulator.messages.order_requests import CancelOrder, ReqAutoOpenOrders, ReqCompletedOrders, ReqExecutions
 from ib_simulator.messages.place_order import PlaceOrder
 from ib_simulator.messages.request import Plain, RequestMessage
-from ib_simulator.orders import Order, Stage
+from ib_simulator.money.ledger import Execution
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from ib_simulator.errors import Refusal
 from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.handlers.named_accounts import named_accounts
-from ib_simulator.ledger import trading_date
 from ib_simulator.messages import pnl_answers as answers
 from ib_simulator.messages.account_requests import ReqPnl, ReqPnlSingle
 from ib_simulator.messages.contract import ContractQuery
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.request import RequestMessage
-from ib_simulator.profit import Profit, total_profit
+from ib_simulator.money.ledger import trading_date
+from ib_simulator.money.profit import Profit, total_profit
 from ib_simulator.subscriptions import PnlSubscription
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from ib_simulator.errors import Refusal
 from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.handlers.named_accounts import ALL_ACCOUNTS, named_accounts
-from ib_simulator.ledger import Position
 from ib_simulator.market.instruments import Instrument
 from ib_simulator.messages import account_answers as answers
 from ib_simulator.messages.account_requests import ReqPositionsMulti
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.request import Plain, RequestMessage
+from ib_simulator.money.ledger import Position
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

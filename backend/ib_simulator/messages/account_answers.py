@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from ib_simulator.ledger import Position, units_per_contract
 from ib_simulator.messages.answer import Answer, listed_contract, plain, rounded
+from ib_simulator.money.ledger import Position, units_per_contract
 
 
 def position(held: Position) -> Answer:

@@ -7,10 +7,10 @@ decided, on top of what real gateways fill in by themselves (`None` as delta-neu
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from ib_simulator.desk.orders import STOP_TYPES, TRAIL_TYPES, Order
 from ib_simulator.fields import UNSET_DOUBLE, Value, names, parse_decimal, pick, to_text
 from ib_simulator.messages.answer import Answer
 from ib_simulator.messages.ids import Version
-from ib_simulator.orders import STOP_TYPES, TRAIL_TYPES, Order
 
 _CONTRACT = names("conId symbol secType lastTradeDateOrContractMonth strike right multiplier exchange currency")
 _ORDER = names(

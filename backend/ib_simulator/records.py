@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ib_simulator.clock import SimulatedClock
@@ -166,6 +167,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Instrument):
         return value.key
+    if isinstance(value, MappingProxyType):
+        return dict(value)
     return value
 
 

@@ -40,7 +40,7 @@ KEPT_BYTES_MAX = 65_536
 NUMBER_DIGITS_MAX = 9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ReceivedMessage:
     """One message of the client as it came, for tests that prove what was on the wire and when."""
 

@@ -30,7 +30,7 @@ from ib_simulator.faults.scenario import NEW, Scenario
 from ib_simulator.market.hours import TradingHours
 from ib_simulator.market.instruments import Instrument, InstrumentList
 from ib_simulator.market.prices import Market
-from ib_simulator.messages.place_order import PlaceOrder
+from ib_simulator.messages.place_order import PlaceOrder, echoed_words
 from ib_simulator.money.ledger import Ledger
 
 Clock = Callable[[], datetime]
@@ -137,7 +137,7 @@ class Desk:
             oca_group=request.oca_group,
             oca_type=request.oca_type,
             transmit=request.transmit,
-            fields={name: text for name, text in request.fields.items() if text},
+            fields=echoed_words(request.fields),
             groups=request.groups,
         )
         self._refusals.check_entry(order, terms, parent=parent)

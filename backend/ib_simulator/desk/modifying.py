@@ -11,7 +11,7 @@ from ib_simulator.desk.trailing import fix_limit
 from ib_simulator.errors import Refusal
 from ib_simulator.faults.scenario import CHANGE
 from ib_simulator.market.instruments import Instrument
-from ib_simulator.messages.place_order import PlaceOrder
+from ib_simulator.messages.place_order import PlaceOrder, echoed_words
 
 NOT_THE_SAME = "Order being modified does not match original order."
 
@@ -92,8 +92,7 @@ class Changes:
         sent_before = order.fields.get("trailStopPrice", "")
         apply_terms(order, terms, stop_sent_anew=request.fields.get("trailStopPrice", "") != sent_before)
         order.outside_rth = request.outside_rth
-        sent = {name: text for name, text in request.fields.items() if text}
-        order.fields = {**sent, "orderRef": order.order_ref}
+        order.fields = echoed_words(request.fields)
         order.groups = request.groups
         self._floor.schedule(order)
         self._floor.announce(order)

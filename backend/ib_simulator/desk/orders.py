@@ -4,6 +4,7 @@ DRAFT ──transmit──> HELD ──parent filled──> WORKING ──> DONE
   └──────transmit, no parent──────────────────^
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -49,7 +50,7 @@ AT_ONCE = frozenset({"IOC", "FOK"})
 OCA_REDUCE = 3
 
 
-@dataclass
+@dataclass(slots=True)
 class Order:
     """Quantities are shares, prices USD. `sequence` is the placing order and the key inside the book.
 
@@ -99,7 +100,7 @@ class Order:
     expires_at: datetime | None = None
     locating: bool = False
     cancelling: bool = False
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
     groups: Groups = field(default_factory=dict)
 
     @property

@@ -4,8 +4,11 @@ The layout is a list of names with conditional sections. All fields are kept as 
 them; the few that carry rules are also read as numbers.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
 
 from ib_simulator.errors import MalformedMessage
 from ib_simulator.fields import FieldReader, names, parse_decimal, parse_integer
@@ -100,6 +103,30 @@ class PlaceOrder(RequestMessage):
     what_if: bool
     fields: dict[str, str] = field(default_factory=dict)
     groups: Groups = field(default_factory=dict)
+
+
+# What an order has as attributes of its own; openOrder shows those.
+_OWN = frozenset(
+    names(
+        """
+    conId symbol secType exchange currency localSymbol tradingClass action totalQuantity orderType lmtPrice auxPrice
+    tif ocaGroup account orderRef outsideRth parentId transmit whatIf
+    """
+    )
+)
+
+
+def echoed_words(fields: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what openOrder echoes as it was sent: what is not empty and no attribute of the order itself.
+
+    Orders sent alike share one mapping: a book of thousands of orders would otherwise consist of these.
+    """
+    return _shared(tuple((name, text) for name, text in fields.items() if text and name not in _OWN))
+
+
+@lru_cache(maxsize=4096)
+def _shared(words: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    return MappingProxyType(dict(words))
 
 
 def read_place_order(reader: FieldReader, version: int) -> PlaceOrder:

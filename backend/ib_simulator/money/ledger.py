@@ -32,7 +32,7 @@ class Position:
     realized_pnl: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One deal. `realized_pnl` is None on an opening trade; `side` is BOT or SLD."""
 

@@ -118,7 +118,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     },
     "snapshot": {**_QUOTE, "volume": Within(1, 1e6)},
     "stream": {"first": _QUOTE, "then": {**_QUOTE, "bid": 191.49, "ask": 191.51, "last": 191.5}},
-    "bars": {"days": Each(Within(3, 5), _TRADED), "hours": Each(Within(4, 7), _BAR)},
+    "bars": {"days": Each(Within(5, 5), _TRADED), "hours": Each(Within(4, 7), _BAR)},
     "option chain": {
         "exchange": "SMART",
         "tradingClass": "AAPL",

@@ -87,11 +87,17 @@ def historical_bars(request: BarRequest, past: Past) -> list[Bar]:
 
 
 def sessions(request: BarRequest, hours: TradingHours) -> list[tuple[date, Span]]:
-    """Return the trading days of a request's duration with their opening hours, oldest first."""
-    first = request.end.date() - timedelta(seconds=check_duration(request.duration))
+    """Return the trading days of a request's duration with their opening hours, oldest first.
+
+    "5 D" are five trading days; weeks, months and years are those of the calendar.
+    """
+    number, unit = split_duration(request.duration)
+    wanted = number if unit == "D" else 1
+    back = timedelta(0) if unit == "D" else timedelta(seconds=check_duration(request.duration))
+    first = request.end.date() - back
     found: list[tuple[date, Span]] = []
     day = request.end.date()
-    while day > first or not found:
+    while day > first or len(found) < wanted:
         trading = hours.day(day)
         if trading is not None:
             opens, closes = _session(trading, use_rth=request.use_rth)

@@ -1,6 +1,6 @@
 """A peer for trading clients: speaks the TWS socket protocol over TCP and keeps an order book with IB's rules.
 
-It is a program of its own (`python -m ib_simulator`), needs little (a calendar library) and knows nothing of its clients.
+It is a program of its own (`python -m ib_simulator`), needs a calendar library, and knows nothing of its clients.
 
     bytes ─> framing ─> messages (requests) ─> gateway ─> desk (orders, brackets, OCA) ─> matching <─ market (prices)
     bytes <─ framing <─ messages (answers)  <─ gateway <─ notices                          journal <─ ledger

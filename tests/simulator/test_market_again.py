@@ -11,7 +11,7 @@ from ib_simulator.journal import Journal
 from ib_simulator.market.plans import PricePlan
 from tests.simulator.joined import AAPL, ACCOUNT, JoinedClient, Table, limit, market, stop
 from tests.simulator.test_clock import OPENING, StillClock
-from tests.simulator.test_prices import BARS, INSTRUMENTS, TICKS, price_of, table_of
+from tests.simulator.test_price_paths import BARS, INSTRUMENTS, TICKS, price_of, table_of
 
 # --- restart -------------------------------------------------------------------------------------------------
 

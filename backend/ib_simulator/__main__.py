@@ -6,37 +6,20 @@ import logging
 import signal
 import sys
 from contextlib import ExitStack
-from pathlib import Path
+from typing import IO
 
-from ib_simulator.clock import SystemClock
 from ib_simulator.errors import JournalError
-from ib_simulator.gateway import Gateway, GatewayConfig
+from ib_simulator.faults.scenario_player import ScenarioPlayer
+from ib_simulator.gateway import Gateway
 from ib_simulator.journal import Journal
+from ib_simulator.options import banner, clock_of, config_of, parse_arguments, read_scenario
+from ib_simulator.overview import overview
 from ib_simulator.server import Addresses, PortInUse, Server
+from ib_simulator.tape.recording import Recorder
+from ib_simulator.tape.replaying import played
+from ib_simulator.watch import follow
 
 EXIT_CANNOT_START = 2
-
-
-def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """Read the command line; argparse ends the program with status 2 when it is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="ib_simulator", description="A peer that speaks the TWS socket protocol and keeps an order book."
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=4002, help="port for clients, 0 = any free one")
-    parser.add_argument("--control-port", type=int, default=4102, help="port for JSON commands, 0 = any free one")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same prices and ids (default: %(default)s)")
-    parser.add_argument("--account", action="append", help="an account to serve; repeat for more (default: DU1234567)")
-    parser.add_argument("--tick-seconds", type=float, default=1.0, help="time between price steps, 0 = only when told")
-    parser.add_argument("--state-dir", type=Path, help="keep the book here, so that it survives a restart")
-    parser.add_argument("--log-level", default="WARNING", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
-    options = parser.parse_args(arguments)
-    options.account = options.account or ["DU1234567"]
-    if options.seed < 0:
-        parser.error("--seed must not be negative")
-    if len(set(options.account)) < len(options.account) or any("," in name for name in options.account):
-        parser.error("--account names must be different and have no comma")
-    return options
 
 
 async def run(options: argparse.Namespace) -> int:
@@ -45,12 +28,19 @@ async def run(options: argparse.Namespace) -> int:
         journal = Journal(options.state_dir) if options.state_dir else None
         if journal is not None:
             stack.callback(journal.close)
-        return await _serve(options, journal)
+        record = stack.enter_context(options.record.open("wb")) if options.record else None
+        return await _serve(options, journal, record)
 
 
-async def _serve(options: argparse.Namespace, journal: Journal | None) -> int:
-    config = GatewayConfig(accounts=tuple(options.account), seed=options.seed)
-    server = Server(Gateway(config, clock=SystemClock(), journal=journal), tick_seconds=options.tick_seconds)
+async def _serve(options: argparse.Namespace, journal: Journal | None, record: IO[bytes] | None) -> int:
+    config = config_of(options)
+    plan = None if options.scenario is None else read_scenario(options.scenario)
+    gateway = Gateway(config, clock=clock_of(options), journal=journal)
+    if plan is not None:
+        ScenarioPlayer(plan, gateway=gateway).start()
+    resumed = len(gateway.book) > 0
+    recorder = None if record is None else Recorder(record, clock=gateway.clock, played=played(config, resumed=resumed))
+    server = Server(gateway, tick_seconds=options.tick_seconds, recorder=recorder)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stopped.set)
@@ -60,7 +50,14 @@ async def _serve(options: argparse.Namespace, journal: Journal | None) -> int:
         f"accounts={','.join(options.account)} seed={options.seed}",
         flush=True,
     )
+    # Programs read the line above; people read what follows.
+    print(banner(options, now=gateway.clock.now()), file=sys.stderr, flush=True)
+    watching = asyncio.create_task(follow(lambda: overview(gateway), sys.stderr)) if options.watch else None
     await server.stopped.wait()
+    if watching is not None:
+        watching.cancel()
+        # It leaves the terminal as it was.
+        await asyncio.gather(watching, return_exceptions=True)
     await server.stop()
     return 0
 
@@ -71,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         return asyncio.run(run(options))
-    except (PortInUse, JournalError) as error:
+    except (PortInUse, JournalError, OSError, ValueError) as error:
         print(f"ib_simulator: {error}", file=sys.stderr)
         return EXIT_CANNOT_START
 

@@ -1,6 +1,7 @@
 """The arguments of a control command, read with their types."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -53,6 +54,17 @@ class Arguments:
 
     def optional_decimal(self, name: str) -> Decimal | None:
         return self.decimal(name) if self.has(name) else None
+
+    def moment(self, name: str) -> datetime:
+        """Read a moment as ISO 8601 writes it, with its offset or as UTC with `Z`."""
+        value = self.text(name)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise CommandError(code="bad_value", message=f"{name}: {error}") from error
+        if moment.tzinfo is None:
+            raise CommandError(code="bad_value", message=f"{name} needs its offset from UTC: {value}")
+        return moment
 
     def positive(self, name: str) -> Decimal:
         number = self.decimal(name)

@@ -8,9 +8,13 @@ with SimulatorControl("127.0.0.1", 4102) as control:
 import json
 import socket
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
+
+from ib_simulator.client_faults import FaultCommands
+from ib_simulator.client_orders import OrderStateCommands
 
 Number = str | int | Decimal
 DEFAULT_TIMEOUT_SECONDS = 10.0
@@ -25,7 +29,7 @@ class ControlError(Exception):
         self.message = message
 
 
-class SimulatorControl:
+class SimulatorControl(FaultCommands, OrderStateCommands):
     """One connection to the control port. Not for several threads at once."""
 
     def __init__(self, host: str, port: int, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
@@ -67,6 +71,10 @@ class SimulatorControl:
         """Return the whole book; `docs/simulator.md` shows it."""
         return self.send("state")
 
+    def overview(self) -> dict[str, Any]:
+        """Return what a person wants to see at a glance; cheaper than `state`."""
+        return self.send("overview")
+
     def orders(self) -> list[dict[str, Any]]:
         """Return the book's orders in placing order."""
         found: list[dict[str, Any]] = self.state()["orders"]
@@ -89,6 +97,48 @@ class SimulatorControl:
         """Move all prices by `n` steps and return them."""
         prices: dict[str, str] = self.send("step", n=n)["prices"]
         return prices
+
+    def tick(self, symbol: str, last: Number, **more: Number) -> dict[str, Any]:
+        """Make one tick at once; more: bid, ask, bid_size, ask_size, volume. Returns last, bid and ask."""
+        return self.send("tick", symbol=symbol, last=last, **more)
+
+    def set_process(
+        self, symbol: str, process: str, *, step_ticks: int | None = None, csv: str | None = None
+    ) -> dict[str, Any]:
+        """Choose `walk`, `fixed` or `replay` (of bars given as CSV) for one symbol from now on."""
+        return self.send("set_process", symbol=symbol, process=process, step_ticks=step_ticks, csv=csv)
+
+    def set_spread(self, symbol: str, ticks: int) -> None:
+        self.send("set_spread", symbol=symbol, ticks=ticks)
+
+    def set_liquidity(self, symbol: str, size: int | None) -> None:
+        """Limit what can be dealt on each side per step; None takes the limit away."""
+        self.send("set_liquidity", symbol=symbol, size=size)
+
+    def halt(self, symbol: str) -> None:
+        self.send("halt", symbol=symbol)
+
+    def resume(self, symbol: str) -> None:
+        self.send("resume", symbol=symbol)
+
+    def set_limits(self, symbol: str, *, lower: Number | None = None, upper: Number | None = None) -> None:
+        """Set limit down and limit up; None takes one away."""
+        self.send("set_limits", symbol=symbol, lower=lower, upper=upper)
+
+    def clock(self) -> dict[str, Any]:
+        """Return `now` (ISO 8601, UTC), `speed` and `phase` (closed, pre, regular, post)."""
+        return self.send("clock")
+
+    def set_clock(self, moment: datetime | str) -> dict[str, Any]:
+        """Go to a later moment (with its offset) and return the clock."""
+        return self.send("set_clock", moment=moment.isoformat() if isinstance(moment, datetime) else moment)
+
+    def advance_clock(self, seconds: Number) -> dict[str, Any]:
+        return self.send("advance_clock", seconds=seconds)
+
+    def set_clock_speed(self, speed: Number) -> dict[str, Any]:
+        """Simulated seconds per real second from now on; 0 lets time stand."""
+        return self.send("set_clock_speed", speed=speed)
 
     def fill(
         self,
@@ -121,12 +171,13 @@ class SimulatorControl:
         self,
         *,
         code: int,
-        text: str,
+        text: str | None = None,
         symbol: str | None = None,
         order_type: str | None = None,
+        on: str | None = None,
         count: int | None = None,
     ) -> None:
-        self.send("reject_next", code=code, text=text, symbol=symbol, order_type=order_type, count=count)
+        self.send("reject_next", code=code, text=text, symbol=symbol, order_type=order_type, on=on, count=count)
 
     def cancel_order(
         self,
@@ -162,6 +213,11 @@ class SimulatorControl:
     def set_account_value(self, *, key: str, value: str, account: str | None = None) -> None:
         self.send("set_account_value", account=account, key=key, value=value)
 
+    def correct_execution(self, exec_id: str, *, quantity: Number | None = None, price: Number | None = None) -> str:
+        """Correct a deal, or bust it with quantity 0; returns the id of the correction."""
+        corrected: str = self.send("correct_execution", exec_id=exec_id, quantity=quantity, price=price)["exec_id"]
+        return corrected
+
     def drop_connections(self, *, client_id: int | None = None) -> int:
         """Close client sockets; returns how many."""
         dropped: int = self.send("drop_connections", client_id=client_id)["dropped"]
@@ -196,6 +252,10 @@ class SimulatorControl:
 
     def set_switch(self, name: str, value: str) -> None:
         self.send("set_switch", name=name, value=value)
+
+    def reset(self) -> None:
+        """Begin anew: everybody is dropped, book, prices, switches and faults are as at the start."""
+        self.send("reset")
 
     def shutdown(self) -> None:
         self.send("shutdown")

@@ -11,12 +11,14 @@ from typing import Any
 
 from ib_simulator.arguments import Arguments
 from ib_simulator.commands import COMMANDS
+from ib_simulator.commands.command import Command
 from ib_simulator.errors import CommandError
 from ib_simulator.gateway import Gateway
 
 logger = logging.getLogger(__name__)
 
 LINE_LENGTH_MAX = 1_000_000
+SHOWN_LENGTH_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,15 @@ def execute(gateway: Gateway, line: bytes) -> Reply:
     """Carry out one line. Never raises for what the line says."""
     try:
         request = _parse(line)
-        name = request.get("cmd")
-        command = COMMANDS.get(name) if isinstance(name, str) else None
-        if command is None:
-            raise _unknown(name)
-        answer = command(gateway, Arguments(request))
+        answer = _command(request)(gateway, Arguments(request))
     except CommandError as error:
         return Reply(_line({"ok": False, "code": error.code, "message": error.message}))
-    return Reply(_line({"ok": True, **answer}), shutdown=name == "shutdown")
+    except Exception as error:
+        # A mistake in one command must be seen, and must not end what clients are connected to.
+        logger.exception("control command failed: %s", line[:SHOWN_LENGTH_MAX].decode(errors="replace"))
+        message = f"{type(error).__name__}: {error}"
+        return Reply(_line({"ok": False, "code": "internal_error", "message": message}))
+    return Reply(_line({"ok": True, **answer}), shutdown=request["cmd"] == "shutdown")
 
 
 def too_long() -> Reply:
@@ -46,8 +49,17 @@ def too_long() -> Reply:
     return Reply(_line({"ok": False, "code": "bad_json", "message": f"a line has at most {LINE_LENGTH_MAX} bytes"}))
 
 
-def _unknown(name: object) -> CommandError:
-    return CommandError(code="unknown_command", message=f"there is no command {name!r}: {', '.join(COMMANDS)}")
+def too_many() -> Reply:
+    """Answer a control connection for which there is no room."""
+    return Reply(_line({"ok": False, "code": "too_many_connections", "message": "there are too many of you"}))
+
+
+def _command(request: dict[str, Any]) -> Command:
+    name = request.get("cmd")
+    command = COMMANDS.get(name) if isinstance(name, str) else None
+    if command is None:
+        raise CommandError(code="unknown_command", message=f"there is no command {name!r}: {', '.join(COMMANDS)}")
+    return command
 
 
 def _parse(line: bytes) -> dict[str, Any]:

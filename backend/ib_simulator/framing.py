@@ -42,7 +42,9 @@ class FrameReader:
     def _take_preamble(self) -> bool:
         seen = bytes(self._buffer[: len(PREAMBLE)])
         if not PREAMBLE.startswith(seen):
-            raise ProtocolError(f"the stream begins with {seen!r}, not with {PREAMBLE!r}")
+            # Before protocol version 100 a client began with its version number as a text.
+            hint = ": an old client's handshake, it must be newer" if seen[:1].isdigit() else ""
+            raise ProtocolError(f"the stream begins with {bytes(self._buffer[:40])!r}, not with {PREAMBLE!r}{hint}")
         if len(seen) < len(PREAMBLE):
             return False
         del self._buffer[: len(PREAMBLE)]

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -39,6 +40,11 @@ class SimulatorProcess:
         accounts: Sequence[str] = ("DU1234567",),
         state_dir: Path | str | None = None,
         tick_seconds: float = 0.0,
+        clock: datetime | str | None = None,
+        clock_speed: float = 1.0,
+        hours: str = "always",
+        prices: str = "walk",
+        scenario: Path | str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         control_port: int = 0,
@@ -47,6 +53,11 @@ class SimulatorProcess:
         self.accounts = tuple(accounts)
         self.state_dir = None if state_dir is None else Path(state_dir)
         self.tick_seconds = tick_seconds
+        self.clock = clock.isoformat() if isinstance(clock, datetime) else clock
+        self.clock_speed = clock_speed
+        self.hours = hours
+        self.prices = prices
+        self.scenario = None if scenario is None else Path(scenario)
         self.host = host
         self.port = port
         self.control_port = control_port
@@ -126,8 +137,13 @@ class SimulatorProcess:
         command += ["--tick-seconds", str(self.tick_seconds)]
         for account in self.accounts:
             command += ["--account", account]
+        command += ["--clock-speed", str(self.clock_speed), "--hours", self.hours, "--prices", self.prices]
+        if self.clock is not None:
+            command += ["--clock", self.clock]
         if self.state_dir is not None:
             command += ["--state-dir", str(self.state_dir)]
+        if self.scenario is not None:
+            command += ["--scenario", str(self.scenario)]
         return command
 
     def _first_line(self) -> str:
@@ -170,15 +186,28 @@ def running_simulator(
     accounts: Sequence[str] = ("DU1234567",),
     state_dir: Path | str | None = None,
     tick_seconds: float = 0.0,
+    clock: datetime | str | None = None,
+    clock_speed: float = 1.0,
+    hours: str = "always",
+    prices: str = "walk",
+    scenario: Path | str | None = None,
     port: int = 0,
     control_port: int = 0,
 ) -> Iterator[SimulatorProcess]:
-    """Start a simulator on free ports, give it to the block, end it. Raises SimulatorNotReady."""
+    """Start a simulator on free ports, give it to the block, end it; the arguments are those of the command line.
+
+    Raises SimulatorNotReady.
+    """
     simulator = SimulatorProcess(
         seed=seed,
         accounts=accounts,
         state_dir=state_dir,
         tick_seconds=tick_seconds,
+        clock=clock,
+        clock_speed=clock_speed,
+        hours=hours,
+        prices=prices,
+        scenario=scenario,
         port=port,
         control_port=control_port,
     )

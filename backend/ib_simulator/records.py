@@ -3,7 +3,8 @@
     {"kind": "order", "sequence": 3, ...}       {"kind": "execution", "exec_id": ..., ...}
     {"kind": "position", "account": ..., ...}   {"kind": "client", "client_id": 1, "last_id": 4}
     {"kind": "counters", ...}                   {"kind": "value", "account": ..., "key": ..., "value": ...}
-    {"kind": "market", "steps": 12, "pinned": {...}}
+    {"kind": "market", "steps": 12, "pinned": {...}, "bent": {...}, ...}
+    {"kind": "clock", "moment": ..., "speed": 60.0, "led": false}
 
 Drafts (transmit=False) are not written: a real gateway loses them at a restart as well.
 """
@@ -12,12 +13,14 @@ from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ib_simulator.clock import SimulatedClock
+from ib_simulator.desk.orders import Order, Stage, Status
 from ib_simulator.errors import JournalError
-from ib_simulator.ledger import Execution, Position
 from ib_simulator.market.instruments import Instrument, InstrumentList
-from ib_simulator.orders import Order, Stage, Status
+from ib_simulator.money.ledger import Execution, Position
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -27,10 +30,11 @@ Record = dict[str, Any]
 _DECIMALS = frozenset(
     {
         *("quantity", "limit_price", "stop_price", "filled", "cost", "commission", "last_fill_price"),
+        *("trail_amount", "trail_percent", "limit_offset"),
         *("price", "cumulative", "average_price", "average_cost", "realized_pnl"),
     }
 )
-_TIMES = frozenset({"completed_at", "time"})
+_TIMES = frozenset({"completed_at", "time", "good_after", "good_till", "wakes_at", "due_at", "closes_at", "expires_at"})
 
 
 def changed_records(gateway: "Gateway") -> list[Record]:
@@ -47,10 +51,9 @@ def changed_records(gateway: "Gateway") -> list[Record]:
         {"kind": "value", "account": account, "key": key, "value": ledger.values[account, key]}
         for account, key in sorted(ledger.touched_values)
     ]
-    pins = gateway.market.state()
-    if records or pins["pinned"] != gateway.journaled_pins:
-        gateway.journaled_pins = pins["pinned"]
-        records.append({"kind": "market", **pins})
+    if records or gateway.market.touched or clock_touched(gateway):
+        records.append({"kind": "market", **gateway.market.state()})
+        records += clock_records(gateway)
         records.append(
             {
                 "kind": "counters",
@@ -68,13 +71,36 @@ def forget_changes(gateway: "Gateway") -> None:
     for waiting in (book.touched, ledger.touched_positions, book.touched_clients, ledger.touched_values):
         waiting.clear()
     ledger.new_executions.clear()
+    gateway.market.touched = False
+    if isinstance(gateway.clock, SimulatedClock):
+        gateway.clock.touched = False
+
+
+def clock_touched(gateway: "Gateway") -> bool:
+    """Say whether the clock was led since its record was written."""
+    return isinstance(gateway.clock, SimulatedClock) and gateway.clock.touched
+
+
+def clock_records(gateway: "Gateway") -> list[Record]:
+    """Return where a simulated clock is; nothing for the machine's."""
+    clock = gateway.clock
+    if not isinstance(clock, SimulatedClock) or not clock.is_simulated:
+        return []
+    return [{"kind": "clock", "moment": clock.now().isoformat(), "speed": clock.speed, "led": clock.led}]
+
+
+def restore_clock(record: Record, gateway: "Gateway") -> None:
+    """Let the clock go on from where it was: simulated time never goes back, also not by a restart."""
+    clock = gateway.clock
+    if isinstance(clock, SimulatedClock):
+        clock.resume(datetime.fromisoformat(record["moment"]), speed=record["speed"] if record["led"] else None)
 
 
 def restore(records: Iterable[Record], *, gateway: "Gateway") -> None:
     """Bring a new gateway to where the journal ends. Raises JournalError for a record it cannot understand."""
     latest: dict[tuple[Any, ...], Record] = {}
     for record in records:
-        latest[_key(record)] = record
+        latest[record_key(record)] = record
     try:
         for record in sorted(latest.values(), key=_restore_rank):
             _restore_one(record, gateway)
@@ -82,7 +108,8 @@ def restore(records: Iterable[Record], *, gateway: "Gateway") -> None:
         raise JournalError(f"the journal has a record that cannot be read: {error!r}") from error
 
 
-def _key(record: Record) -> tuple[Any, ...]:
+def record_key(record: Record) -> tuple[Any, ...]:
+    """Return what a record replaces the earlier ones of."""
     names = {
         "order": ("sequence",),
         "execution": ("exec_id",),
@@ -115,7 +142,9 @@ def _restore_one(record: Record, gateway: "Gateway") -> None:
         case "value":
             ledger.values[record["account"], record["key"]] = record["value"]
         case "market":
-            gateway.market.restore(steps=record["steps"], pinned=record["pinned"])
+            gateway.market.restore(record)
+        case "clock":
+            restore_clock(record, gateway)
         case "counters":
             book.last_sequence = max(book.last_sequence, record["sequence"])
             book.last_perm_id = max(book.last_perm_id, record["perm_id"])
@@ -138,11 +167,16 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Instrument):
         return value.key
+    if isinstance(value, MappingProxyType):
+        return dict(value)
     return value
 
 
 def _from_record(kind: type[Order | Execution | Position], record: Record, instruments: InstrumentList) -> Record:
-    return {item.name: _typed(item.name, record[item.name], instruments) for item in fields(kind)}
+    # A journal of an earlier version lacks the fields that came later; what has no default is then missed by `kind`.
+    return {
+        item.name: _typed(item.name, record[item.name], instruments) for item in fields(kind) if item.name in record
+    }
 
 
 def _typed(name: str, value: Any, instruments: InstrumentList) -> Any:

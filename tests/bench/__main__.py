@@ -4,8 +4,8 @@
     bare -> wire     the same bracket from a script with `ib_async` alone, until the simulator has received its last leg
     fill -> row      from the command that fills the entry until the news of its committed row arrives over Redis
 
-Ours and the bare script's are measured in turns, so that a noisy machine disturbs both alike. Clocks: CLOCK_MONOTONIC,
-which all processes of a machine share.
+Before that, `simulator.py` loads the simulator alone. Ours and the bare script's are measured in turns, so that a noisy
+machine disturbs both alike. Clocks: CLOCK_MONOTONIC, which all processes of a machine share.
 """
 
 import argparse
@@ -26,12 +26,15 @@ import redis
 from ib_async import IB, MarketOrder, Stock, StopOrder
 
 from ib_simulator.client import SimulatorControl
+from tests.bench import simulator
 from tests.running_stack import RunningStack, running_stack
 
 SETUP = {"symbol": "AAPL", "side": "LONG", "entry_type": "MARKET", "stop_price": "100.00", "quantity": "10"}
 BARE_CLIENT_ID = 77
 WAIT_SECONDS_MAX = 20.0
 QUIET_SECONDS = 0.2
+# How long the simulator is under load.
+SHORT_SECONDS, FULL_SECONDS = 10.0, 60.0
 
 
 class Bench:
@@ -148,7 +151,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
+    parser.add_argument("--only", choices=("stack", "simulator"), help="measure one of the two")
+    parser.add_argument("--full", action="store_true", help="load the simulator for 60 s instead of 10 s")
     options = parser.parse_args()
+    if options.only != "stack":
+        simulator.report(simulator.measure(FULL_SECONDS if options.full else SHORT_SECONDS))
+    if options.only == "simulator":
+        return 0
     logging.getLogger("ib_async").setLevel(logging.CRITICAL)  # The bare script's own cancels are not news.
     asyncio.set_event_loop(asyncio.new_event_loop())
     with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder) / "bench") as stack:

@@ -1,1 +1,1 @@
-"""Seeded runs of the real processes against the simulator and an adversary: act, misbehave, check the invariants."""
+"""Seeded runs: of the real processes under an adversary with its invariants, and of the simulator under random input."""

@@ -129,10 +129,22 @@ class Table:
     """A gateway under test with a clock of its own and no journal unless given one."""
 
     def __init__(
-        self, *, seed: int = 7, accounts: tuple[str, ...] = (ACCOUNT,), journal: Journal | None = None
+        self,
+        *,
+        seed: int = 7,
+        accounts: tuple[str, ...] = (ACCOUNT,),
+        journal: Journal | None = None,
+        hours: str = "always",
+        start: datetime | None = None,
     ) -> None:
-        self.clock = HandClock()
-        self.gateway = Gateway(GatewayConfig(accounts, seed=seed), clock=self.clock, journal=journal)
+        self.clock = HandClock() if start is None else HandClock(start)
+        config = GatewayConfig(accounts, seed=seed, hours=hours)
+        self.gateway = Gateway(config, clock=self.clock, journal=journal)
+
+    def pass_time(self, **amount: float) -> None:
+        """Let simulated time pass, as `timedelta` counts it, and what it brings happen."""
+        self.clock.advance(**amount)
+        self.gateway.time_passed()
 
     def open(self, *, version: int = 178, offered: str | None = None) -> Session:
         """Shake hands up to the server version."""
@@ -156,6 +168,18 @@ class Table:
     def orders(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.control("state")["orders"]
         return found
+
+
+# Monday after the close, when the recorded bracket was placed, and Tuesday, half an hour after the open.
+AFTER_HOURS = datetime(2026, 8, 24, 20, 43, tzinfo=UTC)
+IN_HOURS = datetime(2026, 8, 25, 14, 0, tzinfo=UTC)
+
+
+def table_at(moment: datetime, *, journal: Journal | None = None) -> Table:
+    """A table with the calendar of US equities; AAPL is at 190."""
+    table = Table(hours="us_equities", start=moment, journal=journal)
+    table.control("set_price", symbol="AAPL", price="190")
+    return table
 
 
 def split_frames(data: bytes) -> list[bytes]:

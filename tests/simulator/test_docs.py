@@ -6,7 +6,7 @@ from pathlib import Path
 from ib_simulator.__main__ import parse_arguments
 from ib_simulator.book_state import order_state
 from ib_simulator.commands import COMMANDS
-from ib_simulator.scenario import SWITCHES
+from ib_simulator.faults.scenario import SWITCHES
 from tests.simulator.joined import Table, limit
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")

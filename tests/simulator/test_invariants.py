@@ -1,6 +1,7 @@
 """Whatever clients and the control port do in whatever order, the book stays a book, and a restart changes nothing."""
 
 import tempfile
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from ib_simulator.brackets import exit_fills
+from ib_simulator.desk.brackets import exit_fills
+from ib_simulator.desk.orders import Order, Stage, Status
+from ib_simulator.faults.scenario import SWITCHES
 from ib_simulator.journal import Journal
-from ib_simulator.orders import Order, Stage, Status
-from ib_simulator.scenario import SWITCHES
 from tests.simulator.joined import JoinedClient, Table, limit, market, stop
 
 CLIENT_IDS = (1, 2)
@@ -20,13 +21,31 @@ PRICES = st.sampled_from(["150", "180", "184.50", "190", "195.25", "210"])
 QUANTITIES = st.integers(1, 12)
 
 
+START = datetime(2026, 1, 7, 15, 0, tzinfo=UTC)
+TERMS: list[dict[str, Any]] = [
+    {"orderType": "TRAIL", "auxPrice": 5},
+    {"orderType": "TRAIL", "trailingPercent": 2, "tif": "GTC"},
+    {"orderType": "TRAIL LIMIT", "auxPrice": 5, "lmtPriceOffset": 1},
+    {"orderType": "MIT", "auxPrice": 188},
+    {"orderType": "LIT", "auxPrice": 188, "lmtPrice": 187},
+    {"orderType": "STP LMT", "auxPrice": 186, "lmtPrice": 185},
+    {"orderType": "MOC"},
+    {"orderType": "LOC", "lmtPrice": 190},
+    {"orderType": "LMT", "lmtPrice": 188, "tif": "OPG"},
+    {"orderType": "LMT", "lmtPrice": 170, "tif": "GTD", "goodTillDate": "20260109 12:00:00"},
+    {"orderType": "LMT", "lmtPrice": 188, "goodAfterTime": "20260109 12:00:00"},
+]
+
+
 class BookMachine(RuleBasedStateMachine):
     """Two clients, brackets, single orders, changes, cancels, fills, prices, refusals, restarts."""
 
     orders = Bundle("orders")
+    hours = "always"
 
     def __init__(self) -> None:
         super().__init__()
+        self._now = START
         self._directory = tempfile.TemporaryDirectory()
         self._open(None)
         self._may_oversell = False
@@ -35,8 +54,9 @@ class BookMachine(RuleBasedStateMachine):
     def _open(self, old: Journal | None) -> None:
         if old is not None:
             old.close()
+            self._now = self.table.clock.now()
         self.journal = Journal(Path(self._directory.name))
-        self.table = Table(journal=self.journal)
+        self.table = Table(journal=self.journal, hours=self.hours, start=self._now)
         self.clients = {number: self.table.connect(client_id=number) for number in CLIENT_IDS}
         for number, client in self.clients.items():
             client.next_order_id = self.table.gateway.book.next_valid_id(number) - 1
@@ -54,9 +74,12 @@ class BookMachine(RuleBasedStateMachine):
         quantity=QUANTITIES,
         entry=st.sampled_from(["MKT", "LMT", "AWAY"]),
         with_target=st.booleans(),
+        trailing=st.booleans(),
         finish=st.booleans(),
     )
-    def place_bracket(self, number: int, quantity: int, entry: str, with_target: bool, finish: bool) -> Any:
+    def place_bracket(
+        self, number: int, quantity: int, entry: str, with_target: bool, trailing: bool, finish: bool
+    ) -> Any:
         client = self._client(number)
         first = market("BUY", quantity, transmit=False)
         if entry != "MKT":
@@ -64,7 +87,10 @@ class BookMachine(RuleBasedStateMachine):
         ids = [client.place(first)]
         if with_target:
             ids.append(client.place(limit("SELL", quantity, 205, parentId=ids[0], transmit=False)))
-        ids.append(client.place(stop("SELL", quantity, 185, parentId=ids[0], transmit=finish)))
+        exits = stop("SELL", quantity, 185, parentId=ids[0], transmit=finish)
+        if trailing and entry != "MKT":
+            exits = market("SELL", quantity, orderType="TRAIL", auxPrice=5, parentId=ids[0], transmit=finish)
+        ids.append(client.place(exits))
         return multiple(*((number, order_id) for order_id in ids))
 
     @rule(
@@ -80,6 +106,17 @@ class BookMachine(RuleBasedStateMachine):
         order = limit(action, quantity, 188, tif=tif, ocaGroup=group, ocaType=oca_type)
         return (number, self._client(number).place(order))
 
+    @rule(
+        target=orders,
+        number=st.sampled_from(CLIENT_IDS),
+        quantity=QUANTITIES,
+        action=st.sampled_from(["BUY", "SELL"]),
+        terms=st.sampled_from(TERMS),
+        outside=st.booleans(),
+    )
+    def place_waiting(self, number: int, quantity: int, action: str, terms: dict[str, Any], outside: bool) -> Any:
+        return (number, self._client(number).place(market(action, quantity, **terms, outsideRth=outside)))
+
     @rule(order=orders, quantity=QUANTITIES, price=st.sampled_from([170, 185, 200]), keep_parent=st.booleans())
     def change(self, order: tuple[int, int], quantity: int, price: int, keep_parent: bool) -> None:
         number, order_id = order
@@ -88,8 +125,12 @@ class BookMachine(RuleBasedStateMachine):
             parent_id = known.parent_id if keep_parent else 0
             # A client may make a child larger than its parent; IB then sells what was asked for.
             self._may_oversell |= bool(known.parent_id)
-            maker = stop if known.order_type == "STP" else limit
-            self._client(number).place(maker(known.action, quantity, price, orderId=order_id, parentId=parent_id))
+            changed = limit(known.action, quantity, price, orderId=order_id, parentId=parent_id)
+            if known.order_type == "STP":
+                changed = stop(known.action, quantity, price, orderId=order_id, parentId=parent_id)
+            elif known.order_type == "TRAIL":
+                changed.orderType, changed.auxPrice = "TRAIL", 3
+            self._client(number).place(changed)
 
     @rule(order=consumes(orders))
     def cancel(self, order: tuple[int, int]) -> None:
@@ -108,6 +149,30 @@ class BookMachine(RuleBasedStateMachine):
     @rule(paused=st.booleans())
     def pause(self, paused: bool) -> None:
         self.table.control("pause_fills" if paused else "resume_fills")
+
+    @rule(hours=st.sampled_from([1, 7, 17, 40]))
+    def pass_time(self, hours: int) -> None:
+        self.table.pass_time(hours=hours)
+
+    @rule(size=st.sampled_from([None, 1, 4]))
+    def offer(self, size: int | None) -> None:
+        assert self.table.control("set_liquidity", symbol="AAPL", size=size)["ok"]
+
+    @rule(halted=st.booleans())
+    def halt(self, halted: bool) -> None:
+        assert self.table.control("halt" if halted else "resume", symbol="AAPL")["ok"]
+
+    @rule(held=st.booleans())
+    def hold_cancels(self, held: bool) -> None:
+        self.table.control("hold_cancels" if held else "release_cancels")
+
+    @rule(required=st.booleans())
+    def require_locate(self, required: bool) -> None:
+        self.table.control("require_locate", symbol="AAPL", required=required)
+
+    @rule(order=orders)
+    def locate(self, order: tuple[int, int]) -> None:
+        self.table.control("release_locate", client_id=order[0], order_id=order[1])
 
     @rule(order_type=st.sampled_from(["MKT", "LMT", "STP", ""]))
     def refuse(self, order_type: str) -> None:
@@ -173,5 +238,20 @@ class BookMachine(RuleBasedStateMachine):
         return list(self.table.gateway.book)
 
 
+class SessionMachine(BookMachine):
+    """The same where the exchange opens and closes."""
+
+    hours = "us_equities"
+
+    @invariant()
+    def nothing_waits_beyond_its_time(self) -> None:
+        now = self.table.clock.now()
+        self.table.gateway.time_passed()
+        for order in self.table.gateway.book.active():
+            assert order.next_moment is None or order.next_moment > now
+
+
+SessionMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+test_any_order_of_events_with_sessions = SessionMachine.TestCase
 BookMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 test_any_order_of_events = BookMachine.TestCase

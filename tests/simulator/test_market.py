@@ -9,10 +9,11 @@ import pytest
 
 from ib_simulator.errors import JournalError
 from ib_simulator.journal import FILE_NAME, Journal
-from ib_simulator.ledger import Ledger, order_commission
 from ib_simulator.market.instruments import InstrumentList
 from ib_simulator.market.prices import DRIFT_MAX, Market
 from ib_simulator.messages.contract import ContractQuery
+from ib_simulator.money.commissions import order_commission
+from ib_simulator.money.ledger import Ledger
 from tests.simulator.joined import JoinedClient, Table, limit, market, stop
 
 INSTRUMENTS = InstrumentList()

@@ -1,6 +1,7 @@
 """The byte stream: handshake, framing, wrong and random bytes. Nothing may crash, hang or answer too early."""
 
 import struct
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from ib_simulator.errors import MalformedMessage, ProtocolError
 from ib_simulator.fields import FieldReader, decode_fields, encode_fields, parse_decimal, parse_integer
 from ib_simulator.framing import FRAME_LENGTH_MAX, PREAMBLE, FrameReader, frame
-from ib_simulator.messages.ids import REQUEST_NAMES, UNSERVED
-from tests.simulator.joined import Table, limit, market, split_frames
+from ib_simulator.messages.ids import REQUEST_NAMES, UNSERVED, Request
+from tests.simulation.fuzz import Case, failure_of, new_case, shrink
+from tests.simulator.joined import AAPL, Table, limit, market, split_frames
 
 NOTHING_TO_ANSWER = {2, 14, 25, 59, 63, 64, 77, 58, 15}
 
@@ -239,6 +241,54 @@ def test_one_byte_at_a_time_gives_the_same_bytes_back() -> None:
         single.receive(bytes([byte]))
 
     assert single.take_output() == whole.take_output() != b""
+
+
+def conversation() -> bytes:
+    """What a client says from the first byte on: connecting, a quote, an order, its cancel."""
+    client = Table().connect()
+    sent: list[str] = []
+    client.api.sendMsg = sent.append
+    client.api.reqMktData(7, AAPL, "", False, False, [])
+    client.place(limit("BUY", 10, 150, tif="GTC"))
+    client.api.cancelOrder(1)
+    payloads = [b"v157..178", b"71\x002\x001\x00\x00", *(message.encode() for message in sent)]
+    return PREAMBLE + b"".join(frame(payload) for payload in payloads)
+
+
+def test_a_conversation_split_at_every_byte_position_gives_the_same_bytes_back() -> None:
+    script = conversation()
+    table = Table()
+    whole = table.gateway.open_session()
+    whole.receive(script)
+    expected = whole.take_output()
+    assert len(script) > 250
+    assert b"Cancelled" in expected
+
+    for position in range(1, len(script)):
+        table = Table()
+        session = table.gateway.open_session()
+        session.receive(script[:position])
+        first = session.take_output()
+        session.receive(script[position:])
+        assert first + session.take_output() == expected, position
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**32))
+def test_spoilt_conversations_of_real_clients_find_no_mistake(seed: int) -> None:
+    chance = Random(seed)  # noqa: S311 - reproducible, not secret.
+    assert failure_of(new_case(chance, requests_max=15)) is None
+
+
+def test_the_search_for_mistakes_finds_one_and_shortens_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: object) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr("ib_simulator.dispatch.PLAIN", {Request.REQ_CURRENT_TIME: broken})
+    script = PREAMBLE + frame(b"v157..178") + frame(b"71\x002\x001\x00\x00") + frame(b"49\x001\x00") * 3
+
+    assert "KeyError" in str(failure_of(Case(script, 3, 0)))
+    assert len(shrink(Case(script, 3, 0)).stream) < len(script) - 10
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 from ib_simulator.arguments import Arguments
 from ib_simulator.commands.command import Answer, find_account, find_instrument, named
-from ib_simulator.handlers import accounts
-from ib_simulator.ledger import Position
+from ib_simulator.errors import CommandError
+from ib_simulator.handlers import accounts, positions
+from ib_simulator.money.corrections import correct
+from ib_simulator.money.ledger import Position
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -25,7 +27,7 @@ def set_position(gateway: "Gateway", arguments: Arguments) -> Answer:
             realized_pnl=known.realized_pnl,
         )
     )
-    accounts.push_position(gateway, account=account, instrument=instrument)
+    positions.push_position(gateway, account=account, instrument=instrument)
     return {}
 
 
@@ -37,4 +39,26 @@ def set_account_value(gateway: "Gateway", arguments: Arguments) -> Answer:
     return {}
 
 
-COMMANDS = named(set_position, set_account_value)
+def correct_execution(gateway: "Gateway", arguments: Arguments) -> Answer:
+    """Correct a deal, or bust it (quantity 0), and tell it as IB does: execDetails under a raised id."""
+    exec_id = arguments.text("exec_id")
+    execution = gateway.ledger.latest_revision(exec_id.rpartition(".")[0])
+    if execution is None:
+        raise CommandError(code="unknown_execution", message=f"there is no execution {exec_id!r}")
+    if not execution.quantity:
+        raise CommandError(code="bad_value", message="the execution was busted")
+    quantity = arguments.decimal("quantity") if arguments.has("quantity") else execution.quantity
+    if quantity < 0:
+        raise CommandError(code="bad_value", message=f"quantity must not be below zero, not {quantity}")
+    price = arguments.positive("price") if arguments.has("price") else execution.price
+    order, corrected = correct(execution, quantity=quantity, price=price, ledger=gateway.ledger, book=gateway.book)
+    gateway.execution(corrected)
+    if order.is_active:
+        gateway.open_order(order)
+        gateway.order_status(order)
+    gateway.commission(corrected)
+    gateway.position_changed(account=corrected.account, instrument=corrected.instrument)
+    return {"exec_id": corrected.exec_id}
+
+
+COMMANDS = named(set_position, set_account_value, correct_execution)

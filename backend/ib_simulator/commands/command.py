@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ib_simulator.arguments import Arguments
+from ib_simulator.desk.orders import Order
 from ib_simulator.errors import CommandError
 from ib_simulator.market.instruments import Instrument
-from ib_simulator.orders import Order
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

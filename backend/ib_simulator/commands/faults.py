@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from ib_simulator.arguments import Arguments
 from ib_simulator.commands.command import Answer, named
 from ib_simulator.errors import CommandError
+from ib_simulator.faults.scenario import MessageFilter
 from ib_simulator.messages.answer import error
-from ib_simulator.scenario import MessageFilter
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway

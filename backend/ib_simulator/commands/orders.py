@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 from ib_simulator.arguments import Arguments
 from ib_simulator.book_state import order_state
-from ib_simulator.brackets import capacity
 from ib_simulator.commands.command import Answer, find_account, find_instrument, find_order, named
+from ib_simulator.desk.brackets import capacity
+from ib_simulator.desk.orders import Stage
+from ib_simulator.desk.refusals import TEXTS
+from ib_simulator.desk.terms import Terms
 from ib_simulator.errors import CommandError, Refusal
-from ib_simulator.orders import Stage
-from ib_simulator.scenario import Rejection
+from ib_simulator.faults.scenario import CHANGE, EITHER, NEW, Rejection
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -53,13 +55,17 @@ def cancel_order(gateway: "Gateway", arguments: Arguments) -> Answer:
 
 
 def reject_next(gateway: "Gateway", arguments: Arguments) -> Answer:
-    """Refuse the next order (or the next `count`) that fits symbol and order_type."""
+    """Refuse the next order (or the next `count`) that fits symbol and order_type, `on` its placing or its change."""
+    code, on = arguments.integer("code"), arguments.text("on", default=EITHER)
+    if on not in {NEW, CHANGE, EITHER}:
+        raise CommandError(code="bad_value", message=f"on is one of: {NEW}, {CHANGE}, {EITHER}")
     gateway.scenario.rejections.append(
         Rejection(
-            code=arguments.integer("code"),
-            text=arguments.text("text", default="Order rejected - reason:"),
+            code=code,
+            text=arguments.text("text", default=TEXTS.get(code, "Order rejected - reason:")),
             symbol=arguments.text("symbol", default="").upper(),
             order_type=arguments.text("order_type", default="").upper(),
+            on=on,
             count=max(1, arguments.integer("count", default=1)),
         )
     )
@@ -73,11 +79,16 @@ def place_external(gateway: "Gateway", arguments: Arguments) -> Answer:
             account=find_account(gateway, arguments),
             instrument=find_instrument(gateway, arguments),
             action=arguments.text("action").upper(),
-            order_type=arguments.text("order_type", default="MKT").upper(),
             quantity=arguments.positive("quantity"),
-            limit_price=arguments.optional_decimal("limit_price"),
-            stop_price=arguments.optional_decimal("stop_price"),
-            tif=arguments.text("tif", default="DAY").upper(),
+            terms=Terms(
+                order_type=arguments.text("order_type", default="MKT").upper(),
+                tif=arguments.text("tif", default="DAY").upper(),
+                limit_price=arguments.optional_decimal("limit_price"),
+                stop_price=arguments.optional_decimal("stop_price"),
+                trail_amount=arguments.optional_decimal("trail_amount"),
+                trail_percent=arguments.optional_decimal("trail_percent"),
+                limit_offset=arguments.optional_decimal("limit_offset"),
+            ),
             order_ref=arguments.text("order_ref", default=""),
         )
     except Refusal as refusal:

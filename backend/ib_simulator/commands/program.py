@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ib_simulator.arguments import Arguments
 from ib_simulator.book_state import book_state
 from ib_simulator.commands.command import Answer, named
+from ib_simulator.overview import overview as at_a_glance
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -18,6 +19,11 @@ def ping(_gateway: "Gateway", _arguments: Arguments) -> Answer:
 def state(gateway: "Gateway", _arguments: Arguments) -> Answer:
     """The whole book."""
     return book_state(gateway)
+
+
+def overview(gateway: "Gateway", _arguments: Arguments) -> Answer:
+    """What a person wants to see at a glance."""
+    return at_a_glance(gateway)
 
 
 def messages(gateway: "Gateway", arguments: Arguments) -> Answer:
@@ -38,4 +44,10 @@ def shutdown(_gateway: "Gateway", _arguments: Arguments) -> Answer:
     return {}
 
 
-COMMANDS = named(ping, state, messages, shutdown)
+def reset(gateway: "Gateway", _arguments: Arguments) -> Answer:
+    """Begin anew: no orders, positions, faults or connections, prices as at the start."""
+    gateway.reset()
+    return {}
+
+
+COMMANDS = named(ping, state, overview, messages, reset, shutdown)

@@ -1,8 +1,8 @@
-"""Historical bars, also kept up to date."""
+"""Historical bars, also kept up to date, and the schedule of sessions."""
 
+from collections.abc import Set
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ib_simulator.clock import parse_moment
@@ -10,9 +10,17 @@ from ib_simulator.errors import Refusal
 from ib_simulator.handlers.contracts import find_instrument
 from ib_simulator.handlers.handler import Canceller, Handler
 from ib_simulator.market import bars as history
-from ib_simulator.market.bars import Bar, BarRequest
+from ib_simulator.market.bars import Bar, BarRequest, Past
+from ib_simulator.market.durations import (
+    DAY_SECONDS,
+    LIVE_BAR_SECONDS_MIN,
+    VALIDATING,
+    check_bar_size,
+    check_duration,
+)
+from ib_simulator.market.instruments import Instrument
 from ib_simulator.messages import market_answers
-from ib_simulator.messages.ids import Request
+from ib_simulator.messages.ids import Request, Version
 from ib_simulator.messages.market_requests import ReqHistoricalData
 from ib_simulator.messages.request import RequestMessage
 from ib_simulator.subscriptions import BarSubscription
@@ -21,22 +29,27 @@ if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
     from ib_simulator.session import Session
 
+AS_TEXT = 1
+
 
 def request_historical_data(gateway: "Gateway", session: "Session", request: ReqHistoricalData) -> None:
-    """Raises Refusal 200, 321 (size, duration, time or kind that IB doesn't have), 162 (too many bars)."""
+    """Raises Refusal 200, 321 (size, duration, time or kind that IB doesn't have), 322 (id in use), 162 (too long)."""
     instrument = find_instrument(gateway, request.contract)
-    if request.what_to_show not in history.WHAT_TO_SHOW:
-        raise Refusal(
-            code=321, text="Error validating request.-'bP' : cause - What to show field is missing or incorrect."
-        )
-    if request.keep_up_to_date and request.end:
-        text = "Error validating request.-'bP' : cause - End date not supported with keepUpToDate subscriptions."
-        raise Refusal(code=321, text=text)
-    end = _end_time(gateway, request.end)
-    wanted = BarRequest(instrument, end, request.bar_size, request.duration, use_rth=request.use_rth)
-    found = history.historical_bars(wanted, seed=gateway.config.seed, last=gateway.market.quote(instrument).last)
+    history.check_what_to_show(request.what_to_show)
+    _check_end(request)
+    if request.request_id in session.subscriptions.bars:
+        raise Refusal(code=322, text="Error processing request.-'bP' : cause - Duplicate ticker id")
+    past = past_of(gateway, instrument)
+    end = _end_time(gateway, request.end, now=past.now)
+    wanted = BarRequest(
+        instrument, end, request.bar_size, request.duration, use_rth=request.use_rth, what_to_show=request.what_to_show
+    )
+    if request.what_to_show == "SCHEDULE":
+        _send_schedule(gateway, session, request.request_id, wanted)
+        return
+    found = history.historical_bars(wanted, past)
     rows = [_row(bar, daily=_is_daily(wanted), format_date=request.format_date) for bar in found]
-    start = end - timedelta(seconds=history.check_duration(request.duration))
+    start = end - timedelta(seconds=check_duration(request.duration))
     session.send(
         market_answers.historical_data(
             request.request_id, start=gateway.wire_time(start), end=gateway.wire_time(end), rows=rows
@@ -46,36 +59,75 @@ def request_historical_data(gateway: "Gateway", session: "Session", request: Req
         session.subscriptions.bars[request.request_id] = BarSubscription(wanted, request.format_date)
 
 
+def past_of(gateway: "Gateway", instrument: Instrument) -> Past:
+    """Return where an instrument's bars and ticks of before come from."""
+    return Past(
+        price_at=gateway.history.path(instrument),
+        hours=gateway.hours,
+        now=gateway.clock.now(),
+        last=gateway.market.quote(instrument).last,
+        seed=gateway.config.seed,
+    )
+
+
+def _check_end(request: ReqHistoricalData) -> None:
+    if request.end and request.what_to_show == "ADJUSTED_LAST":
+        raise Refusal(code=321, text=f"{VALIDATING}End date not supported with adjusted last")
+    if not request.keep_up_to_date:
+        return
+    if request.end:
+        cause = "End date not supported with keepUpToDate subscriptions."
+        raise Refusal(code=321, text=VALIDATING + cause)
+    if request.what_to_show not in {"TRADES", "MIDPOINT", "BID", "ASK"}:
+        cause = f"keepUpToDate is not supported for {request.what_to_show}."
+        raise Refusal(code=321, text=VALIDATING + cause)
+    if check_bar_size(request.bar_size) < LIVE_BAR_SECONDS_MIN:
+        raise Refusal(code=321, text=f"{VALIDATING}keepUpToDate needs bars of 5 seconds or more.")
+
+
+def _send_schedule(gateway: "Gateway", session: "Session", request_id: int, wanted: BarRequest) -> None:
+    if session.server_version < Version.HISTORICAL_SCHEDULE:
+        raise Refusal(code=321, text=f"{VALIDATING}What to show field is missing or incorrect.")
+    if wanted.bar_size != "1 day":
+        raise Refusal(code=321, text=f"{VALIDATING}Only daily bars can be requested with SCHEDULE.")
+    days = history.sessions(wanted, gateway.hours)
+    rows = []
+    for day, (opens, _cut) in days:
+        trading = gateway.hours.day(day)
+        if trading is not None:
+            closes = trading.close if wanted.use_rth else trading.post_close
+            rows.append((f"{opens:%Y%m%d-%H:%M:%S}", f"{closes:%Y%m%d-%H:%M:%S}", f"{day:%Y%m%d}"))
+    session.send(market_answers.historical_schedule(request_id, zone=gateway.zone.key, rows=rows))
+
+
 def _send_bar_update(gateway: "Gateway", session: "Session", request_id: int, kept: BarSubscription) -> None:
-    seconds = history.check_bar_size(kept.request.bar_size)
-    duration = f"{seconds} S" if seconds < history.DURATION_SECONDS["D"] else "1 D"
-    now = gateway.clock.now().astimezone(gateway.zone)
-    wanted = replace(kept.request, end=now, duration=duration)
-    last = gateway.market.quote(wanted.instrument).last
-    for bar in history.historical_bars(wanted, seed=gateway.config.seed, last=last)[-1:]:
+    seconds = check_bar_size(kept.request.bar_size)
+    duration = f"{seconds} S" if seconds < DAY_SECONDS else "1 D"
+    past = past_of(gateway, kept.request.instrument)
+    wanted = replace(kept.request, end=past.now.astimezone(gateway.zone), duration=duration)
+    for bar in history.historical_bars(wanted, past)[-1:]:
         row = _row(bar, daily=_is_daily(wanted), format_date=kept.format_date)
         session.send(market_answers.historical_data_update(request_id, row))
 
 
 def _is_daily(request: BarRequest) -> bool:
-    return history.check_bar_size(request.bar_size) >= history.DURATION_SECONDS["D"]
+    return check_bar_size(request.bar_size) >= DAY_SECONDS
 
 
 def _row(bar: Bar, *, daily: bool, format_date: int) -> market_answers.BarRow:
     if daily:
         date = f"{bar.start:%Y%m%d}"
-    elif format_date == 1:
+    elif format_date == AS_TEXT:
         date = f"{bar.start:%Y%m%d %H:%M:%S} US/Eastern"
     else:
         date = str(int(bar.start.timestamp()))
-    weighted = ((bar.high + bar.low + bar.close) / 3).quantize(Decimal("0.0001"))
-    return (date, bar.open, bar.high, bar.low, bar.close, bar.volume, weighted, bar.count)
+    return (date, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.weighted, bar.count)
 
 
-def _end_time(gateway: "Gateway", text: str) -> datetime:
+def _end_time(gateway: "Gateway", text: str, *, now: datetime) -> datetime:
     """Read the end of a series; empty means now."""
     if not text:
-        return gateway.clock.now().astimezone(gateway.zone)
+        return now.astimezone(gateway.zone)
     moment = parse_moment(text, zone=gateway.zone)
     if moment is None:
         raise _bad_end()
@@ -85,15 +137,16 @@ def _end_time(gateway: "Gateway", text: str) -> datetime:
 def _bad_end() -> Refusal:
     return Refusal(
         code=321,
-        text="Error validating request.-'bP' : cause - Historical data query end date/time string is invalid. "
+        text=f"{VALIDATING}Historical data query end date/time string is invalid. "
         "Format is 'YYYYMMDD{SPACE}hh:mm:ss[{SPACE}TMZ]'.",
     )
 
 
-def push_bars(gateway: "Gateway", session: "Session") -> None:
-    """Send the running bar of every series that is kept up to date."""
+def push_bars(gateway: "Gateway", session: "Session", changed: Set[str]) -> None:
+    """Send the running bar of every series that is kept up to date and whose symbol's price has changed."""
     for request_id, kept in session.subscriptions.bars.items():
-        _send_bar_update(gateway, session, request_id, kept)
+        if not changed.isdisjoint(kept.request.instrument.movers):
+            _send_bar_update(gateway, session, request_id, kept)
 
 
 def cancel_historical_data(_gateway: "Gateway", session: "Session", request_id: int) -> None:

@@ -4,16 +4,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ib_simulator.clock import parse_moment
+from ib_simulator.desk.orders import Order, Stage
 from ib_simulator.errors import Refusal
 from ib_simulator.handlers.handler import Handler
-from ib_simulator.ledger import Execution
 from ib_simulator.messages import answers
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.open_order import completed_order, open_order
 from ib_simulator.messages.order_requests import CancelOrder, ReqAutoOpenOrders, ReqCompletedOrders, ReqExecutions
 from ib_simulator.messages.place_order import PlaceOrder
 from ib_simulator.messages.request import Plain, RequestMessage
-from ib_simulator.orders import Order, Stage
+from ib_simulator.money.ledger import Execution
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
@@ -111,7 +111,7 @@ def request_executions(gateway: "Gateway", session: "Session", request: ReqExecu
     since = _since(gateway, request.time)
     found = [
         execution
-        for execution in gateway.ledger.executions
+        for execution in gateway.ledger.reported_executions()
         if _is_today(gateway, execution.time) and _passes(gateway, session, request, execution, since=since)
     ]
     for execution in found:
@@ -133,7 +133,7 @@ def _passes(
         client_id in {None, execution.client_id}
         and request.account in {"", execution.account}
         and request.symbol in {"", execution.instrument.symbol}
-        and request.sec_type in {"", "STK"}
+        and request.sec_type in {"", execution.instrument.sec_type}
         and request.exchange in {"", "SMART", execution.exchange}
         and SIDES[request.side] in {"", execution.side}
         and (since is None or execution.time >= since)

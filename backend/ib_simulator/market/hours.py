@@ -38,7 +38,9 @@ class TradingDay:
 
 
 class TradingHours(Protocol):
-    """Answers about any moment that has a time zone."""
+    """Answers about any moment that has a time zone. `has_sessions`: trading begins and ends, day follows day."""
+
+    has_sessions: bool
 
     def phase(self, moment: datetime) -> Phase: ...
 
@@ -55,6 +57,8 @@ class TradingHours(Protocol):
 class AlwaysOpen:
     """Every moment is regular trading: for tests and demonstrations at any hour. Bars still follow the calendar."""
 
+    has_sessions = False
+
     def phase(self, moment: datetime) -> Phase:
         return Phase.REGULAR
 
@@ -70,6 +74,8 @@ class AlwaysOpen:
 
 class UsEquityHours:
     """The calendar of the New York Stock Exchange, with IB's extended hours."""
+
+    has_sessions = True
 
     def phase(self, moment: datetime) -> Phase:
         local = moment.astimezone(ZONE)

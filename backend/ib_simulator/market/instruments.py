@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
 from ib_simulator.messages.contract import ContractQuery
 
@@ -33,6 +34,19 @@ ORDER_TYPES = ("DAY", "GTC", "IOC", "FOK", "LMT", "MKT", "STP", "STPLMT", "OCA",
 
 
 @dataclass(frozen=True)
+class ComboLeg:
+    """One part of a combination: so many of an instrument for each combination bought."""
+
+    instrument: "Instrument"
+    ratio: int
+    is_buy: bool
+
+    @property
+    def signed_ratio(self) -> int:
+        return self.ratio if self.is_buy else -self.ratio
+
+
+@dataclass(frozen=True)
 class Instrument:
     """One thing to trade. `base_price` is where a stock's price path begins and what it is drawn back to (USD).
 
@@ -55,6 +69,9 @@ class Instrument:
     right: str = ""
     multiplier: str = ""
     listed_symbol: str = ""
+    legs: tuple[ComboLeg, ...] = ()
+    price_step: Decimal = TICK
+    moved_by: str = ""
 
     @property
     def local_symbol(self) -> str:
@@ -64,11 +81,19 @@ class Instrument:
     @property
     def key(self) -> str:
         """What positions, prices and the journal know it by: unlike `symbol`, no two instruments share it."""
-        return self.local_symbol
+        if not self.legs:
+            return self.local_symbol
+        parts = [f"{leg.instrument.con_id}x{leg.ratio}{'B' if leg.is_buy else 'S'}" for leg in self.legs]
+        return ":".join([self.sec_type, self.symbol, *parts])
+
+    @property
+    def movers(self) -> tuple[str, ...]:
+        """The symbols whose prices move this one's: its own, that of another, or those of its legs."""
+        return tuple({leg.instrument.symbol: None for leg in self.legs}) or (self.moved_by or self.symbol,)
 
     @property
     def tick(self) -> Decimal:
-        return TICK
+        return self.price_step
 
 
 def _stock(
@@ -111,12 +136,22 @@ STOCKS: tuple[Instrument, ...] = (
 )
 
 
+class InstrumentSource(Protocol):
+    """Knows instruments that are made when they are named, such as options."""
+
+    def matches(self, query: ContractQuery) -> list[Instrument]:
+        """Return all that fit; empty fields of the query are open."""
+
+    def by_key(self, key: str) -> Instrument | None: ...
+
+
 class InstrumentList:
     """Looks instruments up the way IB does: by contract id, or by symbol, type, exchange and currency."""
 
     def __init__(self, instruments: Iterable[Instrument] = STOCKS) -> None:
         self._by_symbol = {instrument.symbol: instrument for instrument in instruments}
         self._by_con_id = {instrument.con_id: instrument for instrument in self._by_symbol.values()}
+        self.sources: list[InstrumentSource] = []
 
     def __iter__(self) -> Iterator[Instrument]:
         return iter(self._by_symbol.values())
@@ -126,10 +161,22 @@ class InstrumentList:
 
     def by_key(self, key: str) -> Instrument | None:
         """Return the instrument whose `key` this is."""
-        return self.by_symbol(key)
+        listed = self.by_symbol(key)
+        if listed is not None:
+            return listed
+        return next((found for source in self.sources if (found := source.by_key(key)) is not None), None)
 
     def find(self, query: ContractQuery) -> Instrument | None:
         """Return the one instrument that fits, or None (IB's error 200)."""
+        found = self.matches(query)
+        return found[0] if len(found) == 1 else None
+
+    def matches(self, query: ContractQuery) -> list[Instrument]:
+        """Return every instrument that fits: one stock at most, but a whole chain for an option with open fields."""
+        stock = self._stock(query)
+        return [stock] if stock is not None else [found for source in self.sources for found in source.matches(query)]
+
+    def _stock(self, query: ContractQuery) -> Instrument | None:
         if query.con_id:
             found = self._by_con_id.get(query.con_id)
         else:

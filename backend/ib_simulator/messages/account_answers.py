@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from ib_simulator.ledger import Position
 from ib_simulator.messages.answer import Answer, listed_contract, plain, rounded
+from ib_simulator.money.ledger import Position, units_per_contract
 
 
 def position(held: Position) -> Answer:
@@ -24,6 +24,26 @@ def position_end() -> Answer:
     return plain("positionEnd", 62, 1)
 
 
+def position_multi(request_id: int, held: Position, *, model: str) -> Answer:
+    listed = held.instrument
+    return plain(
+        "positionMulti",
+        71,
+        1,
+        request_id,
+        held.account,
+        *(*listed_contract(listed), listed.primary_exchange),
+        *(listed.currency, listed.local_symbol, listed.trading_class),
+        held.quantity,
+        rounded(held.average_cost),
+        model,
+    )
+
+
+def position_multi_end(request_id: int) -> Answer:
+    return plain("positionMultiEnd", 72, 1, request_id)
+
+
 def account_value(*, account: str, key: str, value: str, currency: str) -> Answer:
     return plain("updateAccountValue", 6, 2, key, value, currency, account)
 
@@ -38,6 +58,7 @@ def account_download_end(account: str) -> Answer:
 
 def portfolio(held: Position, *, price: Decimal) -> Answer:
     listed = held.instrument
+    value = held.quantity * price * units_per_contract(listed)
     return plain(
         "updatePortfolio",
         7,
@@ -46,9 +67,9 @@ def portfolio(held: Position, *, price: Decimal) -> Answer:
         *(listed.currency, listed.local_symbol, listed.trading_class),
         held.quantity,
         price,
-        held.quantity * price,
+        value,
         rounded(held.average_cost),
-        rounded((price - held.average_cost) * held.quantity),
+        rounded(value - held.average_cost * held.quantity),
         rounded(held.realized_pnl),
         held.account,
     )

@@ -17,13 +17,37 @@ PRICE_PLACES = Decimal("0.00000001")
 
 @dataclass(frozen=True)
 class Answer:
-    """A message to a client; `fields` gives its fields for a server version, the message number first."""
+    """A message to a client; `fields` gives its fields for a server version, the message number first.
+
+    `written` is its frame where that is known already.
+    """
 
     name: str
     fields: Callable[[int], Sequence[Value]]
+    written: bytes | None = None
 
     def encode(self, version: int) -> bytes:
-        return frame(encode_fields(self.fields(version)))
+        return frame(encode_fields(self.fields(version))) if self.written is None else self.written
+
+
+class Tick:
+    """What many clients are told alike, each under its own request id: written once for all of them."""
+
+    __slots__ = ("_begin", "_end", "_head", "_name", "_tail")
+
+    def __init__(self, name: str, head: tuple[int, int], *tail: Value) -> None:
+        """Take the number and version of the message, and what follows the request id."""
+        self._name, self._head, self._tail = name, head, tail
+        self._begin, self._end = encode_fields(head), encode_fields(tail)
+
+    def to(self, request_id: int) -> Answer:
+        return Answer(
+            self._name, lambda _version: (*self._head, request_id, *self._tail), self.frame(b"%d\0" % request_id)
+        )
+
+    def frame(self, request_id: bytes) -> bytes:
+        """Return the frame for an id that is already written as a field."""
+        return frame(b"%b%b%b" % (self._begin, request_id, self._end))
 
 
 def plain(name: str, *values: Value) -> Answer:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from ib_simulator.desk.orders import Order
 from ib_simulator.fields import UNSET_DOUBLE, Value
-from ib_simulator.ledger import Execution
 from ib_simulator.messages.answer import Answer, listed_contract, plain, rounded
 from ib_simulator.messages.ids import Version
-from ib_simulator.orders import Order
+from ib_simulator.money.ledger import Execution
 
 
 def managed_accounts(accounts: Sequence[str]) -> Answer:

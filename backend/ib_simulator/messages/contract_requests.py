@@ -1,6 +1,6 @@
 """Decode what clients ask about contracts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ib_simulator.fields import FieldReader
 from ib_simulator.messages.contract import ContractQuery
@@ -29,7 +29,8 @@ def _req_contract_details(reader: FieldReader, version: int) -> RequestMessage:
     reader.skip(1)
     request_id = reader.integer()
     contract = ContractQuery.read(reader)
-    reader.skip(3)  # includeExpired, secIdType, secId
+    contract = replace(contract, include_expired=reader.flag())
+    reader.skip(2)  # secIdType, secId
     if version >= Version.BOND_ISSUER:
         reader.skip(1)
     return ReqContractDetails(request_id, contract)

@@ -1,76 +1,72 @@
-"""What the server sends about contracts and prices."""
+"""What the server sends about prices, now and before."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
-from ib_simulator.fields import Value
-from ib_simulator.market.instruments import MARKET_RULE_ID, ORDER_TYPES, VALID_EXCHANGES, Instrument
-from ib_simulator.messages.answer import Answer, plain
-from ib_simulator.messages.ids import Version
+from ib_simulator.messages.answer import Answer, Tick, plain
+from ib_simulator.messages.stream_answers import BBO_EXCHANGE
 
 
-def contract_details(
-    request_id: int, listed: Instrument, *, exchange: str, trading_hours: str, liquid_hours: str
-) -> Answer:
-    """Hours are IB's strings of sessions, as `market.calendar` writes them."""
-    exchanges = ",".join(VALID_EXCHANGES)
-
-    def fields(version: int) -> Sequence[Value]:
-        sized = version >= Version.SIZE_RULES
-        values: list[Value] = [10] if sized else [10, 8]
-        values += [request_id, listed.symbol, "STK", "", "0", "", exchange, listed.currency, listed.symbol]
-        values += [listed.trading_class, listed.trading_class, listed.con_id, listed.tick]
-        values += [] if sized else [100]
-        values += ["", ",".join(ORDER_TYPES), exchanges, 1, 0, listed.name, listed.primary_exchange, ""]
-        values += [listed.industry, "", "", "US/Eastern", trading_hours, liquid_hours, "", "", 0]
-        values += [1, "", "", ",".join([str(MARKET_RULE_ID)] * len(VALID_EXCHANGES)), "", listed.stock_type]
-        if version == Version.SUGGESTED_SIZE:
-            values += [100]
-        elif sized:
-            values += ["0.0001", "0.0001", "100"]
-        return values
-
-    return Answer("contractDetails", fields)
+def price_tick(tick_type: int, price: Decimal, size: int) -> Tick:
+    return Tick("tickPrice", (1, 6), tick_type, price, size, 0)
 
 
-def contract_details_end(request_id: int) -> Answer:
-    return plain("contractDetailsEnd", 52, 1, request_id)
+def size_tick(tick_type: int, size: int) -> Tick:
+    return Tick("tickSize", (2, 6), tick_type, size)
 
 
-def symbol_samples(request_id: int, found: Sequence[Instrument]) -> Answer:
-    def fields(version: int) -> Sequence[Value]:
-        values: list[Value] = [79, request_id, len(found)]
-        for listed in found:
-            values += [listed.con_id, listed.symbol, "STK", listed.primary_exchange, listed.currency, 2, "CFD", "OPT"]
-            values += [listed.name, ""] if version >= Version.BOND_ISSUER else []
-        return values
-
-    return Answer("symbolSamples", fields)
+def generic_tick(tick_type: int, value: Decimal) -> Tick:
+    return Tick("tickGeneric", (45, 6), tick_type, value)
 
 
-def market_rule(rule_id: int, increments: Sequence[tuple[Decimal, Decimal]]) -> Answer:
-    """`increments` are pairs of low edge and tick (USD)."""
-    return plain("marketRule", 93, rule_id, len(increments), *(value for pair in increments for value in pair))
+def text_tick(tick_type: int, value: str) -> Tick:
+    return Tick("tickString", (46, 6), tick_type, value)
 
 
 def tick_price(request_id: int, tick_type: int, price: Decimal, size: int) -> Answer:
-    return plain("tickPrice", 1, 6, request_id, tick_type, price, size, 0)
+    return price_tick(tick_type, price, size).to(request_id)
 
 
 def tick_size(request_id: int, tick_type: int, size: int) -> Answer:
-    return plain("tickSize", 2, 6, request_id, tick_type, size)
+    return size_tick(tick_type, size).to(request_id)
 
 
 def tick_generic(request_id: int, tick_type: int, value: Decimal) -> Answer:
-    return plain("tickGeneric", 45, 6, request_id, tick_type, value)
+    return generic_tick(tick_type, value).to(request_id)
 
 
 def tick_string(request_id: int, tick_type: int, value: str) -> Answer:
-    return plain("tickString", 46, 6, request_id, tick_type, value)
+    return text_tick(tick_type, value).to(request_id)
 
 
 def tick_request_parameters(request_id: int, minimum_tick: Decimal) -> Answer:
-    return plain("tickReqParams", 81, request_id, minimum_tick, "9c0001", 3)
+    return plain("tickReqParams", 81, request_id, minimum_tick, BBO_EXCHANGE, 3)
+
+
+@dataclass(frozen=True)
+class OptionTick:
+    """Volatility and greeks behind one price of an option; None is IB's "not computed"."""
+
+    volatility: float | None
+    delta: float | None
+    price: float | None
+    gamma: float | None
+    vega: float | None
+    theta: float | None
+    spot: float | None
+
+
+def tick_option_computation(request_id: int, tick_type: int, tick: OptionTick) -> Answer:
+    """Volatility is a share of one, vega per point, theta per day; dividends are none, the basis is returns (0)."""
+    values = [_computed(tick.volatility, -1), _computed(tick.delta, -2), _computed(tick.price, -1), "0"]
+    values += [_computed(tick.gamma, -2), _computed(tick.vega, -2), _computed(tick.theta, -2)]
+    return plain("tickOptionComputation", 21, request_id, tick_type, 0, *values, _computed(tick.spot, -1))
+
+
+def _computed(number: float | None, missing: int) -> str:
+    # The marker is itself a possible number, so a real value that equals it is told as missing, as at IB.
+    return str(missing) if number is None else format(number, ".12g")
 
 
 def tick_snapshot_end(request_id: int) -> Answer:
@@ -92,3 +88,10 @@ def historical_data(request_id: int, *, start: str, end: str, rows: Sequence[Bar
 def historical_data_update(request_id: int, row: BarRow) -> Answer:
     date, opened, high, low, close, volume, weighted, count = row
     return plain("historicalDataUpdate", 90, request_id, count, date, opened, close, high, low, weighted, volume)
+
+
+def historical_schedule(request_id: int, *, zone: str, rows: Sequence[tuple[str, str, str]]) -> Answer:
+    """A row is begin, end (`20260105-09:30:00`) and day of reference; from server version 165 on."""
+    begin, end = (rows[0][0], rows[-1][1]) if rows else ("", "")
+    cells = [value for row in rows for value in row]
+    return plain("historicalSchedule", 106, request_id, begin, end, zone, len(rows), *cells)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ib_simulator.fields import FieldReader
-from ib_simulator.messages.contract import ContractQuery, skip_legs
+from ib_simulator.messages.contract import ContractQuery, read_legs
 from ib_simulator.messages.ids import Request
 from ib_simulator.messages.request import Decoder, RequestMessage, read_cancel
 
@@ -14,6 +14,7 @@ class ReqMktData(RequestMessage):
     contract: ContractQuery
     generic_ticks: str
     snapshot: bool
+    regulatory: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,11 @@ class ReqHistoricalData(RequestMessage):
 def _req_mkt_data(reader: FieldReader, _version: int) -> RequestMessage:
     reader.skip(1)
     request_id = reader.integer()
-    contract = ContractQuery.read(reader)
-    if contract.sec_type == "BAG":
-        skip_legs(reader, fields_per_leg=4)
+    contract = read_legs(reader, ContractQuery.read(reader))
     if reader.flag():
         reader.skip(3)
-    return ReqMktData(request_id, contract, generic_ticks=reader.text(), snapshot=reader.flag())
+    generic_ticks, snapshot, regulatory = reader.text(), reader.flag(), reader.flag()
+    return ReqMktData(request_id, contract, generic_ticks, snapshot, regulatory)
 
 
 def _req_market_data_type(reader: FieldReader, _version: int) -> RequestMessage:
@@ -56,8 +56,7 @@ def _req_historical_data(reader: FieldReader, _version: int) -> RequestMessage:
     reader.skip(1)  # includeExpired
     end, bar_size, duration = reader.group(3)
     use_rth, what_to_show, format_date = reader.flag(), reader.text().upper(), reader.integer(default=1)
-    if contract.sec_type == "BAG":
-        skip_legs(reader, fields_per_leg=4)
+    contract = read_legs(reader, contract)
     return ReqHistoricalData(
         request_id, contract, end, bar_size, duration, use_rth, what_to_show, format_date, keep_up_to_date=reader.flag()
     )

@@ -7,10 +7,10 @@ decided, on top of what real gateways fill in by themselves (`None` as delta-neu
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from ib_simulator.desk.orders import STOP_TYPES, TRAIL_TYPES, Order
 from ib_simulator.fields import UNSET_DOUBLE, Value, names, parse_decimal, pick, to_text
 from ib_simulator.messages.answer import Answer
 from ib_simulator.messages.ids import Version
-from ib_simulator.orders import STOP_TYPES, Order
 
 _CONTRACT = names("conId symbol secType lastTradeDateOrContractMonth strike right multiplier exchange currency")
 _ORDER = names(
@@ -159,16 +159,16 @@ def echoed_fields(order: Order) -> dict[str, str]:
     decided: dict[str, Value] = {
         "conId": listed.con_id,
         "symbol": listed.symbol,
-        "secType": "STK",
+        "secType": listed.sec_type,
         "exchange": order.exchange,
         "currency": listed.currency,
-        "localSymbol": listed.symbol,
+        "localSymbol": listed.local_symbol,
         "tradingClass": listed.trading_class,
         "action": order.action,
         "totalQuantity": order.quantity,
         "orderType": order.order_type,
         "lmtPrice": order.limit_price or Decimal("0.0"),
-        "auxPrice": order.stop_price or Decimal("0.0"),
+        "auxPrice": _aux_price(order) or Decimal("0.0"),
         "tif": order.tif,
         "ocaGroup": order.oca_group,
         "ocaType": order.oca_type or 3,
@@ -178,10 +178,22 @@ def echoed_fields(order: Order) -> dict[str, str]:
         "parentId": order.parent_id,
         "trailStopPrice": _trail_stop_price(order),
     }
+    if order.limit_offset is not None:
+        decided["lmtPriceOffset"] = order.limit_offset
     shown = {**_FILLED_IN, **sent, **{name: to_text(value) for name, value in decided.items()}}
+    if listed.legs:
+        shown["comboLegsDescrip"] = ",".join(f"{leg.instrument.con_id}|{leg.signed_ratio}" for leg in listed.legs)
+    if listed.expiry:
+        shown |= {"lastTradeDateOrContractMonth": listed.expiry, "strike": to_text(listed.strike)}
+        shown |= {"right": listed.right, "multiplier": listed.multiplier}
     if shown.get("openClose") == "O":
         shown["openClose"] = ""  # Gateways leave the default out.
     return shown
+
+
+def _aux_price(order: Order) -> Decimal | None:
+    # Of a trailing order the distance; where its stop is by now is in trailStopPrice.
+    return order.trail_amount if order.order_type in TRAIL_TYPES else order.stop_price
 
 
 def _trail_stop_price(order: Order) -> Value:

@@ -4,8 +4,11 @@ The layout is a list of names with conditional sections. All fields are kept as 
 them; the few that carry rules are also read as numbers.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
 
 from ib_simulator.errors import MalformedMessage
 from ib_simulator.fields import FieldReader, names, parse_decimal, parse_integer
@@ -102,6 +105,30 @@ class PlaceOrder(RequestMessage):
     groups: Groups = field(default_factory=dict)
 
 
+# What an order has as attributes of its own; openOrder shows those.
+_OWN = frozenset(
+    names(
+        """
+    conId symbol secType exchange currency localSymbol tradingClass action totalQuantity orderType lmtPrice auxPrice
+    tif ocaGroup account orderRef outsideRth parentId transmit whatIf
+    """
+    )
+)
+
+
+def echoed_words(fields: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what openOrder echoes as it was sent: what is not empty and no attribute of the order itself.
+
+    Orders sent alike share one mapping: a book of thousands of orders would otherwise consist of these.
+    """
+    return _shared(tuple((name, text) for name, text in fields.items() if text and name not in _OWN))
+
+
+@lru_cache(maxsize=4096)
+def _shared(words: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    return MappingProxyType(dict(words))
+
+
 def read_place_order(reader: FieldReader, version: int) -> PlaceOrder:
     """Decode the fields after the message number. Raises MalformedMessage for a missing field or a wrong type."""
     order_id = reader.integer()
@@ -176,7 +203,7 @@ def _conditions(reader: FieldReader) -> list[tuple[str, ...]]:
 def _order_of(order_id: int, fields: dict[str, str], groups: Groups) -> PlaceOrder:
     return PlaceOrder(
         order_id=order_id,
-        contract=ContractQuery.from_fields(fields),
+        contract=ContractQuery.from_fields(fields).with_legs(groups.get("comboLegs", [])),
         action=fields["action"].upper(),
         quantity=parse_decimal(fields["totalQuantity"]) or Decimal(0),
         order_type=fields["orderType"].upper(),

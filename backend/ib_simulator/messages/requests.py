@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from ib_simulator.errors import NO_REQUEST_ID, MalformedMessage, UnsupportedMessage
 from ib_simulator.fields import FieldReader, parse_integer
-from ib_simulator.messages import account_requests, contract_requests, market_requests, order_requests
+from ib_simulator.messages import (
+    account_requests,
+    contract_requests,
+    market_requests,
+    option_requests,
+    order_requests,
+    other_requests,
+    stream_requests,
+)
 from ib_simulator.messages.ids import REQUEST_ID_POSITION, UNSERVED, Request
 from ib_simulator.messages.request import Decoder, RequestMessage, read_plain
 
@@ -37,6 +45,9 @@ DECODERS: dict[Request, Decoder] = {
     **account_requests.DECODERS,
     **contract_requests.DECODERS,
     **market_requests.DECODERS,
+    **option_requests.DECODERS,
+    **stream_requests.DECODERS,
+    **other_requests.DECODERS,
 }
 
 
@@ -58,6 +69,14 @@ def decode(fields: list[str], version: int) -> RequestMessage:
             request_id=_request_id(fields, position),
         )
     raise UnsupportedMessage(code=505, text=f"Fatal Error: Unknown message id.{number}")
+
+
+def request_id_of(fields: list[str]) -> int:
+    """Return the id a served request carries; -1 when it carries none or cannot be read."""
+    try:
+        return _request_id(fields, REQUEST_ID_POSITION.get(_message_number(fields)))
+    except MalformedMessage:
+        return NO_REQUEST_ID
 
 
 def _decode_named(fields: list[str], number: int, version: int, reader: FieldReader) -> RequestMessage:

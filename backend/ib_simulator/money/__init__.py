@@ -1,0 +1,1 @@
+"""What deals leave behind: positions, cash, commissions, margins, profit and loss."""

@@ -1,1 +1,1 @@
-"""Seeded runs: of the real processes under an adversary with its invariants, and of the simulator under random input."""
+"""Seeded runs: the real processes under an adversary, and the simulator under random input."""

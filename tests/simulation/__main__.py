@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tests.simulation import fuzz
 from tests.simulation.acts import Step, carry_out, plan
 from tests.simulation.world import World
 
@@ -24,6 +25,8 @@ QUIET_SECONDS = 0.7
 
 def main(arguments: list[str]) -> int:
     """Return 0 when every invariant held (with a sabotage: when one did not)."""
+    if "--fuzz" in arguments:
+        return fuzz.main()
     options = _options(arguments)
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="simulation-") as folder:

@@ -44,7 +44,7 @@ class Case:
     cut_seed: int
 
     def pieces(self) -> Iterator[bytes]:
-        random, rest = Random(self.cut_seed), self.stream  # noqa: S311 - reproducible, not secret.
+        random, rest = Random(self.cut_seed), self.stream
         while rest:
             size = random.randint(1, self.piece_max) if self.piece_max else len(rest)
             yield rest[:size]
@@ -224,7 +224,7 @@ def shrink(case: Case) -> Case:
 
 def search(*, seed: int, seconds: float) -> tuple[int, Case | None, str]:
     """Play cases for some seconds. Returns how many, and the failing one with what went wrong."""
-    random = Random(seed)  # noqa: S311 - reproducible, not secret.
+    random = Random(seed)
     played, end, say_at = 0, time.monotonic() + seconds, time.monotonic() + PROGRESS_SECONDS
     memory_at_start = 0
     with running_simulator(seed=7) as simulator:

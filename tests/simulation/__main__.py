@@ -47,7 +47,8 @@ def _run_all(world: World, options: argparse.Namespace) -> int:
         begun = time.monotonic()
         steps = plan(seed, options.steps)
         found = run(world, seed, steps)
-        print(f"seed {seed}: {'ok' if not found else '; '.join(found)} ({time.monotonic() - begun:.1f} s)", flush=True)
+        told = "ok" if not found else "; ".join(found)
+        print(f"seed {seed}: {told} ({happened()}, {time.monotonic() - begun:.1f} s)", flush=True)
         if not found:
             continue
         failed.append(seed)
@@ -64,6 +65,17 @@ def _run_all(world: World, options: argparse.Namespace) -> int:
         return 1
     print(f"{len(failed)} seeds failed: {failed}" if failed else "every invariant held")
     return 1 if failed else 0
+
+
+def happened() -> str:
+    """Say in a few words how much a run has moved, so that one that moved nothing is seen."""
+    from app.executions.models import Decision, Execution, Fill, Order
+
+    placed = Order.objects.filter(sent_at__isnull=False).count()
+    repairs = Decision.objects.filter(actor="GUARD").exclude(action="ASK").count()
+    return (
+        f"{Execution.objects.count()} executions, {placed} orders sent, {Fill.objects.count()} fills, {repairs} repairs"
+    )
 
 
 def run(world: World, seed: int, steps: Sequence[Step]) -> list[str]:

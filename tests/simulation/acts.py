@@ -4,6 +4,7 @@ A step is a name and numbers drawn before the run, so that a run can be repeated
 choose among what is there at that moment ("the n-th live order").
 """
 
+import contextlib
 import random
 import signal
 from collections.abc import Callable
@@ -120,7 +121,8 @@ def gap(world: World, chance: random.Random, _number: int) -> None:
 
 def fill_part(world: World, chance: random.Random, _number: int) -> None:
     """A part of a live entry is filled."""
-    orders = [order for order in _live(world) if not order["parent_id"] and Decimal(order["remaining"]) > 1]
+    entries = [order for order in _live(world) if order["order_ref"].endswith("-ENTRY")]
+    orders = [order for order in entries if Decimal(order["remaining"]) > 1]
     if orders:
         order = chance.choice(orders)
         part = max(1, int(Decimal(order["remaining"]) * chance.randrange(1, 10) // 10))
@@ -180,13 +182,62 @@ def delay_messages(world: World, chance: random.Random, number: int) -> None:
     world.later.append((number + chance.randrange(1, 6), lambda: world.peer.release_answers(messages=names)))
 
 
-def connectivity_lost(world: World, chance: random.Random, number: int) -> None:
-    """The Gateway loses IB for some steps."""
-    world.peer.send_error(code=1100, text="Connectivity between IBKR and Trader Workstation has been lost.")
-    code = chance.choice((1101, 1102))
-    world.later.append(
-        (number + chance.randrange(1, 10), lambda: world.peer.send_error(code=code, text="Connectivity restored."))
-    )
+def twist_messages(world: World, chance: random.Random, _number: int) -> None:
+    """Some of the next messages of a kind come twice, late, after another, or not at all."""
+    name = chance.choice(("orderStatus", "openOrder", "execDetails", "commissionReport"))
+    count = chance.randrange(1, 5)
+    kind = chance.choice(("duplicate", "delay", "reorder", "lose"))
+    if kind == "duplicate":
+        world.peer.duplicate([name], count=count)
+    elif kind == "delay":
+        world.peer.delay_messages([name], ms=chance.randrange(5, 400), count=count)
+    elif kind == "reorder":
+        other = chance.choice([one for one in ("orderStatus", "openOrder", "execDetails") if one != name])
+        world.peer.reorder([name], after=other, count=count)
+    else:
+        world.peer.lose([name], count=count)
+
+
+def lose_answer(world: World, chance: random.Random, _number: int) -> None:
+    """The end of an answer is lost: the question never ends."""
+    world.peer.lose([chance.choice(("openOrderEnd", "completedOrdersEnd", "execDetailsEnd", "positionEnd"))], count=1)
+
+
+def bad_line(world: World, chance: random.Random, number: int) -> None:
+    """What the Gateway sends is late, jittered and in small pieces for some steps."""
+    world.peer.set_line(delay_ms=chance.randrange(0, 60), jitter_ms=chance.randrange(0, 40), piece_min=1, piece_max=9)
+    world.later.append((number + chance.randrange(2, 12), lambda: world.command("clear_faults")))
+
+
+def outage(world: World, chance: random.Random, number: int) -> None:
+    """The Gateway loses IB for some steps (1100, then 1101 or 1102); what happens meanwhile is not told."""
+    world.peer.outage(restored=chance.choice((1101, 1102)))
+    world.later.append((number + chance.randrange(1, 10), lambda: world.command("end_outage")))
+
+
+def nightly_reset(world: World, chance: random.Random, number: int) -> None:
+    """IB resets its servers: reports come late and stops sleep."""
+    world.peer.nightly_reset()
+    world.later.append((number + chance.randrange(1, 8), lambda: world.command("end_reset")))
+
+
+def kill_switch(world: World, chance: random.Random, number: int) -> None:
+    """A person stops all trading, closes what is held or not, and lets it go on some steps later."""
+    from app.core import clock
+    from app.executions.services import kill_switch as service
+
+    service.kill_switch_engage(account=None, user=None, reason="a run", now=clock.now(), flatten=chance.random() < 0.4)
+    world.later.append((number + chance.randrange(2, 12), release_kill_switch))
+
+
+def release_kill_switch() -> None:
+    """Let trading go on where it was stopped."""
+    from app.core import clock
+    from app.core.errors import Conflict
+    from app.executions.services import kill_switch as service
+
+    with contextlib.suppress(Conflict):
+        service.kill_switch_release(account=None, user=None, reason="a run", now=clock.now())
 
 
 def drop(world: World, _chance: random.Random, _number: int) -> None:
@@ -202,7 +253,7 @@ def refuse(world: World, chance: random.Random, number: int) -> None:
 
 
 def restart_gateway(world: World, chance: random.Random, _number: int) -> None:
-    """The Gateway is killed and starts again, perhaps giving out order ids once more."""
+    """The Gateway is killed and starts again, calm, perhaps giving out order ids once more."""
     world.simulator.restart(kill=True)
     world.peer.set_price(SYMBOL, str(world.price))
     if chance.random() < 0.5:
@@ -292,7 +343,12 @@ ACTS: dict[str, tuple[int, Act]] = {
     "switch": (4, switch),
     "lose_messages": (3, lose_messages),
     "delay_messages": (3, delay_messages),
-    "connectivity_lost": (2, connectivity_lost),
+    "twist_messages": (4, twist_messages),
+    "lose_answer": (2, lose_answer),
+    "bad_line": (2, bad_line),
+    "outage": (2, outage),
+    "nightly_reset": (1, nightly_reset),
+    "kill_switch": (1, kill_switch),
     "drop": (2, drop),
     "refuse": (2, refuse),
     "restart_gateway": (2, restart_gateway),

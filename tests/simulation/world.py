@@ -3,6 +3,7 @@
 The servers are started once; each seed gets an empty database, an empty queue, a new simulator and a new worker.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import redis
 
+from ib_simulator.client import ControlError
 from ib_simulator.process import SimulatorProcess
 from local_stack.throw_away import ThrowAwayServers
 from tests.simulation.wire import Wire
@@ -206,10 +208,16 @@ class World:
 
     def heal(self) -> None:
         """Take every fault back."""
+        from tests.simulation import acts
+
         for _due, undo in self.later:
             undo()
         self.later = []
         self.wire.heal()
+        for undo in ("clear_faults", "end_outage", "end_reset"):
+            with contextlib.suppress(ControlError):  # There was nothing to undo.
+                self.command(undo)
+        acts.release_kill_switch()
         self.peer.accept_connections()
         self.peer.unmute()
         self.peer.release_answers()

@@ -285,7 +285,7 @@ def kill_worker(world: World, chance: random.Random, number: int) -> None:
     names = world.living()
     if names:
         world.signal_worker(chance.choice(names), signal.SIGKILL)
-    world.later.append((number + chance.randrange(0, 6), lambda: _ensure_worker(world)))
+    world.later.append((number + chance.randrange(0, 6), world.ensure_worker))
 
 
 def pause_worker(world: World, chance: random.Random, number: int) -> None:
@@ -386,11 +386,6 @@ def _any_execution(chance: random.Random) -> int | None:
 
     ids = list(Execution.objects.order_by("id").values_list("id", flat=True))
     return chance.choice(ids) if ids else None
-
-
-def _ensure_worker(world: World) -> None:
-    if not world.living():
-        world.start_worker()
 
 
 def _try(act: Callable[[], object]) -> None:

@@ -182,6 +182,11 @@ class World:
         self.workers[name] = int(self._read_nursery())
         return name
 
+    def ensure_worker(self) -> None:
+        """Start a worker where none runs."""
+        if not self.living():
+            self.start_worker()
+
     def signal_worker(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a worker; one that is gone already is forgotten."""
         try:

@@ -26,11 +26,12 @@ import redis
 from ib_async import IB, MarketOrder, Stock, StopOrder
 
 from ib_simulator.client import SimulatorControl
-from tests.bench import simulator
+from tests.bench import many_brackets, simulator
 from tests.running_stack import RunningStack, running_stack
 
 SETUP = {"symbol": "AAPL", "side": "LONG", "entry_type": "MARKET", "stop_price": "100.00", "quantity": "10"}
 BARE_CLIENT_ID = 77
+SHORT_COUNT, FULL_COUNT = 100, 1000
 WAIT_SECONDS_MAX = 20.0
 QUIET_SECONDS = 0.2
 # How long the simulator is under load.
@@ -151,17 +152,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
-    parser.add_argument("--only", choices=("stack", "simulator"), help="measure one of the two")
-    parser.add_argument("--full", action="store_true", help="load the simulator for 60 s instead of 10 s")
+    parser.add_argument("--only", choices=("stack", "brackets", "simulator"), help="measure one of them")
+    parser.add_argument("--full", action="store_true", help="60 s of load on the simulator, 1,000 brackets at once")
     options = parser.parse_args()
-    if options.only != "stack":
-        simulator.report(simulator.measure(FULL_SECONDS if options.full else SHORT_SECONDS))
-    if options.only == "simulator":
-        return 0
     logging.getLogger("ib_async").setLevel(logging.CRITICAL)  # The bare script's own cancels are not news.
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder) / "bench") as stack:
-        report(Bench(stack).run(options.rounds, warm_up=options.warm_up))
+    if options.only in (None, "simulator"):
+        simulator.report(simulator.measure(FULL_SECONDS if options.full else SHORT_SECONDS))
+    with tempfile.TemporaryDirectory() as folder:
+        if options.only in (None, "stack"):
+            asyncio.set_event_loop(asyncio.new_event_loop())
+            with running_stack(Path(folder) / "bench") as stack:
+                report(Bench(stack).run(options.rounds, warm_up=options.warm_up))
+        if options.only in (None, "brackets"):
+            with running_stack(Path(folder) / "brackets") as stack:
+                for name, figure in many_brackets.measure(stack, count=FULL_COUNT if options.full else SHORT_COUNT):
+                    print(f"{name:<36} {figure}")
     return 0
 
 

@@ -24,12 +24,17 @@ from app.setups.services import setup_create
 from tests.services.book import Book
 from tests.services.data_worker import DataWorker
 from tests.services.fake_broker import FakeBroker
-from tests.services.heard import T0
+from tests.services.heard import at, begin
 
 PAPER = "DU1234567"
 
 MakeSetup = Callable[..., Setup]
 Submitted = Callable[..., Book]
+
+
+@pytest.fixture(autouse=True)
+def _day_of_each_test() -> None:
+    begin()
 
 
 @pytest.fixture(autouse=True)
@@ -86,11 +91,13 @@ def make_setup(analyst: User, account: Account, apple: Instrument) -> MakeSetup:
 
 @pytest.fixture
 def requested(make_setup: MakeSetup, analyst: User) -> Callable[..., Execution]:
-    """An execution of a new setup, requested at T0."""
+    """An execution of a new setup, requested at the day's begin."""
 
     def request(**changed: Any) -> Execution:
         setup = make_setup(**changed)
-        execution, _ = execution_request(setup=setup, user=analyst, idempotency_key=f"key-{setup.pk}", body={}, now=T0)
+        execution, _ = execution_request(
+            setup=setup, user=analyst, idempotency_key=f"key-{setup.pk}", body={}, now=at(0)
+        )
         return execution
 
     return request
@@ -98,11 +105,11 @@ def requested(make_setup: MakeSetup, analyst: User) -> Callable[..., Execution]:
 
 @pytest.fixture
 def submitted(requested: Callable[..., Execution], broker: FakeBroker) -> Submitted:
-    """The book of an execution that was put on the wire at T0 + 1 s."""
+    """The book of an execution that was put on the wire at the day's begin."""
 
     def submit(**changed: Any) -> Book:
         execution = requested(**changed)
-        execution_submit(execution_id=execution.pk, broker=broker, now=T0)
+        execution_submit(execution_id=execution.pk, broker=broker, now=at(0))
         return Book(execution.pk)
 
     return submit

@@ -18,13 +18,18 @@ from app.domain.broker_events import (
 from app.domain.terms import Action
 from app.executions.models import Order
 
-T0 = clock.now()  # What is young by the real clock is young in the tests.
+_begun = [clock.now()]
 _numbers = itertools.count(1)
 
 
+def begin() -> None:
+    """Begin a test's day now: what it writes by the real clock is then of the same day, however long the run is."""
+    _begun[0] = clock.now()
+
+
 def at(seconds: float) -> datetime:
-    """Return the moment `seconds` after the tests' day began."""
-    return T0 + timedelta(seconds=seconds)
+    """Return the moment `seconds` after the test's day began."""
+    return _begun[0] + timedelta(seconds=seconds)
 
 
 def told(order: Order, status: ToldStatus, **changed: Any) -> OrderTold:

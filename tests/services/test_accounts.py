@@ -21,7 +21,7 @@ from app.accounts.services import (
 )
 from app.brokers.base import AccountSummary, ConnectionState
 from app.core.errors import FixRequest
-from tests.services.heard import T0, at
+from tests.services.heard import at
 
 pytestmark = pytest.mark.django_db
 
@@ -87,19 +87,19 @@ def test_the_worth_is_stored_as_told() -> None:
         available_funds=Decimal(900),
         buying_power=Decimal(1800),
     )
-    account_worth_record(summary=summary, now=T0)
+    account_worth_record(summary=summary, now=at(0))
     account.refresh_from_db()
-    assert (account.currency, account.net_liquidation, account.worth_updated_at) == ("EUR", Decimal("1000.5"), T0)
+    assert (account.currency, account.net_liquidation, account.worth_updated_at) == ("EUR", Decimal("1000.5"), at(0))
 
 
 def test_a_connection_is_ready_while_it_says_so_and_lives() -> None:
     connection = connection_ensure(account_id="DU1", client_id=1)
-    assert not is_alive(connection, now=T0)
+    assert not is_alive(connection, now=at(0))
     connection_state_record(
-        connection_id=connection.pk, state=ConnectionState.READY, reason="", now=T0, server_version=178
+        connection_id=connection.pk, state=ConnectionState.READY, reason="", now=at(0), server_version=178
     )
     connection.refresh_from_db()
-    assert (connection.server_version, connection.state_changed_at) == (178, T0)
+    assert (connection.server_version, connection.state_changed_at) == (178, at(0))
     assert is_ready(connection, now=at(10))
     assert not is_ready(connection, now=at(10.1))
     connection_heartbeat(connection_id=connection.pk, now=at(10))

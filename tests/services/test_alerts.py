@@ -18,7 +18,7 @@ from app.alerts.notify import Channel, NotDelivered, send
 from app.alerts.services import alert_acknowledge, alert_raise, alert_resolve
 from app.core.errors import NotFound
 from tests.services.fake_broker import ProcessDied
-from tests.services.heard import T0, at
+from tests.services.heard import at
 from tests.services.mail_and_hook import SECRET, Hook, Mailbox, mail_server, web_hook
 
 pytestmark = pytest.mark.django_db
@@ -93,7 +93,7 @@ def test_while_it_lasts_it_is_one_alert() -> None:
     first, again = raised(), raised(seconds=5)
     assert first.pk == again.pk
     first.refresh_from_db()
-    assert (first.times, first.raised_at, first.last_seen_at) == (2, T0, at(5))
+    assert (first.times, first.raised_at, first.last_seen_at) == (2, at(0), at(5))
     assert (first.severity, first.title) == ("CRITICAL", "The broker worker is silent")
     # Another subject is another alert, and so is the same one after it was over
     assert raised(subject="DU2/1").pk != first.pk

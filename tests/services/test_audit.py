@@ -16,13 +16,13 @@ from app.executions.models import Actor, Commission, Execution, Fill, Order, Rec
 from app.executions.services.audit import Invariant, audit_findings
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
-from tests.services.heard import T0, at, commission, fill, told
+from tests.services.heard import at, commission, fill, told
 
 pytestmark = pytest.mark.django_db
 
 Submitted = Callable[..., Book]
 T = ToldStatus
-LATER = T0 + timedelta(hours=1)  # When everything that had to settle has.
+LATER = at(0) + timedelta(hours=1)  # When everything that had to settle has.
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def fill_more_than_was_ordered(book: Book) -> None:
 
 def exit_more_than_was_entered(book: Book) -> None:
     Fill.objects.filter(order=book.entry).delete()
-    Fill.objects.create(order=book.stop, exec_id="sold", quantity=1, price=1, executed_at=T0)
+    Fill.objects.create(order=book.stop, exec_id="sold", quantity=1, price=1, executed_at=at(0))
 
 
 def lose_the_stop(book: Book) -> None:
@@ -170,7 +170,7 @@ def test_orders_written_ahead_faster_than_the_broker_takes_them_are_found(held: 
             stop_price=1,
             time_in_force="GTC",
             status="CANCELLED",
-            sent_at=T0 + timedelta(minutes=5, milliseconds=10 * number),
+            sent_at=at(0) + timedelta(minutes=5, milliseconds=10 * number),
         )
         for number in range(51)
     )

@@ -19,7 +19,7 @@ from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import SweepReport, execution_sweep, requested_resend
 from tests.services.book import Book
 from tests.services.fake_broker import FailAt, FakeBroker, ProcessDied
-from tests.services.heard import T0, absence, at, fill, message, told
+from tests.services.heard import absence, at, fill, message, told
 
 pytestmark = pytest.mark.django_db
 
@@ -90,7 +90,7 @@ def test_a_finished_or_unknown_execution_is_not_cancelled(submitted: Submitted) 
         ask_to_cancel(book)
     assert refused.value.code == "execution_finished"
     with pytest.raises(NotFound):
-        execution_cancel_request(execution_id=999, reason="requested", now=T0)
+        execution_cancel_request(execution_id=999, reason="requested", now=at(0))
 
 
 def test_what_was_filled_keeps_its_stop(submitted: Submitted, broker: FakeBroker) -> None:

@@ -13,7 +13,7 @@ from app.executions.models import Bracket, BrokerEvent, Execution, Fill
 from app.market.models import Instrument
 from app.setups.models import Setup, TakeProfit
 from tests.services.book import Book
-from tests.services.heard import T0, fill, told
+from tests.services.heard import at, fill, told
 
 pytestmark = pytest.mark.django_db
 
@@ -81,7 +81,7 @@ def test_an_order_without_ids_is_not_on_its_way(requested: Requested, status: st
     refuses("order_written_ahead", entry.save)
     entry.order_id = 7
     refuses("order_written_ahead", entry.save)
-    entry.sent_at = T0
+    entry.sent_at = at(0)
     entry.save()
 
 

@@ -20,7 +20,7 @@ from app.executions.services.guard import Watch, guard_look
 from app.executions.services.submit import execution_submit
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
-from tests.services.heard import T0, at, fill, told
+from tests.services.heard import at, fill, told
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +39,7 @@ def closed(request: pytest.FixtureRequest, settings: LazySettings, broker: FakeB
 
     def failures() -> None:
         for _ in range(FAILURES_MAX):
-            failure_note(connection_id=broker.connection_id, code="connection_refused", now=T0)
+            failure_note(connection_id=broker.connection_id, code="connection_refused", now=at(0))
 
     return request.param, maintenance if request.param == "gateway_maintenance" else failures
 
@@ -60,7 +60,7 @@ def test_what_was_requested_before_waits_untouched(
     execution = requested()
     close()
     with pytest.raises(NotConnected) as refused:
-        execution_submit(execution_id=execution.pk, broker=broker, now=T0)
+        execution_submit(execution_id=execution.pk, broker=broker, now=at(0))
     execution.refresh_from_db()
     assert (refused.value.code, execution.status, broker.sent) == (code, "REQUESTED", [])
 
@@ -83,20 +83,20 @@ def test_protection_and_cancels_go_on(submitted: Submitted, closed: tuple[str, C
 def test_the_circuit_heals_by_itself(requested: Requested, broker: FakeBroker) -> None:
     execution = requested()
     for _ in range(FAILURES_MAX + 3):
-        failure_note(connection_id=broker.connection_id, code="broker_timeout", now=T0)
+        failure_note(connection_id=broker.connection_id, code="broker_timeout", now=at(0))
     row = BrokerConnection.objects.get(pk=broker.connection_id)
-    assert (len(row.failures), circuit_of(row, now=T0)) == (FAILURES_MAX, Circuit.OPEN)
+    assert (len(row.failures), circuit_of(row, now=at(0))) == (FAILURES_MAX, Circuit.OPEN)
 
-    execution_submit(execution_id=execution.pk, broker=broker, now=T0 + COOL_DOWN)
+    execution_submit(execution_id=execution.pk, broker=broker, now=at(0) + COOL_DOWN)
 
     assert len(broker.sent) == 1
-    assert circuit_of(row, now=T0 + timedelta(hours=1)) is Circuit.CLOSED
+    assert circuit_of(row, now=at(0) + timedelta(hours=1)) is Circuit.CLOSED
 
 
 def test_another_accounts_failures_close_nothing_here(requested: Requested, broker: FakeBroker) -> None:
     other = connection_ensure(account_id="DU7654321", client_id=1)
     for _ in range(FAILURES_MAX):
-        failure_note(connection_id=other.pk, code="connection_refused", now=T0)
+        failure_note(connection_id=other.pk, code="connection_refused", now=at(0))
     assert requested().status == "REQUESTED"
     assert Account.objects.count() == 2
-    failure_note(connection_id=0, code="no such row", now=T0)
+    failure_note(connection_id=0, code="no such row", now=at(0))

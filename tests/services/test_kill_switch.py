@@ -26,7 +26,7 @@ from app.executions.services.sweep import execution_sweep
 from app.setups.models import Setup
 from tests.services.book import Book
 from tests.services.fake_broker import FailAt, FakeBroker
-from tests.services.heard import T0, at, fill, told
+from tests.services.heard import at, fill, told
 
 pytestmark = pytest.mark.django_db
 T = ToldStatus
@@ -395,9 +395,9 @@ def test_all_and_one_are_released_separately(account: Account) -> None:
 
 
 def test_the_database_keeps_one_engaged_switch_for_each() -> None:
-    KillSwitch.objects.create(reason="news", engaged_at=T0)
+    KillSwitch.objects.create(reason="news", engaged_at=at(0))
     with pytest.raises(IntegrityError), transaction.atomic():
-        KillSwitch.objects.create(reason="again", engaged_at=T0)
+        KillSwitch.objects.create(reason="again", engaged_at=at(0))
 
 
 @pytest.mark.parametrize(

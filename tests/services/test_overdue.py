@@ -10,7 +10,7 @@ from app.executions.models import Decision, Execution, Order
 from app.executions.services.cancel import execution_cancel_request
 from app.executions.services.sweep import SweepReport, execution_sweep
 from tests.services.book import Book
-from tests.services.heard import T0, at, fill, told
+from tests.services.heard import at, fill, told
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +46,7 @@ def cancel_without_effect(book: Book) -> None:
 
 def taken_and_forgotten(book: Book) -> None:
     Order.objects.filter(bracket__execution_id=book.execution_id).update(status="CREATED", sent_at=None)
-    Execution.objects.filter(pk=book.execution_id).update(status="SUBMITTING", claimed_at=T0)
+    Execution.objects.filter(pk=book.execution_id).update(status="SUBMITTING", claimed_at=at(0))
 
 
 WAITING = [

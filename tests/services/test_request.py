@@ -31,7 +31,7 @@ from app.setups.models import Setup
 from app.setups.services import setup_archive, setup_update
 from tests.services.book import Book
 from tests.services.data_worker import DataWorker
-from tests.services.heard import T0, at
+from tests.services.heard import at
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +39,7 @@ MakeSetup = Callable[..., Setup]
 
 
 def request(setup: Setup, user: User, *, key: str = "k1", body: dict[str, Any] | None = None) -> tuple[Execution, bool]:
-    return execution_request(setup=setup, user=user, idempotency_key=key, body=body or {}, now=T0)
+    return execution_request(setup=setup, user=user, idempotency_key=key, body=body or {}, now=at(0))
 
 
 def refusal(setup: Setup, user: User, *, key: str = "k1", body: dict[str, Any] | None = None) -> TradingError:
@@ -64,7 +64,7 @@ def test_the_first_answer_stands_even_where_a_new_request_would_be_refused(
 ) -> None:
     setup = make_setup()
     first, _ = request(setup, analyst)
-    setup_archive(setup_id=setup.pk, now=T0)
+    setup_archive(setup_id=setup.pk, now=at(0))
     assert request(Setup.objects.get(pk=setup.pk), analyst)[0].pk == first.pk
 
 
@@ -218,13 +218,13 @@ def test_a_request_while_redis_is_away_is_kept_for_the_sweep(
 
 
 def test_an_archived_setup_is_refused(make_setup: MakeSetup, analyst: User) -> None:
-    setup = setup_archive(setup_id=make_setup().pk, now=T0)
+    setup = setup_archive(setup_id=make_setup().pk, now=at(0))
     assert refusal(setup, analyst).code == "setup_archived"
 
 
 def test_a_setup_archived_meanwhile_is_refused(make_setup: MakeSetup, analyst: User) -> None:
     setup = make_setup()
-    setup_archive(setup_id=setup.pk, now=T0)  # The caller's copy does not know.
+    setup_archive(setup_id=setup.pk, now=at(0))  # The caller's copy does not know.
     assert refusal(setup, analyst).code == "setup_archived"
     assert not Execution.objects.exists()
 
@@ -262,7 +262,14 @@ def test_a_price_off_tick_is_refused(make_setup: MakeSetup, analyst: User) -> No
 def test_the_checks_are_stored_with_their_outcome(make_setup: MakeSetup, analyst: User) -> None:
     setup = make_setup(entry_type="LIMIT", entry_price=Decimal(190))
     execution, _ = request(setup, analyst)
-    assert [check["check"] for check in execution.preflight] == ["account", "kill_switch", "symbol", "prices", "size"]
+    assert [check["check"] for check in execution.preflight] == [
+        "account",
+        "kill_switch",
+        "broker",
+        "symbol",
+        "prices",
+        "size",
+    ]
     assert {check["outcome"] for check in execution.preflight} == {"passed"}
 
 
@@ -455,7 +462,7 @@ def test_the_setup_is_fixed_from_then_on(make_setup: MakeSetup, analyst: User) -
     with pytest.raises(Conflict) as refused:
         setup_update(setup_id=setup.pk, values={"quantity": Decimal(1)}, increments=None, last_price=None)
     assert refused.value.code == "setup_executed"
-    assert Setup.objects.get(pk=setup.pk).executed_at == T0
+    assert Setup.objects.get(pk=setup.pk).executed_at == at(0)
 
 
 def test_a_refused_request_leaves_nothing_behind(make_setup: MakeSetup, analyst: User) -> None:

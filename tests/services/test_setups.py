@@ -22,7 +22,7 @@ from app.setups.selectors import require_may_act_on, setups_visible_to
 from app.setups.services import setup_archive, setup_create, setup_update, targets_of
 from tests.services.book import Book
 from tests.services.data_worker import DataWorker
-from tests.services.heard import T0, at, fill
+from tests.services.heard import at, fill
 
 pytestmark = pytest.mark.django_db
 
@@ -95,8 +95,8 @@ def test_a_change_is_checked_like_a_new_plan(make_setup: MakeSetup) -> None:
 
 def test_an_archived_setup_stays_as_it_is(make_setup: MakeSetup) -> None:
     setup = make_setup()
-    assert setup_archive(setup_id=setup.pk, now=T0).state == "ARCHIVED"
-    assert setup_archive(setup_id=setup.pk, now=at(5)).archived_at == T0
+    assert setup_archive(setup_id=setup.pk, now=at(0)).state == "ARCHIVED"
+    assert setup_archive(setup_id=setup.pk, now=at(5)).archived_at == at(0)
     with pytest.raises(Conflict) as refused:
         setup_update(setup_id=setup.pk, values={"notes": "x"}, increments=None, last_price=None)
     assert refused.value.code == "setup_archived"

@@ -18,7 +18,7 @@ from app.executions.services.cancel import execution_cancel_request
 from app.executions.services.submit import execution_submit
 from tests.services.book import Book
 from tests.services.fake_broker import FailAt, FakeBroker, ProcessDied
-from tests.services.heard import T0, at
+from tests.services.heard import at
 
 pytestmark = pytest.mark.django_db
 
@@ -113,7 +113,7 @@ def test_submitting_again_sends_nothing(requested: Requested, broker: FakeBroker
 
 
 def test_an_unknown_execution_sends_nothing(broker: FakeBroker) -> None:
-    assert execution_submit(execution_id=999, broker=broker, now=T0) == ""
+    assert execution_submit(execution_id=999, broker=broker, now=at(0)) == ""
     assert broker.sent == []
 
 

@@ -27,7 +27,7 @@ from app.executions.services.wait import (
     execution_wait_for_fill,
 )
 from tests.services.book import Book
-from tests.services.heard import T0, absence, at, fill, message, told
+from tests.services.heard import absence, at, fill, message, told
 
 pytestmark = pytest.mark.django_db
 
@@ -206,7 +206,7 @@ def test_news_ends_the_wait_at_once(submitted: Submitted, in_thread: InThread, m
     deal = fill(book.entry, "10")
 
     def happen() -> None:
-        broker_event_record(deal, now=T0)
+        broker_event_record(deal, now=at(0))
 
     # When the fill is recorded meanwhile
     started = time.monotonic()
@@ -226,7 +226,7 @@ def test_without_redis_the_wait_looks_by_itself(submitted: Submitted, in_thread:
     deal = fill(book.entry, "10")
 
     def happen() -> None:
-        broker_event_record(deal, now=T0)
+        broker_event_record(deal, now=at(0))
 
     with meanwhile(happen, in_thread, after_seconds=0.3):
         assert wait(book, seconds=10) == "IB-1:2"

@@ -29,7 +29,7 @@ from app.worker.watchdog import watchdog_look
 from tests.eventually import eventually
 from tests.services.book import Book
 from tests.services.conftest import PAPER, Submitted
-from tests.services.heard import T0, at, message, told
+from tests.services.heard import at, message, told
 
 pytestmark = pytest.mark.django_db
 K, S = AlertKind, ConnectionState
@@ -133,7 +133,7 @@ def test_a_live_account_is_told_while_it_is_connected(settings: Settings) -> Non
 
 def test_an_answer_that_was_not_complete_is_told_until_one_is(connection: BrokerConnection) -> None:
     be(connection, S.READY)
-    run = ReconcileRun(account=connection.account, client_id=1, started_at=T0, finished_at=T0)
+    run = ReconcileRun(account=connection.account, client_id=1, started_at=at(0), finished_at=at(0))
     run.error_code, run.error = "incomplete_answer", "no end came"
     run.save()
     assert look(1) == {K.RECONCILE_FAILED}
@@ -213,7 +213,7 @@ def test_looking_takes_as_many_queries_for_many_flagged_executions_as_for_one(
 
 @pytest.mark.django_db(transaction=True)
 def test_the_recorder_says_what_waits_and_since_when(submitted: Submitted) -> None:
-    # Given an event that is being recorded, and one behind it
+    # Given two events that are recorded together
     book = submitted()
     seen: list[tuple[int, datetime | None]] = []
     recorder = EventRecorder(on_changed=lambda _id, _event: seen.append(recorder.waiting()))
@@ -224,6 +224,6 @@ def test_the_recorder_says_what_waits_and_since_when(submitted: Submitted) -> No
     recorder.start()
     eventually(lambda: len(seen) == 2)
     recorder.stop(seconds_max=5)
-    # Then the oldest is the one in hand
-    assert seen == [(2, at(1)), (1, at(2))]
+    # Then both wait until they are, since the first of them came
+    assert seen == [(2, at(1)), (2, at(1))]
     assert recorder.waiting() == (0, None)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.db import transaction
+
 from app.accounts import services as accounts
 from app.executions.services import apply, guard, match, place, reconcile, submit
 from app.worker import broker_thread, guard_thread
@@ -22,6 +24,7 @@ def _claim() -> None:
 
 
 def _write_ahead_of_any(*, bracket_id: int, connection_id: int, **_: Any) -> Callable[[Any], None]:
+    @transaction.atomic
     def write_ahead(order_ids: Any) -> None:
         holder = accounts.order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
         for order in submit.Order.objects.filter(bracket=bracket_id):

@@ -10,8 +10,9 @@ import re
 import statistics
 import time
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from tests.running_stack import RunningStack
@@ -108,6 +109,7 @@ def _burst(stack: RunningStack, *, count: int) -> list[tuple[str, str]]:
 
 
 def _reconcile_seconds(stack: RunningStack) -> float:
+    killed_at = datetime.now(UTC)
     pid = stack.kill("broker-worker")
     stack.wait_restarted("broker-worker", not_pid=pid)
     moments: dict[str, datetime] = {}
@@ -115,9 +117,11 @@ def _reconcile_seconds(stack: RunningStack) -> float:
     def ready() -> bool:
         for line in stack.log("broker-worker").splitlines():
             match = _STATE.match(line)
-            if match:
-                moments[match[2]] = datetime.fromisoformat(match[1])
-        return "READY" in moments
+            # The log of the killed one may still be there.
+            if match and (moment := datetime.fromisoformat(match[1])) > killed_at:
+                moments[match[2]] = moment
+        begun, done = moments.get("SYNCHRONISING"), moments.get("READY")
+        return begun is not None and done is not None and done >= begun
 
     _wait(ready)
     return (moments["READY"] - moments["SYNCHRONISING"]).total_seconds()
@@ -140,8 +144,25 @@ class _NoBroker:
 
 
 def _resident_mb(pid: int) -> int:
-    status = open(f"/proc/{pid}/status").read()  # noqa: SIM115 - gone with the line
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024  # type: ignore[index]
+    """Return the resident memory of a process and of what it started."""
+    family, found = {pid}, {pid}
+    while found:
+        parents = {int(path.name): _field(path / "stat") for path in Path("/proc").iterdir() if path.name.isdigit()}
+        found = {child for child, parent in parents.items() if parent in family} - family
+        family |= found
+    return sum(_kilobytes(member) for member in family) // 1024
+
+
+def _field(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except OSError:  # It ended between the look at the folder and the look at the file.
+        return 0
+
+
+def _kilobytes(pid: int) -> int:
+    told = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(told[1]) if told else 0
 
 
 def _wait(look: Any) -> None:

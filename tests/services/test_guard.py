@@ -11,8 +11,16 @@ from app.brokers.errors import NotConnected
 from app.core import clock
 from app.domain.broker_events import ToldStatus
 from app.domain.terms import Leg
-from app.executions.models import Decision, Order
-from app.executions.services.guard import REPAIRS_MAX, Watch, execution_ids_to_guard, guard_look
+from app.executions import selectors
+from app.executions.models import Decision, Execution, Order
+from app.executions.services.guard import (
+    REPAIRS_MAX,
+    Watch,
+    _write_down,
+    bracket_protection,
+    execution_ids_to_guard,
+    guard_look,
+)
 from app.executions.services.place import order_place
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker, ProcessDied
@@ -207,3 +215,16 @@ def test_only_what_can_need_it_is_looked_at(submitted: Submitted) -> None:
     over.hear(told(over.entry, T.CANCELLED), told(over.stop, T.CANCELLED))
     assert execution_ids_to_guard("DU1234567") == [held.execution_id]
     assert execution_ids_to_guard("DU7654321") == []
+
+
+def test_what_is_asked_to_be_closed_meanwhile_gets_no_stop(submitted: Submitted, guard: Guard) -> None:
+    # Given a stop that is gone, and a wish to close that comes between the look and the lock
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    looked = selectors.with_orders(Execution.objects.filter(pk=book.execution_id)).get()
+    bracket = looked.brackets.all()[0]
+    (repair,) = bracket_protection(bracket).repairs
+    Execution.objects.filter(pk=looked.pk).update(flatten_requested_at=clock.now())
+    # Then nothing is written down
+    assert _write_down(looked.pk, bracket.pk, repair, broker=guard.broker, now=guard.now) is None
+    assert protect_of(book) == []

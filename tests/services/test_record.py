@@ -64,6 +64,23 @@ def test_a_number_told_in_the_batch_is_known_to_what_follows_it(submitted: Submi
     assert (book.entry.status, book.entry.filled_quantity) == ("FILLED", 10)
 
 
+def test_a_deal_that_names_no_account_is_known_by_its_number(submitted: Submitted) -> None:
+    book = submitted()
+    named = told(book.entry, T.SUBMITTED, perm_id=77)
+    deal = fill(book.entry, "10", perm_id=77, order_ref="", order_id=0, account="")
+    broker_events_record([named, deal], now=at(20))
+    assert book.entry.filled_quantity == 10
+
+
+def test_an_order_id_that_was_given_out_again_is_another_order(submitted: Submitted) -> None:
+    # Given our order's number told first, and then a deal under its order id but with another number
+    book = submitted()
+    named = told(book.entry, T.SUBMITTED, perm_id=77)
+    foreign = fill(book.entry, "10", perm_id=99, order_ref="")
+    broker_events_record([named, foreign], now=at(20))
+    assert (book.entry.filled_quantity, book.execution.attention) == (0, "")
+
+
 def test_what_is_told_twice_in_one_batch_counts_once(submitted: Submitted) -> None:
     book = submitted()
     deal = fill(book.entry, "10")

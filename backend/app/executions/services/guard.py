@@ -169,7 +169,8 @@ def _write_down(
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     bracket = Bracket.objects.prefetch_related("orders").get(pk=bracket_id)
     protection = bracket_protection(bracket)
-    if repair not in protection.repairs:
+    # Looked at again under the lock: somebody may have asked for closing it since.
+    if repair not in protection.repairs or is_flattening(execution, bracket):
         return None
     of_tranche = f"tranche {bracket.tranche}: {repair.reason}"
     order = next((order for order in bracket.orders.all() if order.pk == repair.key), None)

@@ -84,7 +84,9 @@ class _Rows:
             return None
         if found.pk not in self._orders:
             self._lock({found.bracket.execution_id})
-        return self._orders[found.pk]
+        known, told_perm_id = self._orders[found.pk], getattr(event, "perm_id", 0)
+        # The same order id under another perm_id is another order, also where this batch told the first one.
+        return known if not (told_perm_id and known.perm_id and told_perm_id != known.perm_id) else None
 
     def execution_of(self, order: Order) -> Execution:
         """Return the order's execution, locked."""
@@ -108,7 +110,7 @@ class _Rows:
         if isinstance(event, CommissionTold) or not perm_id:
             return None
         same = (order for order in self._changed.values() if order.perm_id == perm_id)
-        return next((order for order in same if order.account.account_id in ("", event.account)), None)
+        return next((order for order in same if event.account in ("", order.account.account_id)), None)
 
     def _lock(self, execution_ids: set[int]) -> None:
         # In the order of their ids, as everybody who locks several does; most lock only one.

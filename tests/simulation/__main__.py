@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.simulation import fuzz
 from tests.simulation.acts import Step, carry_out, plan
+from tests.simulation.story import story
 from tests.simulation.world import World
 
 CALM_SECONDS_MAX = 60.0
@@ -52,6 +53,8 @@ def _run_all(world: World, options: argparse.Namespace) -> int:
         if not found:
             continue
         failed.append(seed)
+        if options.keep:
+            (world.folder / f"story-{seed}.txt").write_text(story(world))
         if options.sabotage:
             print(f"without {options.sabotage!r} seed {seed} fails: {found[0]}")
             return 0

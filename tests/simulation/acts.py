@@ -46,6 +46,7 @@ def carry_out(world: World, step: Step) -> None:
     world.later = [(at, undo) for at, undo in world.later if at > step.number]
     for undo in due:
         undo()
+    world.note(str(step))
     _weight, act = ACTS[step.act]
     act(world, random.Random(step.draw), step.number)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class World:
         self.worker_number = 0
         self.price = START_PRICE
         self.later: list[tuple[int, Callable[[], None]]] = []
+        self.steps_done: list[tuple[datetime, str]] = []
 
     # The run
 
@@ -117,7 +119,7 @@ class World:
         self._simulator.start()
         self.wire.heal()
         self.wire.target = (self._simulator.host, self._simulator.port)
-        self.price, self.later = START_PRICE, []
+        self.price, self.later, self.steps_done = START_PRICE, [], []
         self.peer.set_price(SYMBOL, str(self.price))
         roles_ensure()
         account_ensure(ACCOUNT)
@@ -126,6 +128,10 @@ class World:
         instrument_record(info=info, last_price=self.price, now=clock.now())
         self.start_worker()
         self.wait_until(self.is_ready, what="the first worker is not READY")
+
+    def note(self, text: str) -> None:
+        """Remember when something was done, for the story of a run that fails."""
+        self.steps_done.append((datetime.now(UTC), text))
 
     # What is there
 
@@ -218,6 +224,7 @@ class World:
         for _due, undo in self.later:
             undo()
         self.later = []
+        self.note("heal")
         self.wire.heal()
         for undo in ("clear_faults", "end_outage", "end_reset"):
             with contextlib.suppress(ControlError):  # There was nothing to undo.

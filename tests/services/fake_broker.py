@@ -104,7 +104,15 @@ class FakeBroker:
             entry, stop = order_ids[bracket.entry.order_ref], order_ids[bracket.stop_loss.order_ref]
             return PlacedBracket(order_ids=order_ids, reference=f"IB-{entry}:{stop}")
 
-    def place_order(self, ticket: OrderTicket, *, contract: Contract, id_floor: int, write_ahead: WriteAhead) -> int:
+    def place_order(
+        self,
+        ticket: OrderTicket,
+        *,
+        contract: Contract,
+        id_floor: int,
+        write_ahead: WriteAhead,
+        cancels: Sequence[int] = (),
+    ) -> int:
         with self._lock:
             if self.place_order_fails is not None:
                 raise self.place_order_fails
@@ -112,6 +120,7 @@ class FakeBroker:
             if self.dies_after_write_ahead:
                 raise ProcessDied
             self.singles.append(ticket)
+            self.cancelled += cancels
             return id_floor + 1
 
     def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:

@@ -36,7 +36,8 @@ class Guard:
     """The guard of one connection, at moments the test chooses."""
 
     def __init__(self, broker: FakeBroker) -> None:
-        self.broker, self.watch, self.now = broker, Watch(), clock.now()
+        self.broker, self.now = broker, clock.now()
+        self.watch = Watch(monotonic=lambda: self.now.timestamp())
 
     def look(self, book: Book, *, after: float = 0) -> int:
         self.now += timedelta(seconds=after)
@@ -84,6 +85,50 @@ def test_a_stop_that_was_cancelled_is_replaced_at_once(submitted: Submitted, gua
     decision = Decision.objects.get()
     assert (decision.actor, decision.action, decision.order_id) == ("GUARD", "PLACE_STOP", new.pk)
     assert decision.evidence["held"] == "10.0000"
+
+
+def test_a_target_goes_with_the_stop_that_is_replaced(submitted: Submitted, guard: Guard) -> None:
+    # Given a position with a target, and a stop that somebody cancelled
+    book = submitted(take_profits=[{"price": Decimal(200)}])
+    filled(book, stop=T.CANCELLED)
+    book.hear(told(book.target, T.SUBMITTED))
+    # When the stop is replaced
+    assert guard.look(book) == 1
+    # Then the target, which nothing links with the new stop, is cancelled behind it, and a person is told
+    (new,) = protect_of(book)
+    assert [ticket.order_ref for ticket in guard.broker.singles] == [new.order_ref]
+    assert guard.broker.cancelled == [book.target.order_id]
+    assert f"{book.target.order_ref} is cancelled" in book.execution.attention
+    assert Decision.objects.get().evidence["cancels"] == [book.target.order_ref]
+
+
+def test_a_target_that_outlived_the_replaced_stop_is_cancelled(submitted: Submitted, guard: Guard) -> None:
+    # Given a worker that died before the target's cancel was sent
+    book = submitted(take_profits=[{"price": Decimal(200)}])
+    filled(book, stop=T.CANCELLED)
+    book.hear(told(book.target, T.SUBMITTED))
+    guard.look(book)
+    guard.broker.cancelled.clear()
+    book.hear(told(protect_of(book)[0], T.PRE_SUBMITTED))
+    # When the next one looks
+    guard.look(book, after=5)
+    assert guard.look(book, after=1) == 1
+    # Then it cancels it
+    assert guard.broker.cancelled == [book.target.order_id]
+
+
+def test_a_stop_taken_by_a_target_whose_deal_is_not_told_yet_is_not_replaced(
+    submitted: Submitted, guard: Guard
+) -> None:
+    book = submitted(take_profits=[{"price": Decimal(200)}])
+    filled(book)
+    book.hear(told(book.target, T.FILLED, filled="10", remaining="0"), told(book.stop, T.CANCELLED))
+    # Then the broker is asked for the deal, and no stop is placed for shares that are gone
+    assert guard.look(book) == guard.look(book, after=60) == 0
+    assert protect_of(book) == []
+    book.hear(fill(book.target, "10", "200", exec_id="0000e0d5.00000008.01.01"))
+    assert guard.look(book, after=60) == 0
+    assert book.execution.status == "CLOSED"
 
 
 def test_nothing_is_done_while_the_repair_is_unanswered(submitted: Submitted, guard: Guard) -> None:

@@ -63,7 +63,9 @@ def _decisions() -> Iterable[Line]:
     from app.executions.models import Decision
 
     for decision in Decision.objects.select_related("order").order_by("id"):
-        text = f"DECIDED  {decision.actor} {decision.action} {decision.order or decision.execution_id}: {decision.reason}"
+        text = (
+            f"DECIDED  {decision.actor} {decision.action} {decision.order or decision.execution_id}: {decision.reason}"
+        )
         yield decision.decided_at, text
 
 
@@ -72,4 +74,7 @@ def _runs() -> Iterable[Line]:
 
     for run in ReconcileRun.objects.order_by("id"):
         found: Any = [*run.differences, *run.actions] if run.is_complete else run.error_code or "not finished"
-        yield run.started_at, f"ASKED    until {run.finished_at:%S.%f}: {found}" if run.finished_at else "ASKED    no end"
+        yield (
+            run.started_at,
+            f"ASKED    until {run.finished_at:%S.%f}: {found}" if run.finished_at else "ASKED    no end",
+        )

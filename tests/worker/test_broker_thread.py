@@ -84,7 +84,7 @@ def analyst() -> User:
     return User.objects.create_user("analyst")
 
 
-def requested(analyst: User, **changes: object) -> Execution:
+def requested(analyst: User, *, target: str = "", **changes: object) -> Execution:
     account = account_ensure(ACCOUNT)
     now = clock.now()
     Instrument.objects.get_or_create(
@@ -105,6 +105,8 @@ def requested(analyst: User, **changes: object) -> Execution:
         "quantity": Decimal(10),
     }
     setup = Setup.objects.create(owner=analyst, account=account, **(values | changes))
+    if target:
+        setup.take_profits.create(position=1, price=Decimal(target))
     execution, _ = execution_request(setup=setup, user=analyst, idempotency_key=str(uuid.uuid4()), body={}, now=now)
     return execution
 

@@ -118,6 +118,28 @@ def test_a_stop_cancelled_by_hand_is_replaced(
     eventually(lambda: Decision.objects.filter(action="PLACE_STOP", order__status="HELD").exists())
 
 
+def test_a_price_that_runs_through_target_and_replaced_stop_closes_once(
+    worker: GuardedWorker,
+    simulator: SimulatorProcess,  # noqa: F811
+    analyst: User,  # noqa: F811
+) -> None:
+    # Given a position with a target whose stop was cancelled by hand and replaced
+    execution = placed(analyst, worker, target="195")
+    eventually(lambda: stopped(simulator) == 10)
+    simulator.control.cancel_order(order_ref=order_ref(execution, "STOP_LOSS"))
+    eventually(lambda: [order["order_ref"] for order in live_stops(simulator)] == [order_ref(execution, "PROTECT")])
+    eventually(lambda: len([order for order in simulator.control.orders() if order["live"]]) == 1)
+    # When nobody is there, and the price runs through both
+    simulator.control.refuse_connections()
+    simulator.control.drop_connections()
+    simulator.control.set_price("AAPL", "196.00")
+    simulator.control.set_price("AAPL", "180.00")
+    # Then the shares were sold once
+    assert position(simulator) == 0
+    simulator.control.accept_connections()
+    eventually(lambda: Execution.objects.get(pk=execution.pk).status == "CLOSED", seconds_max=30)
+
+
 def test_a_stop_that_is_refused_is_replaced(
     worker: GuardedWorker,
     simulator: SimulatorProcess,  # noqa: F811

@@ -162,11 +162,18 @@ class Broker(Protocol):
         ...
 
     async def place_order(
-        self, ticket: OrderTicket, *, contract: Contract, id_floor: int = 0, write_ahead: WriteAhead | None = None
+        self,
+        ticket: OrderTicket,
+        *,
+        contract: Contract,
+        id_floor: int = 0,
+        write_ahead: WriteAhead | None = None,
+        cancels: Sequence[int] = (),
     ) -> int:
         """Send one order that belongs to no native bracket, ahead of waiting entries; return its order id.
 
-        For the legs PROTECT and CLOSE. Same road and same errors as `place_bracket`.
+        For the legs PROTECT and CLOSE. Same road and same errors as `place_bracket`. `cancels` are order ids that it
+        takes the place of: their cancels leave right behind it, with nothing between.
         """
         ...
 
@@ -258,7 +265,15 @@ class BlockingBroker(Protocol):
         """See Broker.place_bracket."""
         ...
 
-    def place_order(self, ticket: OrderTicket, *, contract: Contract, id_floor: int, write_ahead: WriteAhead) -> int:
+    def place_order(
+        self,
+        ticket: OrderTicket,
+        *,
+        contract: Contract,
+        id_floor: int,
+        write_ahead: WriteAhead,
+        cancels: Sequence[int] = (),
+    ) -> int:
         """See Broker.place_order."""
         ...
 

@@ -11,10 +11,14 @@ A stop counts once the broker works with it. One that still waits for its entry 
 Interactive Brokers wakes the children early, late or not at all (seen both ways), and all three must be safe. While the
 entry is open, a child stop of the full size is no excess: the broker caps it at what the entry has filled.
 Nothing is repaired on UNKNOWN: a second stop beside one that turns out to live would sell the position twice.
+
+A target is linked with the bracket's own stop: at the broker, one takes the other with it. It is not linked with a stop
+of ours, and a price that runs through both would close the position twice. So a target goes when its stop is replaced,
+in the same breath, and is cut where only a part of the shares is still under its own stop.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -60,6 +64,7 @@ class LegFacts:
     quantity: Decimal
     filled: Decimal
     waits_for_entry: bool = False
+    told_filled: Decimal = _NONE  # by the broker's status messages, which run ahead of the deals, or outlive lost ones
 
     @property
     def remaining(self) -> Decimal:
@@ -74,12 +79,16 @@ class LegFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repair:
-    """One thing to do. `key` is the order it is about, None for a new stop and for a question to a person."""
+    """One thing to do. `key` is the order it is about, None for a new stop and for a question to a person.
+
+    `cancels` are targets that a new stop takes the place of: cancelled with the same turn to send.
+    """
 
     kind: RepairKind
     reason: str
     key: int | None = None
     quantity: Decimal | None = None
+    cancels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,10 +112,13 @@ def assess(legs: Iterable[LegFacts]) -> Protection:
     exits = [leg for leg in facts if leg.leg.is_exit]
     held = entry.filled - sum((leg.filled for leg in exits), _NONE)
     if held < 0:
-        return _oversold(exits, held=held)
-    if held == 0:
-        return _nothing_held(entry, exits)
-    return _shares_held(entry, exits, held=held)
+        found = _oversold(exits, held=held)
+    elif held == 0:
+        found = _nothing_held(entry, exits)
+    else:
+        found = _shares_held(entry, exits, held=held)
+    # What the entry filled beyond its known deals is covered by its children or not: the deals decide.
+    return replace(found, asks_broker=True) if entry.told_filled > entry.filled else found
 
 
 def _oversold(exits: Sequence[LegFacts], *, held: Decimal) -> Protection:
@@ -142,18 +154,23 @@ def _shares_held(entry: LegFacts, exits: Sequence[LegFacts], *, held: Decimal) -
     asleep = [leg for leg in stops if leg.status in _AT_WORK and leg.waits_for_entry]
     awake = [leg for leg in stops if leg.status in _AT_WORK and not leg.waits_for_entry and leg.remaining]
     cover = _cover(awake, entry=entry, held=held)
+    if any(leg.told_filled > leg.filled for leg in exits):
+        # An exit has closed more than its deals say: what is held is less than it looks like.
+        return Protection(coverage=Coverage.UNKNOWN, held=held, covered=cover, asks_broker=True)
     if cover > held:
         repairs = tuple(_reduce(awake, entry=entry, excess=cover - held))
         return Protection(coverage=Coverage.EXCESS, held=held, covered=cover, repairs=repairs)
     if cover == held:
-        too_large = tuple(_shrink_targets(exits, entry=entry, held=held))
+        too_large = tuple(_cut_targets(exits, entry=entry, held=held))
         coverage = Coverage.EXCESS if too_large else Coverage.COVERED
         return Protection(coverage=coverage, held=held, covered=cover, repairs=(*too_large, *_discards(exits)))
     missing = held - cover
     if any(leg.status in _FATE_UNKNOWN or _is_lost_child(leg) for leg in stops):
         return Protection(coverage=Coverage.UNKNOWN, held=held, covered=cover, asks_broker=True)
     coverage = Coverage.PARTIAL if cover else Coverage.UNPROTECTED
-    repairs = tuple(_repair(entry, stops, asleep=asleep, missing=missing))
+    targets = tuple(leg.key for leg in exits if leg.leg is Leg.TAKE_PROFIT and leg.status in _AT_WORK)
+    unlinked = targets if all(leg.is_over for leg in stops if leg.leg is Leg.STOP_LOSS) else ()
+    repairs = tuple(_repair(entry, stops, asleep=asleep, missing=missing, unlinked=unlinked))
     return Protection(coverage=coverage, held=held, covered=cover, repairs=repairs)
 
 
@@ -170,7 +187,12 @@ def _cover(awake: Sequence[LegFacts], *, entry: LegFacts, held: Decimal) -> Deci
 
 
 def _repair(
-    entry: LegFacts, stops: Sequence[LegFacts], *, asleep: Sequence[LegFacts], missing: Decimal
+    entry: LegFacts,
+    stops: Sequence[LegFacts],
+    *,
+    asleep: Sequence[LegFacts],
+    missing: Decimal,
+    unlinked: tuple[int, ...],
 ) -> Iterable[Repair]:
     if asleep and not entry.is_over:
         yield from _cancel_entry(entry, reason="shares are filled and their stop still waits for the rest")
@@ -185,13 +207,22 @@ def _repair(
     planned = [leg for leg in stops if leg.status is OrderStatus.CREATED]
     for leg in planned:
         if leg.quantity == missing and leg is planned[0]:
-            yield Repair(kind=RepairKind.SEND, key=leg.key, quantity=leg.quantity, reason="it was never sent")
+            yield Repair(
+                kind=RepairKind.SEND,
+                key=leg.key,
+                quantity=leg.quantity,
+                reason="it was never sent",
+                cancels=unlinked,
+            )
             missing = _NONE
         else:
             yield Repair(kind=RepairKind.DISCARD, key=leg.key, reason="it is not of the size that is needed now")
     if missing:
         yield Repair(
-            kind=RepairKind.PLACE_STOP, quantity=missing, reason=f"{missing.normalize():f} shares have no stop"
+            kind=RepairKind.PLACE_STOP,
+            quantity=missing,
+            reason=f"{missing.normalize():f} shares have no stop",
+            cancels=unlinked,
         )
 
 
@@ -211,14 +242,26 @@ def _reduce(awake: Sequence[LegFacts], *, entry: LegFacts, excess: Decimal) -> I
             excess = _NONE
 
 
-def _shrink_targets(exits: Sequence[LegFacts], *, entry: LegFacts, held: Decimal) -> Iterable[Repair]:
-    """Cut a target that is larger than the position once the entry can add nothing to it."""
-    if not entry.is_over:
-        return
+def _cut_targets(exits: Sequence[LegFacts], *, entry: LegFacts, held: Decimal) -> Iterable[Repair]:
+    """Cut a target that is larger than the position can become, or than the stop that it is linked with."""
+    own_stop = sum((leg.remaining for leg in exits if leg.leg is Leg.STOP_LOSS and not leg.is_over), _NONE)
+    is_beside_ours = any(leg.leg is Leg.PROTECT and leg.status not in TERMINAL | {OrderStatus.CREATED} for leg in exits)
     for leg in exits:
-        if leg.leg is Leg.TAKE_PROFIT and leg.status in _AT_WORK and leg.remaining > held:
-            kept = leg.filled + held
-            yield Repair(kind=RepairKind.RESIZE, key=leg.key, quantity=kept, reason="it would close more than is held")
+        if leg.leg is not Leg.TAKE_PROFIT or leg.status not in _AT_WORK:
+            continue
+        if is_beside_ours and leg.remaining > own_stop:
+            kept, reason = (
+                own_stop,
+                "it is not linked with the stop that was placed for it: both could close the shares",
+            )
+        elif entry.is_over and leg.remaining > held:
+            kept, reason = held, "it would close more than is held"
+        else:
+            continue
+        if kept:
+            yield Repair(kind=RepairKind.RESIZE, key=leg.key, quantity=leg.filled + kept, reason=reason)
+        else:
+            yield Repair(kind=RepairKind.CANCEL, key=leg.key, reason=reason)
 
 
 def _cancel_entry(entry: LegFacts, *, reason: str) -> tuple[Repair, ...]:

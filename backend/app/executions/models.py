@@ -149,6 +149,7 @@ class Order(models.Model):
     outside_rth = models.BooleanField(default=False)
     status = models.CharField(max_length=16, choices=_choices(OrderStatus), default=OrderStatus.CREATED.value)
     filled_quantity = models.DecimalField(max_digits=20, decimal_places=4, default=0)
+    told_filled = models.DecimalField(max_digits=20, decimal_places=4, default=0)
     average_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
     why_held = models.CharField(max_length=64, blank=True)
     last_error_code = models.IntegerField(null=True)

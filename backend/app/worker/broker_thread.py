@@ -153,7 +153,15 @@ class BrokerThread:
             seconds_max=SEND_SECONDS_MAX,
         )
 
-    def place_order(self, ticket: OrderTicket, *, contract: Contract, id_floor: int, write_ahead: WriteAhead) -> int:
+    def place_order(
+        self,
+        ticket: OrderTicket,
+        *,
+        contract: Contract,
+        id_floor: int,
+        write_ahead: WriteAhead,
+        cancels: Sequence[int] = (),
+    ) -> int:
         """Send a single order ahead of waiting entries; see Broker.place_order."""
 
         def write_ahead_here(order_ids: Mapping[str, int]) -> None:
@@ -161,7 +169,9 @@ class BrokerThread:
 
         self._require_ready()
         return self._loop_thread.call(
-            self._broker.place_order(ticket, contract=contract, id_floor=id_floor, write_ahead=write_ahead_here),
+            self._broker.place_order(
+                ticket, contract=contract, id_floor=id_floor, write_ahead=write_ahead_here, cancels=cancels
+            ),
             seconds_max=ANSWER_SECONDS_MAX,
         )
 

@@ -10,7 +10,6 @@ from typing import Any
 from celery.signals import worker_init, worker_ready, worker_shutdown
 from django.conf import settings
 from django.db import connections
-from django.db.models import Exists, OuterRef, Q
 
 from app.accounts.entry_gate import failure_note
 from app.alerts.services import watchdog_sign
@@ -19,19 +18,9 @@ from app.brokers.ib.settings import IBSettings
 from app.core import clock
 from app.core.errors import RetryLater
 from app.core.logging import get_logger
-from app.domain.broker_events import (
-    AnyBrokerEvent,
-    CommissionTold,
-    FillTold,
-    MessageMeaning,
-    OrderMessageTold,
-    OrderTold,
-    ToldStatus,
-)
-from app.domain.order_status import TERMINAL, OrderStatus
-from app.domain.terms import Leg
+from app.domain.broker_events import AnyBrokerEvent, MessageMeaning, OrderMessageTold
 from app.executions import dispatch
-from app.executions.models import Order
+from app.executions.services.aftermath import cancel_rest_of_broken, is_over_unheard
 from app.worker.broker_thread import BrokerThread
 from app.worker.data_thread import DataThread
 from app.worker.event_recorder import EventRecorder
@@ -42,7 +31,6 @@ from app.worker.loop_thread import with_own_connection
 logger = get_logger(__name__)
 
 STOP_SECONDS_MAX = 5.0
-STILL_LIVE = (ToldStatus.PENDING_SUBMIT, ToldStatus.API_PENDING, ToldStatus.PRE_SUBMITTED, ToldStatus.SUBMITTED)
 # How long a thread may keep the interpreter while another, such as the one that sends, is ready to go on.
 SWITCH_INTERVAL_SECONDS = 0.0005
 
@@ -149,18 +137,9 @@ def _look_after(execution_id: int, event: AnyBrokerEvent) -> None:
         _Held.guard.wake(execution_id)
     if _Held.broker is not None and isinstance(event, OrderMessageTold) and event.meaning is MessageMeaning.REFUSAL:
         failure_note(connection_id=_Held.broker.connection_id, code=f"refused_{event.code}", now=clock.now())
+    if _Held.broker is not None and is_over_unheard(event):
+        _Held.broker.reconcile_soon()
     cancel_rest_of_broken(execution_id, event)
-
-
-def cancel_rest_of_broken(execution_id: int, event: AnyBrokerEvent) -> None:
-    """Have the rest of a bracket cancelled as soon as a leg was refused or an open entry lost its stop: all or none."""
-    if isinstance(event, FillTold | CommissionTold) or (isinstance(event, OrderTold) and event.status in STILL_LIVE):
-        return
-    orders = Order.objects.filter(bracket__execution_id=execution_id)
-    open_entry = Exists(orders.filter(bracket=OuterRef("bracket"), leg=Leg.ENTRY.value).exclude(status__in=TERMINAL))
-    lost_stop = Q(open_entry, leg=Leg.STOP_LOSS.value, status__in=TERMINAL)
-    if orders.filter(Q(status=OrderStatus.REJECTED.value) | lost_stop).exists():
-        dispatch.cancel(execution_id)
 
 
 def _settings(*, client_id: int) -> IBSettings:

@@ -14,6 +14,7 @@ from app.domain.terms import Leg
 S = OrderStatus
 C = Coverage
 K = RepairKind
+AT_WORK = (S.HELD, S.WORKING)
 ENTRY, STOP, TARGET, PROTECT = 1, 2, 3, 4
 
 
@@ -110,6 +111,18 @@ def told(protection: Protection) -> list[tuple[RepairKind, int | None, int | Non
             C.EXCESS,
             [(K.CANCEL, TARGET, None), (K.ASK, None, None)],
         ),
+        # A target and a stop of ours: nothing at the broker links them, so both could close the shares.
+        (
+            [entry(S.FILLED, 100), stop(S.HELD, 60), target(S.WORKING), protect(S.HELD, 40)],
+            C.EXCESS,
+            [(K.RESIZE, TARGET, 60)],
+        ),
+        (
+            [entry(S.FILLED, 100), stop(S.CANCELLED), target(S.WORKING), protect(S.HELD, 100)],
+            C.EXCESS,
+            [(K.CANCEL, TARGET, None)],
+        ),
+        ([entry(S.FILLED, 100), stop(S.HELD), target(S.WORKING), protect(S.CANCELLED, 100)], C.COVERED, []),
         # A target larger than what is held once the entry is over.
         ([entry(S.CANCELLED, 30), stop(S.HELD, 30), target(S.WORKING)], C.EXCESS, [(K.RESIZE, TARGET, 30)]),
     ],
@@ -126,6 +139,34 @@ def test_a_fill_after_the_entry_was_given_up_is_protected() -> None:
     found = assess([entry(S.FILLED, 100), stop(S.NOT_PLACED)])
     assert told(found) == [(K.PLACE_STOP, None, 100)]
     assert (found.held, found.covered) == (100, 0)
+
+
+@pytest.mark.parametrize("of_ours", [[], [protect(S.CREATED, 100)]])
+def test_a_target_goes_with_the_stop_that_it_was_linked_with(of_ours: list[LegFacts]) -> None:
+    found = assess([entry(S.FILLED, 100), stop(S.CANCELLED), target(S.WORKING), *of_ours])
+    (repair,) = found.repairs
+    assert (repair.kind, repair.cancels) == (K.SEND if of_ours else K.PLACE_STOP, (TARGET,))
+
+
+def test_a_target_stays_with_the_part_of_its_stop_that_is_left() -> None:
+    (repair,) = assess([entry(S.FILLED, 100), stop(S.HELD, 60), target(S.WORKING)]).repairs
+    assert (repair.kind, repair.quantity, repair.cancels) == (K.PLACE_STOP, 40, ())
+
+
+def test_an_exit_that_is_told_filled_without_its_deals_is_waited_for() -> None:
+    # Given a target whose fill took the stop with it, and whose deal is not told yet
+    told_filled = replace(target(S.WORKING), told_filled=Decimal(100))
+    found = assess([entry(S.FILLED, 100), stop(S.CANCELLED), told_filled])
+    # Then a new stop is not placed for shares that are not there any more
+    assert (found.coverage, found.repairs, found.asks_broker) == (C.UNKNOWN, (), True)
+
+
+def test_an_entry_that_is_told_filled_without_its_deals_has_the_broker_asked() -> None:
+    told_filled = replace(entry(S.WORKING, 30), told_filled=Decimal(60))
+    found = assess([told_filled, stop(S.CANCELLED)])
+    # Then what is known to be held is protected all the same
+    assert found.asks_broker
+    assert told(found) == [(K.CANCEL_ENTRY, ENTRY, None), (K.PLACE_STOP, None, 30)]
 
 
 def test_only_the_broker_can_tell_where_a_stop_is_unanswered() -> None:
@@ -158,6 +199,7 @@ def brackets(draw: st.DrawFn) -> list[LegFacts]:
 
 def carry_out(legs: list[LegFacts], repair: Repair) -> list[LegFacts]:
     """Return the book after a broker that does what it is asked, at once."""
+    legs = [replace(one, status=S.CANCELLED) if one.key in repair.cancels else one for one in legs]
     if repair.kind is K.PLACE_STOP:
         assert repair.quantity is not None
         new = leg(Leg.PROTECT, S.HELD, key=len(legs) + 1, quantity=int(repair.quantity))
@@ -194,6 +236,17 @@ def test_repairs_end_and_leave_every_share_covered_once(legs: list[LegFacts]) ->
     if found.coverage is C.UNPROTECTED:
         # Only what is being cancelled already is waited for.
         assert next(one for one in legs if one.leg is Leg.ENTRY).status not in TERMINAL
+
+
+@given(brackets())
+def test_no_target_stands_beside_a_stop_of_ours_that_it_is_not_linked_with(legs: list[LegFacts]) -> None:
+    for _ in range(6):
+        for repair in assess(legs).repairs:
+            legs = carry_out(legs, repair)
+    if assess(legs).coverage is C.COVERED and any(one.leg is Leg.PROTECT and one.status in AT_WORK for one in legs):
+        own = sum((one.remaining for one in legs if one.leg is Leg.STOP_LOSS and not one.is_over), Decimal(0))
+        targets = [one for one in legs if one.leg is Leg.TAKE_PROFIT and one.status in AT_WORK]
+        assert all(one.remaining <= own for one in targets)
 
 
 @given(brackets())

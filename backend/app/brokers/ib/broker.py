@@ -102,10 +102,16 @@ class IBBroker:
         return PlacedBracket(order_ids=order_ids, reference=f"IB-{entry_id}:{stop_id}")
 
     async def place_order(
-        self, ticket: OrderTicket, *, contract: Contract, id_floor: int = 0, write_ahead: WriteAhead | None = None
+        self,
+        ticket: OrderTicket,
+        *,
+        contract: Contract,
+        id_floor: int = 0,
+        write_ahead: WriteAhead | None = None,
+        cancels: Sequence[int] = (),
     ) -> int:
         """Send one order outside any native bracket, ahead of waiting entries; see `Broker.place_order`."""
-        async with self._connection.sending(priority=SendPriority.PROTECT, messages=1) as link:
+        async with self._connection.sending(priority=SendPriority.PROTECT, messages=1 + len(cancels)) as link:
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
             order_id = link.client.take_order_id()
@@ -113,6 +119,8 @@ class IBBroker:
             self._connection.require_ready(link)
             link.told.record_placed(order_id)
             self._send(link, contract, ticket, order_id=order_id, parent_id=0, transmit=True)
+            for cancelled_id in cancels:
+                self._send_cancel(link, cancelled_id)
             await self._connection.delivered(link)
         return order_id
 
@@ -126,12 +134,15 @@ class IBBroker:
     async def cancel_order(self, order_id: int) -> None:
         """Ask for a cancel of any order of this client id, of this session or an earlier one."""
         async with self._connection.sending(priority=SendPriority.PROTECT, messages=1) as link:
-            link.told.record_request(order_id)
-            try:
-                link.client.cancelOrder(order_id)
-            except ConnectionError as error:
-                raise NotConnected("The connection broke before the cancel was sent.") from error
+            self._send_cancel(link, order_id)
             await self._connection.delivered(link)
+
+    def _send_cancel(self, link: Link, order_id: int) -> None:
+        link.told.record_request(order_id)
+        try:
+            link.client.cancelOrder(order_id)
+        except ConnectionError as error:
+            raise NotConnected("The connection broke before the cancel was sent.") from error
 
     async def open_orders(self) -> Sequence[OpenOrder]:
         """Return every order open in the account now, of any client id and of TWS itself."""

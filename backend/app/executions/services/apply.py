@@ -158,7 +158,8 @@ def _reason_set(execution: Execution, *, orders: list[Order], status: ExecutionS
     elif status is ExecutionStatus.REJECTED:
         refused = next(order for order in orders if order.status == OrderStatus.REJECTED.value)
         execution.reason_code = "order_refused"
-        execution.reason = f"{refused.leg} was refused ({refused.last_error_code}): {refused.last_error}"
+        code = f" ({refused.last_error_code})" if refused.last_error_code is not None else ""
+        execution.reason = f"{refused.leg} was refused{code}: {refused.last_error}"
     elif status is ExecutionStatus.CANCELLED:
         execution.reason_code = execution.cancel_reason or "cancelled_at_broker"
         execution.reason = {
@@ -204,11 +205,18 @@ def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None
     _ids_take(event, order=order, execution=execution)
     if event.source == "status":
         order.why_held = event.why_held
+    if event.source != "open_order":
+        order.told_filled = event.filled
     if event.status is ToldStatus.UNKNOWN:
         attention_add(execution, f"{order.leg}: the broker told an unknown status {event.raw_status!r}")
         return
     _quantity_follow(event, order=order, execution=execution)
-    _move(order, _EVENT_OF_TOLD[event.status], execution=execution, at=event.received_at)
+    moved = _EVENT_OF_TOLD[event.status]
+    if event.source == "completed_order" and event.status is ToldStatus.INACTIVE:
+        # Not parked: it is listed among what finished. What the broker refused while nobody heard it ends there.
+        order.last_error = order.last_error or "The broker lists it as finished and inactive: it was refused."
+        moved = OrderEvent.CANCELLED_TOLD if order.filled_quantity else OrderEvent.REFUSED
+    _move(order, moved, execution=execution, at=event.received_at)
     _complete_if_filled(order, at=event.received_at, execution=execution)
 
 
@@ -275,6 +283,8 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
     order.fills.filter(pk__in=[relative.pk for relative in relatives if number > newest]).update(superseded=True)
     Commission.objects.filter(exec_id=event.exec_id, fill__isnull=True).update(fill=fill)
     _fills_sum(order)
+    if relatives:
+        order.told_filled = order.filled_quantity  # What a status told was before the correction.
     if order.filled_quantity > order.quantity:
         of = f"{order.filled_quantity.normalize():f} of {order.quantity.normalize():f}"
         attention_add(execution, f"{order.leg}: filled {of}")

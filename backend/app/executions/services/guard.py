@@ -10,7 +10,8 @@ The broker does much of this by itself (children wake, siblings are cancelled), 
 repair is carried out when it has been due for `grace_seconds` without a change of the facts.
 """
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -43,7 +44,7 @@ REPAIRS_MAX = 5
 REPAIRS_WINDOW = timedelta(minutes=1)
 # What the broker may still put right by itself. A stop that is certainly gone is replaced at once.
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.7, RepairKind.RESIZE: 0.7, RepairKind.CANCEL: 0.7, RepairKind.ASK: 5.0}
-ANSWER_TIME = timedelta(seconds=3)
+ANSWER_SECONDS = 3.0
 UNKNOWN_SECONDS_MAX = 5.0
 CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
 
@@ -51,32 +52,36 @@ CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry 
 @dataclass(slots=True)
 class _Need:
     what: object
-    since: datetime
-    acted_at: datetime | None = None
+    since: float
+    acted_at: float | None = None
 
 
 @dataclass(slots=True)
 class Watch:
-    """What the guard remembers between two looks: since when a bracket has needed the same, and when it was done."""
+    """What the guard remembers between two looks: since when a bracket has needed the same, and when it was done.
 
+    By a clock that no jump of the machine's moves: a repair must not wait until the time of day has caught up.
+    """
+
+    monotonic: Callable[[], float] = time.monotonic
     needs: dict[int, _Need] = field(default_factory=dict)
 
-    def seconds(self, bracket_id: int, what: object, *, now: datetime) -> float:
+    def seconds(self, bracket_id: int, what: object) -> float:
         """Return for how long the bracket has needed `what`."""
-        known = self.needs.get(bracket_id)
+        known, moment = self.needs.get(bracket_id), self.monotonic()
         if known is None or known.what != what:
-            self.needs[bracket_id] = _Need(what, now)
+            self.needs[bracket_id] = _Need(what, moment)
             return 0.0
-        return (now - known.since).total_seconds()
+        return moment - known.since
 
-    def may_act(self, bracket_id: int, *, now: datetime) -> bool:
+    def may_act(self, bracket_id: int) -> bool:
         """Say whether it may be done now: what was just done gets time to be answered."""
         acted_at = self.needs[bracket_id].acted_at
-        return acted_at is None or now - acted_at >= ANSWER_TIME
+        return acted_at is None or self.monotonic() - acted_at >= ANSWER_SECONDS
 
-    def note_acted(self, bracket_id: int, *, now: datetime) -> None:
+    def note_acted(self, bracket_id: int) -> None:
         """Remember that it was done."""
-        self.needs[bracket_id].acted_at = now
+        self.needs[bracket_id].acted_at = self.monotonic()
 
     def forget(self, bracket_id: int) -> None:
         """The bracket needs nothing."""
@@ -118,12 +123,12 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
             if not protection.repairs and not protection.asks_broker:
                 watch.forget(bracket.pk)
                 continue
-            age = watch.seconds(bracket.pk, (protection.coverage, protection.repairs), now=now)
+            age = watch.seconds(bracket.pk, (protection.coverage, protection.repairs))
             again.add(execution.pk)
             asks_broker = asks_broker or (protection.asks_broker and age >= UNKNOWN_SECONDS_MAX)
             due = [repair for repair in protection.repairs if age >= GRACE_SECONDS.get(repair.kind, 0.0)]
-            if due and watch.may_act(bracket.pk, now=now):
-                watch.note_acted(bracket.pk, now=now)
+            if due and watch.may_act(bracket.pk):
+                watch.note_acted(bracket.pk)
                 repaired += _carry_out(execution, bracket, due, broker=broker, now=now)
     return GuardLook(brackets=looked, repaired=repaired, asks_broker=asks_broker, again=frozenset(again))
 
@@ -137,6 +142,7 @@ def bracket_protection(bracket: Bracket) -> Protection:
             status=OrderStatus(order.status),
             quantity=order.quantity,
             filled=order.filled_quantity,
+            told_filled=order.told_filled,
             waits_for_entry=CHILD_OF_OPEN_ENTRY in order.why_held.split(","),
         )
         for order in bracket.orders.all()
@@ -186,14 +192,17 @@ def _write_down(
     if repair.kind is RepairKind.PLACE_STOP:
         order = _protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
         attention_add(execution, f"{of_tranche}; {order.order_ref} is placed for them")
-        execution.save(update_fields=["attention"])
+    targets = [leg for leg in bracket.orders.all() if leg.pk in repair.cancels]
+    for target in targets:
+        attention_add(execution, f"{target.order_ref} is cancelled: nothing links it with the stop that is placed")
+    execution.save(update_fields=["attention"])
     if order is None:
         raise AssertionError(f"{repair} is about no order")
     decision_record(
         actor=Actor.GUARD,
         action=repair.kind.value,
         reason=repair.reason,
-        evidence=_evidence(protection, bracket),
+        evidence=_evidence(protection, bracket) | {"cancels": [target.order_ref for target in targets]},
         account=execution.account,
         execution=execution,
         bracket=bracket,
@@ -208,7 +217,9 @@ def _write_down(
 
 def _send(repair: Repair, *, order_pk: int, execution_id: int, broker: BlockingBroker, now: datetime) -> None:
     if repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND):
-        order_place(order_pk=order_pk, broker=broker)
+        targets = Order.objects.filter(pk__in=repair.cancels)
+        cancels = [target.order_id for target in targets if target.order_id and not _is_foreign(target, broker)]
+        order_place(order_pk=order_pk, broker=broker, cancels=cancels)
     elif repair.kind is RepairKind.CANCEL_ENTRY:
         execution_cancel_request(execution_id=execution_id, reason="stop_lost", now=now)
         execution_cancel_send(execution_id=execution_id, broker=broker, now=now)

@@ -6,7 +6,7 @@ An order still CREATED was never sent, so sending it again after a crash is safe
 reconcile that follows every connect.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
@@ -26,8 +26,8 @@ from app.executions.models import Execution, Order
 logger = get_logger(__name__)
 
 
-def order_place(*, order_pk: int, broker: BlockingBroker) -> int:
-    """Send the order and return its order id at the broker.
+def order_place(*, order_pk: int, broker: BlockingBroker, cancels: Sequence[int] = ()) -> int:
+    """Send the order, right behind it the cancels of these order ids, and return its order id at the broker.
 
     Raises Conflict `order_settled` where it is not CREATED any more; NotConnected, QueueFull, OrderIdTooLow or
     RetryLater where nothing was sent and it may be tried again; BrokerTimeout where the outcome is unknown.
@@ -41,6 +41,7 @@ def order_place(*, order_pk: int, broker: BlockingBroker) -> int:
             contract=contract_of(order.bracket.execution),
             id_floor=BrokerConnection.objects.get(pk=broker.connection_id).order_id_floor,
             write_ahead=_write_ahead(order_pk=order_pk, connection_id=broker.connection_id, fence=broker.fence),
+            cancels=cancels,
         )
         news.publish_on_commit(order.bracket.execution_id)
         logger.info("order_sent", leg=order.leg, order_id=order_id, quantity=str(order.quantity))

@@ -25,6 +25,7 @@ _ORDER_FIELDS = (
     "status",
     "quantity",
     "filled_quantity",
+    "told_filled",
     "average_price",
     "perm_id",
     "order_id",
@@ -138,7 +139,7 @@ def _take_back(execution: Execution, *, events: list[AnyBrokerEvent]) -> None:
     heard_at = {event.received_at for event in events}
     for order in Order.objects.select_related("bracket").filter(bracket__execution=execution):
         order.quantity = order.bracket.quantity if order.leg in _NATIVE_LEGS else order.quantity
-        order.perm_id, order.filled_quantity, order.average_price = 0, 0, None
+        order.perm_id, order.filled_quantity, order.told_filled, order.average_price = 0, 0, 0, None
         order.why_held, order.last_error_code, order.last_error = "", None, ""
         order.acknowledged_at = order.finished_at = None
         if order.sent_at in heard_at:  # Not noted as sent by us: its ids came with what the broker told.

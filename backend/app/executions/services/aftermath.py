@@ -1,0 +1,42 @@
+"""What an event that was just applied makes due at once, before any sweep finds it."""
+
+from django.db.models import Exists, OuterRef, Q
+
+from app.domain.broker_events import AnyBrokerEvent, MessageMeaning, OrderMessageTold, OrderTold, ToldStatus
+from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.terms import Leg
+from app.executions import dispatch
+from app.executions.models import Order
+
+CANCEL_REFUSED_CODES = frozenset({161, 10147, 10148})  # not cancellable, not found, finished (IB_FACTS B9)
+_STILL_LIVE = (ToldStatus.PENDING_SUBMIT, ToldStatus.API_PENDING, ToldStatus.PRE_SUBMITTED, ToldStatus.SUBMITTED)
+
+
+def cancel_rest_of_broken(execution_id: int, event: AnyBrokerEvent) -> bool:
+    """Have the rest of a bracket cancelled as soon as a leg was refused or an open entry lost its stop: all or none.
+
+    Says whether it was. Only by what ends an order: were it by the refusal of a cancel, each would ask for the next.
+    """
+    if not _may_end_an_order(event):
+        return False
+    orders = Order.objects.filter(bracket__execution_id=execution_id)
+    open_entry = Exists(orders.filter(bracket=OuterRef("bracket"), leg=Leg.ENTRY.value).exclude(status__in=TERMINAL))
+    lost_stop = Q(open_entry, leg=Leg.STOP_LOSS.value, status__in=TERMINAL)
+    is_broken = orders.filter(Q(status=OrderStatus.REJECTED.value) | lost_stop).exists()
+    if is_broken:
+        dispatch.cancel(execution_id)
+    return is_broken
+
+
+def is_over_unheard(event: AnyBrokerEvent) -> bool:
+    """Say whether the broker refused a cancel because the order is over, and we have not heard how it ended."""
+    if not isinstance(event, OrderMessageTold) or event.code not in CANCEL_REFUSED_CODES:
+        return False
+    orders = Order.objects.filter(client_id=event.client_id, order_id=event.order_id)
+    return orders.exclude(status__in=[status.value for status in TERMINAL]).exists()
+
+
+def _may_end_an_order(event: AnyBrokerEvent) -> bool:
+    if isinstance(event, OrderMessageTold):
+        return event.meaning is MessageMeaning.REFUSAL
+    return isinstance(event, OrderTold) and event.status not in _STILL_LIVE

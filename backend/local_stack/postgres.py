@@ -56,6 +56,10 @@ class EmbeddedPostgres:
     def url(self) -> str:
         return f"postgres://{USER}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"
 
+    def clear_leftovers(self) -> None:
+        """Wait until nothing of a killed server is left on the data. Raises NotReadyError."""
+        _clear_leftovers(self.data)
+
     def spec(self) -> ProcessSpec:
         """Return how to start the server."""
         settings = [

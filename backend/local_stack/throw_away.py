@@ -18,7 +18,7 @@ from local_stack.home import ServiceHome, service_home
 from local_stack.leftovers import process_start_mark
 from local_stack.ports import port_free
 from local_stack.postgres import EmbeddedPostgres, postgres_prepare
-from local_stack.process import ProcessSpec, RunningProcess, process_start, wait_all_ready
+from local_stack.process import RunningProcess, process_start, wait_all_ready
 from local_stack.valkey import EmbeddedValkey, valkey_prepare
 
 FOLDER_PREFIX = "throw-away-"
@@ -30,6 +30,7 @@ class ThrowAwayServers:
 
     def __init__(self) -> None:
         self._running: list[RunningProcess] = []
+        self._prepared: list[EmbeddedPostgres | EmbeddedValkey] = []
         self._folder: Path | None = None
 
     def start(self) -> None:
@@ -47,12 +48,28 @@ class ThrowAwayServers:
         folder = home.folder(f"{FOLDER_PREFIX}{os.getpid()}-{process_start_mark(os.getpid())}")
         self._folder = folder
         try:
-            specs = [_prepared(variable, ServiceHome(folder, home.user), programs=home) for variable in wanted]
+            self._prepared = [_prepared(name, ServiceHome(folder, home.user), programs=home) for name in wanted]
+            specs = [server.spec() for server in self._prepared]
             self._running = [process_start(spec, log=folder / f"{spec.name}.log") for spec in specs]
             wait_all_ready(self._running)
         except BaseException:
             self.stop()
             raise
+
+    def restart(self, name: str, *, kill: bool) -> None:
+        """Stop or kill the server of that name and start it again where it was, with the data it had kept.
+
+        Raises:
+            KeyError: this process has started no such server.
+            StackError: it does not start again.
+        """
+        number = {process.spec.name: number for number, process in enumerate(self._running)}[name]
+        process, server = self._running[number], self._prepared[number]
+        (process.kill if kill else process.stop)()
+        if isinstance(server, EmbeddedPostgres):
+            server.clear_leftovers()
+        self._running[number] = started = process_start(process.spec, log=process.log)
+        started.wait_ready()
 
     def stop(self) -> None:
         """Stop the servers and remove their folder; a second call does nothing."""
@@ -66,7 +83,7 @@ class ThrowAwayServers:
             self._folder = None
 
 
-def _prepared(variable: str, place: ServiceHome, *, programs: ServiceHome) -> ProcessSpec:
+def _prepared(variable: str, place: ServiceHome, *, programs: ServiceHome) -> EmbeddedPostgres | EmbeddedValkey:
     folder = place.folder(variable.partition("_")[0].lower())
     port, password = port_free(), secrets.token_urlsafe(24)
     server: EmbeddedPostgres | EmbeddedValkey
@@ -75,7 +92,7 @@ def _prepared(variable: str, place: ServiceHome, *, programs: ServiceHome) -> Pr
     else:
         server = valkey_prepare(programs, folder=folder, port=port, password=password, throw_away=True)
     os.environ[variable] = server.url
-    return server.spec()
+    return server
 
 
 def _sweep(home: ServiceHome) -> None:

@@ -37,7 +37,10 @@ class Guard:
 
     def __init__(self, broker: FakeBroker) -> None:
         self.broker, self.now = broker, clock.now()
-        self.watch = Watch(monotonic=lambda: self.now.timestamp())
+        self.watch = Watch(monotonic=self._moment)
+
+    def _moment(self) -> float:
+        return self.now.timestamp()
 
     def look(self, book: Book, *, after: float = 0) -> int:
         self.now += timedelta(seconds=after)

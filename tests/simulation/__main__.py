@@ -87,7 +87,10 @@ def run(world: World, seed: int, steps: Sequence[Step]) -> list[str]:
 
     world.begin(seed)
     for step in steps:
-        carry_out(world, step)
+        try:
+            carry_out(world, step)
+        except Exception as error:  # What the analyst's process cannot bear is a finding like any other.
+            return [f"{step} failed: {type(error).__name__}: {error}".splitlines()[0]]
         time.sleep(step.pause_ms / 1000)
         found = invariants.always(world)
         if found:
@@ -143,7 +146,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=100, help="steps per seed (default: %(default)s)")
     parser.add_argument("--forever", action="store_true", help="go on with new seeds until one fails")
     parser.add_argument("--shrink", type=float, default=120.0, help="seconds to look for a shorter run, 0 = not at all")
-    parser.add_argument("--sabotage", default="", help="switch off: claim, id_floor, dedupe_key, reconcile, guard")
+    parser.add_argument(
+        "--sabotage", default="", help="switch off: claim, id_floor, dedupe_key, reconcile, guard, fencing"
+    )
     parser.add_argument("--keep", default="", help="keep logs and books in this folder")
     options = parser.parse_args(arguments)
     options.seeds = _seeds(options)

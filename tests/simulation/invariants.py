@@ -1,6 +1,8 @@
 """What has to hold, after each step and when everything has come to rest. Each finding is one line of text."""
 
+import re
 from collections import Counter
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,6 +10,12 @@ from tests.simulation.world import World
 
 MESSAGES_PER_SECOND_MAX = 50  # IB's limit (IB_FACTS B7); ours is set below it.
 ACTIVE_WORDS = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "PendingSubmit"})
+
+LOG_LINE = re.compile(r"time=(\S+) level=\w+ event=(\w+) ")
+# What a worker logs once it has committed or sent something.
+WRITES = frozenset({"order_moved", "bracket_sent", "order_sent", "cancel_sent", "reconciled"})
+# A commit that began before the fence was raised is logged a moment after it.
+AFTER_THE_FENCE = timedelta(seconds=0.5)
 
 
 def always(world: World) -> list[str]:
@@ -24,6 +32,8 @@ def at_rest(world: World) -> list[str]:
     found += deals_against_book(world)
     found += naked(orders)
     found += unsettled()
+    found += ids_used_twice()
+    found += written_by_deposed(world)
     return found or audited()
 
 
@@ -108,10 +118,44 @@ def deals_against_book(world: World) -> list[str]:
         fill.exec_id: getattr(fill, "commission", None)
         for fill in Fill.objects.filter(superseded=False).select_related("commission")
     }
-    theirs = {deal["exec_id"] for deal in world.peer.state()["executions"] if deal["order_ref"]}
+    told = sorted(deal["exec_id"] for deal in world.peer.state()["executions"] if deal["order_ref"])
+    theirs = set(
+        {exec_id.rpartition(".")[0]: exec_id for exec_id in told}.values()
+    )  # Of each deal the last correction.
     found = [f"lost deal: {exec_id}" for exec_id in sorted(theirs - mine.keys())]
     found += [f"invented deal: {exec_id}" for exec_id in sorted(mine.keys() - theirs)]
     return found + [f"lost commission: {exec_id}" for exec_id, cost in mine.items() if cost is None]
+
+
+def ids_used_twice() -> list[str]:
+    """An order id is given to one order, also when the Gateway gives it out again: `IB-<entry>:<stop>` means one."""
+    from app.executions.models import Order
+
+    ids = Order.objects.filter(order_id__isnull=False).values_list("client_id", "order_id")
+    return [
+        f"one id for {count} orders: {order_id}" for (_client, order_id), count in Counter(ids).items() if count > 1
+    ]
+
+
+def written_by_deposed(world: World) -> list[str]:
+    """Nothing is written or sent by a worker after another one has raised the fence, told by their logs."""
+    raised: list[tuple[datetime, int, str]] = []
+    written: list[tuple[datetime, str, str]] = []
+    for name in world.started:
+        for line in world.log_of(name).read_text().splitlines():
+            if told := LOG_LINE.match(line):
+                at, event = datetime.fromisoformat(told[1]), told[2]
+                if event == "fence_raised":
+                    raised.append((at, int(line.partition(" fence=")[2].split()[0]), name))
+                elif event in WRITES:
+                    written.append((at, name, event))
+    found = []
+    for at, name, event in written:
+        mine = max((fence for moment, fence, holder in raised if holder == name and moment <= at), default=0)
+        newer = [holder for moment, fence, holder in raised if fence > mine and moment + AFTER_THE_FENCE < at]
+        if newer:
+            found.append(f"deposed: {name} wrote {event} at {at:%H:%M:%S.%f} though {newer[0]} had taken over")
+    return found[:3]
 
 
 def unsettled() -> list[str]:

@@ -1,6 +1,6 @@
 """Broker workers in a fraction of a second: a process that has imported everything once, and forks one on request.
 
-    > start NAME LOGFILE          < PID
+    > start NAME LOGFILE PLACE          < PID
 
 What is forked is a real Celery worker of the real application; it dies with this process. `SIMULATION_SABOTAGE` names
 a rule of the application to be switched off in all of them, which proves that a run would see it missing.
@@ -10,24 +10,37 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
+
+# Silence after which a stand-by takes over; shorter than in earnest, so that a run can wait for it.
+SILENT_SECONDS = 2.5
 
 
 def main() -> None:
     """Serve until the input ends."""
+    from app.core import clock
+    from tests.simulation.shared_clock import SharedClock
+
+    # Before anything else of the application has taken the function.
+    clock.now = SharedClock(Path(os.environ["SIMULATION_CLOCK"])).moved(clock.now)
     import django
 
     django.setup()
     from app.config.celery import app as celery_app
-    from app.worker import life, tasks  # noqa: F401 - What every worker would import by itself.
+    from app.worker import broker_thread, holder, life, tasks  # noqa: F401 - What every worker would import by itself.
     from tests.simulation import sabotage
 
+    broker_thread.BrokerThread.__init__.__kwdefaults__["silent_seconds"] = SILENT_SECONDS
     sabotage.apply_named(os.environ.get("SIMULATION_SABOTAGE", ""))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)
     for line in sys.stdin:
-        _start, name, log = line.split()
+        _start, name, log, place = line.split()
         pid = os.fork()
         if pid == 0:
+            if place != "here":
+                # Its process cannot be ended by a successor, as if it ran on another machine.
+                holder.process_identity = lambda place=place: f"{place} 1 1"
             _become_worker(celery_app, name=name, log=log)
         print(pid, flush=True)
 

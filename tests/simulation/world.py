@@ -22,6 +22,7 @@ import redis
 from ib_simulator.client import ControlError
 from ib_simulator.process import SimulatorProcess
 from local_stack.throw_away import ThrowAwayServers
+from tests.simulation.shared_clock import SharedClock
 from tests.simulation.wire import Wire
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,14 +46,18 @@ class World:
         self.workers: dict[str, int] = {}
         self.paused: set[str] = set()
         self.worker_number = 0
+        self.started: list[str] = []
         self.price = START_PRICE
         self.later: list[tuple[int, Callable[[], None]]] = []
         self.steps_done: list[tuple[datetime, str]] = []
+        self._clock = SharedClock(folder / "clock")
+        self._apart = False
 
     # The run
 
     def open(self) -> None:
         """Start the servers, set up Django in this process, make the empty database, warm the nursery up."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._servers.start()
         os.environ |= {
             "SECRET_KEY": "simulation",
@@ -70,9 +75,15 @@ class World:
 
         django.setup()
         call_command("migrate", verbosity=0)
+        if self._sabotage == "id_floor":
+            # The second half of the same rule: the database refuses an id that was used.
+            self._execute("DROP INDEX order_id_used_once_per_client")
         self.forget_connections()
+        # What a commit has answered survives a kill of the server, as with a real one.
+        self._admin("ALTER ROLE CURRENT_USER SET synchronous_commit TO on")
         self._admin(f"CREATE DATABASE {TEMPLATE} TEMPLATE {self._database()}")
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'backend'}:{ROOT}", "SIMULATION_SABOTAGE": self._sabotage}
+        environment["SIMULATION_CLOCK"] = str(self._clock.path)
         self._nursery = subprocess.Popen(
             [sys.executable, "-m", "tests.simulation.nursery"],
             stdin=subprocess.PIPE,
@@ -107,6 +118,9 @@ class World:
         from app.market.services import instrument_record
 
         self.stop_workers()
+        self.set_clock_ahead(0)
+        # On one machine a silent holder is killed by its successor; on two it may wake.
+        self._apart = seed % 2 == 0
         self.forget_connections()
         news._client.cache_clear()
         self._admin(f"DROP DATABASE IF EXISTS {self._database()} WITH (FORCE)")
@@ -120,6 +134,7 @@ class World:
         self.wire.heal()
         self.wire.target = (self._simulator.host, self._simulator.port)
         self.price, self.later, self.steps_done = START_PRICE, [], []
+        self.started.clear()
         self.peer.set_price(SYMBOL, str(self.price))
         roles_ensure()
         account_ensure(ACCOUNT)
@@ -183,9 +198,12 @@ class World:
         name = f"worker{self.worker_number}"
         assert self._nursery is not None
         assert self._nursery.stdin is not None
-        self._nursery.stdin.write(f"start {name} {self.folder / 'workers.log'}\n")
+        place = name if self._apart else "here"
+        self._nursery.stdin.write(f"start {name} {self.log_of(name)} {place}\n")
         self._nursery.stdin.flush()
+        self.log_of(name).touch()
         self.workers[name] = int(self._read_nursery())
+        self.started.append(name)
         return name
 
     def ensure_worker(self) -> None:
@@ -215,11 +233,50 @@ class World:
         """Return the workers that still run."""
         return [name for name, pid in self.workers.items() if Path(f"/proc/{pid}").exists()]
 
+    def go_on(self, name: str) -> None:
+        """Let a stopped worker go on."""
+        if name in self.workers:
+            self.signal_worker(name, signal.SIGCONT)
+            self.paused.discard(name)
+
+    def log_of(self, name: str) -> Path:
+        """Return where a worker writes."""
+        return self.folder / f"{name}.log"
+
+    def fence(self) -> int:
+        """Return the number of the connection's holder."""
+        from app.accounts.models import BrokerConnection
+
+        return BrokerConnection.objects.values_list("fence", flat=True).filter(client_id=1).first() or 0
+
+    def holder(self) -> str | None:
+        """Return the worker that raised the fence last, if it runs."""
+        wanted = f"event=fence_raised connection=1 fence={self.fence()} "
+        return next((name for name in self.living() if wanted in self.log_of(name).read_text()), None)
+
+    def wait_at_most(self, look: Callable[[], bool], *, seconds: float) -> bool:
+        """Wait until `look` is true, and say whether it came true in time."""
+        with contextlib.suppress(TimeoutError):
+            self.wait_until(look, what="", seconds_max=seconds)
+            return True
+        return False
+
+    # The machine
+
+    def set_clock_ahead(self, seconds: float) -> None:
+        """Let the workers' clock run so many seconds ahead (negative: behind)."""
+        self._clock.set_ahead(seconds)
+
+    def restart_server(self, name: str, *, kill: bool) -> None:
+        """Stop or kill PostgreSQL or Valkey, and start it again."""
+        self._servers.restart(name, kill=kill)
+        self.forget_connections()
+
     # Calm
 
     def heal(self) -> None:
         """Take every fault back."""
-        from tests.simulation import acts
+        from tests.simulation.acts import analyst
 
         for _due, undo in self.later:
             undo()
@@ -229,14 +286,19 @@ class World:
         for undo in ("clear_faults", "end_outage", "end_reset"):
             with contextlib.suppress(ControlError):  # There was nothing to undo.
                 self.command(undo)
-        acts.release_kill_switch()
+        analyst.release_kill_switch()
         self.peer.accept_connections()
         self.peer.unmute()
         self.peer.release_answers()
         self.peer.resume_fills()
+        self.peer.thaw()
+        self.peer.release_cancels()
+        self.peer.release_commissions()
+        self.peer.resume(SYMBOL)
+        self.peer.set_liquidity(SYMBOL, None)
+        self.set_clock_ahead(0)
         for name in list(self.paused):
-            self.signal_worker(name, signal.SIGCONT)
-            self.paused.discard(name)
+            self.go_on(name)
         for name in set(self.workers) - set(self.living()):
             self.workers.pop(name)
         if not self.workers:
@@ -256,6 +318,10 @@ class World:
     def _admin(self, statement: str) -> None:
         url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/template1"))
         with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
     def cut_database(self) -> None:

@@ -12,6 +12,7 @@ import logging
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -90,6 +91,7 @@ def run(world: World, seed: int, steps: Sequence[Step]) -> list[str]:
         try:
             carry_out(world, step)
         except Exception as error:  # What the analyst's process cannot bear is a finding like any other.
+            traceback.print_exc()
             return [f"{step} failed: {type(error).__name__}: {error}".splitlines()[0]]
         time.sleep(step.pause_ms / 1000)
         found = invariants.always(world)

@@ -342,3 +342,15 @@ def test_the_sweep_puts_tasks_into_the_queue(requested: Requested, settings: Set
     headers = json.loads(raw)["headers"]
     assert (headers["task"], headers["argsrepr"]) == ("executions.submit", f"[{execution.pk}]")
     queue.close()
+
+
+def test_a_cancel_noted_by_a_clock_that_ran_ahead_is_sent_again(submitted: Submitted, broker: FakeBroker) -> None:
+    # Given a cancel that was lost, sent by a worker whose clock was two hours ahead
+    book = submitted(entry_type="LIMIT", entry_price=Decimal(190))
+    ask_to_cancel(book)
+    Execution.objects.filter(pk=book.execution_id).update(cancel_sent_at=at(7200), cancel_requested_at=at(7200))
+    # Then the sweep does not wait for two hours
+    assert sweep(60).cancels == [book.execution_id]
+    # And what was sent a moment ago gets its time
+    Execution.objects.filter(pk=book.execution_id).update(cancel_sent_at=at(58))
+    assert sweep(60).cancels == []

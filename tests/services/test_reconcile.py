@@ -174,7 +174,7 @@ def test_what_was_sent_while_the_questions_were_asked_is_left_alone(requested: R
     Execution.objects.filter(pk=book.execution_id).update(status="SUBMITTING", claimed_at=at(-300))
 
     def its_turn_comes() -> None:
-        ids = {"client_id": 1, "status": "SENT", "sent_at": clock.now() + timedelta(seconds=60)}
+        ids = {"client_id": 1, "status": "SENT", "sent_at": clock.now() + timedelta(seconds=20)}
         Order.objects.filter(pk=book.entry.pk).update(order_id=1, **ids)
         Order.objects.filter(pk=book.stop.pk).update(order_id=2, **ids)
 
@@ -183,6 +183,22 @@ def test_what_was_sent_while_the_questions_were_asked_is_left_alone(requested: R
     report = reconcile(broker, seconds=0, settle_seconds=30)
     # Then the old answer says nothing about it
     assert (report.not_placed, book.statuses) == ([], ["SENT", "SENT"])
+
+
+def test_what_a_clock_that_ran_ahead_has_noted_is_settled(submitted: Submitted, broker: FakeBroker) -> None:
+    # Given a worker that died after its write-ahead, on a machine whose clock was two hours ahead
+    book = submitted()
+    ahead = clock.now() + timedelta(hours=2)
+    Execution.objects.filter(pk=book.execution_id).update(claimed_at=ahead)
+    Order.objects.filter(bracket__execution_id=book.execution_id).update(sent_at=ahead)
+    # Then nobody waits until its moment has come
+    assert len(reconcile(broker, seconds=0, settle_seconds=30).not_placed) == 2
+
+
+def test_after_a_connect_no_moment_counts(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted()
+    Order.objects.filter(bracket__execution_id=book.execution_id).update(sent_at=clock.now() + timedelta(seconds=5))
+    assert len(reconcile(broker, seconds=0, settle_seconds=0).not_placed) == 2
 
 
 def test_an_order_heard_of_while_it_was_being_judged_is_not_called_absent(

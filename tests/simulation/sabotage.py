@@ -59,9 +59,14 @@ def _dedupe_key() -> None:
     def record(event: Any, *, now: Any, **more: Any) -> int | None:
         return recorded(replace(event, dedupe_key=f"{event.dedupe_key}#{next(numbers)}"), now=now, **more)
 
+    def record_all(events: Any, *, now: Any, **more: Any) -> list[tuple[int, Any]]:
+        changed = [(record(event, now=now, **more), event) for event in events]
+        return [(execution_id, event) for execution_id, event in changed if execution_id is not None]
+
     from app.worker import event_recorder
 
     event_recorder.broker_event_record = record
+    event_recorder.broker_events_record = record_all
     reconcile.broker_event_record = record
     reconcile.unheard = list
     match.unheard = list

@@ -35,6 +35,7 @@ from app.domain.terms import Leg
 from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Execution, Order, ReconcileRun
+from app.executions.moments import is_past
 from app.executions.services.apply import attention_add, broker_event_keep, broker_event_record
 from app.executions.services.drift import Drift, positions_compare
 from app.executions.services.match import orders_match, unheard
@@ -195,13 +196,15 @@ def _conclude(order: Order, *, report: ReconcileReport, answers: _Answers, holdi
 
 def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -> Iterable[Order]:
     """Return our orders that a worker took, are not finished, and cannot be on their way at `asked_at`."""
-    settled_before = asked_at - timedelta(seconds=settle_seconds)
-    taken = Order.objects.select_related("bracket__execution").filter(
-        account__account_id=account_id, bracket__execution__claimed_at__lte=settled_before
-    )
-    for order in taken.exclude(status__in=[status.value for status in TERMINAL]).order_by("id"):
-        if order.sent_at is None or order.sent_at <= settled_before:
-            yield order
+    orders = Order.objects.select_related("bracket__execution").filter(account__account_id=account_id)
+    taken = orders.filter(bracket__execution__claimed_at__isnull=False)
+    if settle_seconds:
+        settle = timedelta(seconds=settle_seconds)
+        # What lies a little ahead may have been sent while the questions were asked.
+        limits = {"before": asked_at - settle, "now": asked_at + settle}
+        not_just_sent = Q(sent_at__isnull=True) | is_past("sent_at", **limits)
+        taken = taken.filter(is_past("bracket__execution__claimed_at", **limits), not_just_sent)
+    return taken.exclude(status__in=[status.value for status in TERMINAL]).order_by("id")
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, selectors
 from app.executions.models import Execution, Order
+from app.executions.moments import is_past
 from app.executions.services.cancel import execution_expire, orders_to_cancel
 from app.executions.services.kill_switch import kill_switch_enforce
 from app.executions.services.overdue import overdue_find, overdue_tell
@@ -40,10 +41,10 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
     for execution_id in _ids(_unfinished().filter(flatten_requested_at__isnull=False, open_quantity__gt=0)):
         dispatch.flatten(execution_id)
     expired = [pk for pk in _ids(_past_deadline(now)) if execution_expire(execution_id=pk, now=now)]
-    resent = _ids(_not_taken(before=before))
+    resent = _ids(_not_taken(before=before, now=now))
     for execution_id in resent:
         dispatch.submit(execution_id)
-    cancels = [execution.pk for execution in _cancels_due(before=before)]
+    cancels = [execution.pk for execution in _cancels_due(before=before, now=now)]
     for execution_id in cancels:
         dispatch.cancel(execution_id)
     waiting = overdue_find(now=now)
@@ -74,19 +75,18 @@ def _past_deadline(now: datetime) -> QuerySet[Execution]:
     return _unfinished().filter(entry_open, to_give_up | to_cancel, deadline_at__lte=now)
 
 
-def _not_taken(*, before: datetime) -> QuerySet[Execution]:
-    return _unfinished().filter(
-        status=ExecutionStatus.REQUESTED.value, claimed_at__isnull=True, requested_at__lte=before
-    )
+def _not_taken(*, before: datetime, now: datetime) -> QuerySet[Execution]:
+    waiting = _unfinished().filter(status=ExecutionStatus.REQUESTED.value, claimed_at__isnull=True)
+    return waiting.filter(is_past("requested_at", before=before, now=now))
 
 
-def _cancels_due(*, before: datetime) -> Iterable[Execution]:
+def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:
     """Return executions with a cancel that was asked for, or became due with a refused leg, and shows no effect."""
-    not_just_sent = Q(cancel_sent_at__isnull=True) | Q(cancel_sent_at__lte=before)
+    not_just_sent = Q(cancel_sent_at__isnull=True) | is_past("cancel_sent_at", before=before, now=now)
     # Narrowed here to what can be due, so that the batch is never full of executions on which nothing is.
-    legs_over = Order.objects.filter(bracket=OuterRef("bracket"), finished_at__lte=before)
+    legs_over = Order.objects.filter(is_past("finished_at", before=before, now=now), bracket=OuterRef("bracket"))
     entry_doomed = Q(leg=Leg.ENTRY.value) & (
-        Q(bracket__execution__cancel_requested_at__lte=before)
+        is_past("bracket__execution__cancel_requested_at", before=before, now=now)
         | Exists(legs_over.filter(Q(status=OrderStatus.REJECTED.value) | Q(leg=Leg.STOP_LOSS.value)))
     )
     entry_over = ~Q(leg=Leg.ENTRY.value) & Exists(legs_over.filter(leg=Leg.ENTRY.value, filled_quantity=0))

@@ -1,0 +1,45 @@
+"""A short piece of what `scripts/simulate` does for as long as one likes: real processes under an adversary."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.acts import ACTS, plan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT / 'backend'}:{ROOT}"}
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=ROOT,
+        env=environment,
+    )
+
+
+def test_every_invariant_holds_under_the_adversary() -> None:
+    ended = simulate("--seeds", "1-2", "--steps", "40", "--shrink", "0")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "every invariant held" in ended.stdout
+
+
+def test_a_rule_that_is_missing_is_seen() -> None:
+    # Given workers that apply what is told twice, twice
+    ended = simulate("--sabotage", "dedupe_key", "--seeds", "1-5", "--steps", "40")
+    # Then a seed fails, and the run says which
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "without 'dedupe_key' seed" in ended.stdout
+
+
+def test_a_seed_always_has_the_same_steps() -> None:
+    assert plan(17, 200) == plan(17, 200) != plan(18, 200)
+    # And every act has its turn
+    assert {step.act for seed in range(20) for step in plan(seed, 200)} == ACTS.keys()

@@ -51,7 +51,7 @@ class World:
         self.later: list[tuple[int, Callable[[], None]]] = []
         self.steps_done: list[tuple[datetime, str]] = []
         self._clock = SharedClock(folder / "clock")
-        self._apart = False
+        self._apart = self._reconnects = False
 
     # The run
 
@@ -121,6 +121,8 @@ class World:
         self.set_clock_ahead(0)
         # On one machine a silent holder is killed by its successor; on two it may wake.
         self._apart = seed % 2 == 0
+        # Most runs end with a reconnect, and what it finds; the others with what the interval of the reconciles finds.
+        self._reconnects = seed % 4 != 3
         self.forget_connections()
         news._client.cache_clear()
         self._admin(f"DROP DATABASE IF EXISTS {self._database()} WITH (FORCE)")
@@ -297,6 +299,8 @@ class World:
         self.peer.resume(SYMBOL)
         self.peer.set_liquidity(SYMBOL, None)
         self.set_clock_ahead(0)
+        if self._reconnects:
+            self.peer.drop_connections()
         for name in list(self.paused):
             self.go_on(name)
         for name in set(self.workers) - set(self.living()):

@@ -1,9 +1,13 @@
 """The accounts app."""
 
+import sys
 from typing import Any
 
 from django.apps import AppConfig
+from django.core.signals import got_request_exception
 from django.db.models.signals import post_migrate
+
+from app.accounts.pool import pool_renew
 
 
 class AccountsConfig(AppConfig):
@@ -11,8 +15,15 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        """Keep the roles' permissions as the code says, after every migration."""
+        """Keep the roles as the code says after every migration, and the pool without dead connections."""
         post_migrate.connect(_ensure_roles, dispatch_uid="accounts.roles")
+        got_request_exception.connect(_renew_pool, dispatch_uid="accounts.pool")
+
+
+def _renew_pool(**_: Any) -> None:
+    error = sys.exc_info()[1]
+    if error is not None:
+        pool_renew(error)
 
 
 def _ensure_roles(*, app_config: AppConfig, **_: Any) -> None:

@@ -20,6 +20,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from app.accounts.pool import pool_renew
 from app.core.errors import AskPerson, Conflict, FixRequest, Forbidden, NotFound, RetryLater, TradingError
 from app.core.logging import get_logger
 
@@ -88,6 +89,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:
     if isinstance(error, exceptions.APIException):
         return _framework_error(error)
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        pool_renew(error)
         return _away("database_unavailable", "The database is away or busy.", error=error)
     if isinstance(error, RedisError):
         return _away("redis_unavailable", "Redis is away.", error=error)

@@ -16,6 +16,7 @@ from datetime import datetime
 from django.db import IntegrityError, InterfaceError, OperationalError, connections
 
 from app.accounts.fencing import Fenced, Holding
+from app.accounts.pool import pool_renew
 from app.core import clock
 from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent
@@ -132,6 +133,7 @@ class EventRecorder:
             except (OperationalError, InterfaceError) as error:
                 logger.warning("event_waits_for_database", kind=event.kind, error=str(error).strip())
                 connections.close_all()
+                pool_renew(error)
                 time.sleep(RETRY_PAUSE_SECONDS)
                 continue
             except IntegrityError as error:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from django.db import DatabaseError, connections
 
+from app.accounts.pool import pool_renew
 from app.brokers.base import BlockingBroker, ConnectionState
 from app.core import clock
 from app.core.errors import TradingError
@@ -80,6 +81,7 @@ class GuardThread:
         except (DatabaseError, TradingError) as error:
             logger.warning("guard_waits", error=str(error).strip())
             connections.close_all()
+            pool_renew(error)
             return SWEEP_SECONDS
         except Exception:  # A fault of ours must not end the guard: the next look comes in a second, loudly.
             logger.exception("guard_fault")

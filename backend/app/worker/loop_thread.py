@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from django.db import connections
 
+from app.accounts.pool import CONNECTION_ERRORS, pool_renew
 from app.brokers.errors import BrokerTimeout, NotConnected
 
 T = TypeVar("T")
@@ -77,5 +78,8 @@ def with_own_connection(work: Callable[..., T], /, *args: Any, **kwargs: Any) ->
     """Run database work in this thread, and give its connection back to the pool afterwards."""
     try:
         return work(*args, **kwargs)
+    except CONNECTION_ERRORS as error:
+        pool_renew(error)
+        raise
     finally:
         connections.close_all()

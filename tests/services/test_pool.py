@@ -1,0 +1,52 @@
+"""The pool of database connections, after the server has ended them all."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection
+
+from app.worker.loop_thread import with_own_connection
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CONNECTIONS = 5
+
+
+def ask() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return int(cursor.fetchone()[0])
+
+
+def test_dead_connections_fail_once_and_not_each() -> None:
+    # Given a pool with several connections that were in use at once
+    together = threading.Barrier(CONNECTIONS)
+
+    def ask_together() -> int:
+        answer = ask()
+        together.wait(timeout=10)
+        return answer
+
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        asked = [threads.submit(with_own_connection, ask_together) for _ in range(CONNECTIONS)]
+        assert [future.result() for future in asked] == [1] * CONNECTIONS
+    # When the server ends them all, as a restart does
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as other:
+        ended = other.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s AND pid <> %s",
+            [connection.settings_dict["NAME"], connection.connection.info.backend_pid if connection.connection else 0],
+        ).fetchone()
+    assert ended is not None
+    assert ended[0] >= CONNECTIONS
+    # Then one fails, and with it all of them are gone
+    answers = []
+    with ThreadPoolExecutor(1) as threads:
+        for _ in range(CONNECTIONS):
+            try:
+                answers.append(threads.submit(with_own_connection, ask).result())
+            except OperationalError:
+                answers.append(0)
+    assert answers == [0, 1, 1, 1, 1]

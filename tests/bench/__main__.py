@@ -31,7 +31,8 @@ from tests.running_stack import RunningStack, running_stack
 
 SETUP = {"symbol": "AAPL", "side": "LONG", "entry_type": "MARKET", "stop_price": "100.00", "quantity": "10"}
 BARE_CLIENT_ID = 77
-SHORT_COUNT, FULL_COUNT = 100, 1000
+# How many brackets come at once, and how many are open then.
+SHORT_COUNTS, FULL_COUNTS = (100, 200), (500, 1000)
 WAIT_SECONDS_MAX = 20.0
 QUIET_SECONDS = 0.2
 # How long the simulator is under load.
@@ -153,7 +154,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
     parser.add_argument("--only", choices=("stack", "brackets", "simulator"), help="measure one of them")
-    parser.add_argument("--full", action="store_true", help="60 s of load on the simulator, 1,000 brackets at once")
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="60 s of load on the simulator (else 10), 500 brackets at once and 1,000 open (else 100 and 200)",
+    )
     options = parser.parse_args()
     logging.getLogger("ib_async").setLevel(logging.CRITICAL)  # The bare script's own cancels are not news.
     if options.only in (None, "simulator"):
@@ -165,8 +170,9 @@ def main() -> int:
                 report(Bench(stack).run(options.rounds, warm_up=options.warm_up))
         if options.only in (None, "brackets"):
             with running_stack(Path(folder) / "brackets") as stack:
-                for name, figure in many_brackets.measure(stack, count=FULL_COUNT if options.full else SHORT_COUNT):
-                    print(f"{name:<36} {figure}")
+                burst, open_brackets = FULL_COUNTS if options.full else SHORT_COUNTS
+                for name, figure in many_brackets.measure(stack, burst=burst, open_brackets=open_brackets):
+                    print(f"{name:<40} {figure}")
     return 0
 
 

@@ -1,7 +1,11 @@
-"""What many brackets at once cost: the message rate used, a reconcile, a sweep of the guard, the worker's memory.
+"""What many brackets at once cost: the message rate used, protective orders among them, reconcile, guard, memory.
 
-burst        all executions are handed to the worker at once; the simulator's log says how fast they came
-protective   a stop is cancelled by hand in the middle of the burst: until its replacement is on the wire
+burst        every second setup has a target: brackets of two and three legs in turn. All executions are handed to
+             the worker at once; the simulator's log says how fast they came. Brackets are sent whole: of two legs
+             alone only 44 messages of 45 would ever fit a second, of two and three in turn 45 do
+protective   stops are cancelled by hand in the middle of the burst: from that until the replacement is on the wire,
+             by way of the recorded cancel, the guard and the write-ahead; and of it, how long the order waited
+             behind the queue of entries, in slots (the turn of one bracket, 2.5 messages)
 reconcile    the worker is killed; from SYNCHRONISING to READY of the next one, with everything open
 """
 
@@ -10,26 +14,52 @@ import re
 import statistics
 import time
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ib_simulator.client import SimulatorControl
 from tests.running_stack import RunningStack
 
 WAIT_SECONDS_MAX = 300.0
 GUARD_ROUNDS = 7
 WINDOW_MS = 1000.0
+LIMIT = 45  # IB_MESSAGES_PER_SECOND's default
+SLOT_MS = 2.5 / LIMIT * 1000
+CLIENT_ID = 1
+# Between two stops cancelled by hand.
+LOSE_EVERY_SECONDS = 0.9
 _STATE = re.compile(r"^time=(\S+) .*event=broker_connection .*state=(\w+)")
+_WAITED = re.compile(r"event=single_order_sent .*order_ref=(\S+) .*waited_ms=(\S+)")
 
 
-def measure(stack: RunningStack, *, count: int) -> list[tuple[str, str]]:
-    """Return rows of name and figure. Leaves `count` open brackets behind."""
+@dataclass(frozen=True, kw_only=True)
+class LostStop:
+    """A stop cancelled by hand, and when, in monotonic milliseconds and by the wall."""
+
+    order_ref: str
+    told_ms: float
+    told_at: datetime
+
+    @property
+    def protect_ref(self) -> str:
+        """The name of what replaces it."""
+        return self.order_ref.replace("STOP_LOSS", "PROTECT")
+
+
+def measure(stack: RunningStack, *, burst: int, open_brackets: int) -> list[tuple[str, str]]:
+    """Return rows of name and figure. Leaves `open_brackets` open brackets behind, at least as many as in the burst."""
     _use_servers_of(stack)
-    rates = _burst(stack, count=count)
-    rows = [*rates, ("reconcile after a kill", f"{_reconcile_seconds(stack):.2f} s")]
+    rows = _burst(stack, count=burst)
+    if open_brackets > burst:
+        _execute(_requested(open_brackets - burst))
+        _wait(lambda: _filled_entries(stack) >= open_brackets)
+    rows.append((f"reconcile, {open_brackets} open, after a kill", f"{_reconcile_seconds(stack):.2f} s"))
     guard = [_guard_ms() for _ in range(GUARD_ROUNDS)]
-    rows.append((f"guard, a look at {count} brackets", f"{statistics.median(guard):.0f} ms"))
+    rows.append((f"guard, a look at {open_brackets} brackets", f"{statistics.median(guard):.0f} ms"))
     rows.append(("broker worker's memory", f"{_resident_mb(stack.up['pids']['broker-worker'])} MB"))
     return rows
 
@@ -46,7 +76,7 @@ def _use_servers_of(stack: RunningStack) -> None:
 
 
 def _requested(count: int) -> list[int]:
-    """Write so many requests without telling the worker, and return their ids."""
+    """Write so many requests without telling the worker, every second with a target, and return their ids."""
     from django.contrib.auth.models import User
     from django.db import transaction
 
@@ -60,7 +90,7 @@ def _requested(count: int) -> list[int]:
     analyst, account = User.objects.get(username="demo"), Account.objects.get()
     ids = []
     info = SymbolInfo(contract=Contract(symbol="AAPL"), con_id=265598, long_name="APPLE", primary_exchange="NASDAQ")
-    for _ in range(count):
+    for number in range(count):
         now = clock.now()
         instrument_record(info=info, last_price=Decimal(190), now=now)
         values: dict[str, Any] = {
@@ -70,6 +100,7 @@ def _requested(count: int) -> list[int]:
             "stop_price": Decimal(100),
             "quantity": Decimal(1),
             "entry_timeout_seconds": 3600,
+            "take_profits": [{"price": Decimal(300)}] if number % 2 else [],
         }
         setup = setup_create(owner=analyst, account=account, values=values, increments=None, last_price=Decimal(190))
         with transaction.atomic():
@@ -81,31 +112,99 @@ def _requested(count: int) -> list[int]:
     return ids
 
 
-def _burst(stack: RunningStack, *, count: int) -> list[tuple[str, str]]:
+def _execute(ids: list[int]) -> None:
     from app.executions import dispatch
 
-    control = stack.simulator()
-    ids = _requested(count)
     for execution_id in ids:
         dispatch.submit(execution_id)
-    _wait(lambda: sum(order["filled"] != "0" for order in control.orders()) >= count // 3)
-    victim = next(order for order in control.orders() if order["order_type"] == "STP" and order["live"])
-    told = time.monotonic() * 1000
-    control.cancel_order(perm_id=victim["perm_id"])
-    protect = victim["order_ref"].replace("STOP_LOSS", "PROTECT")
-    _wait(lambda: len([order for order in control.orders() if order["order_type"] == "STP"]) > count)
+
+
+def _burst(stack: RunningStack, *, count: int) -> list[tuple[str, str]]:
+    control = stack.simulator()
+    _execute(_requested(count))
+    _wait(lambda: _filled_entries(stack) >= count // 10)
+    lost = []
+    while _filled_entries(stack) < count * 0.85:
+        lost.append(_lose_stop(stack, control, known=[stop.order_ref for stop in lost]))
+        time.sleep(LOSE_EVERY_SECONDS)
+    _wait(lambda: _filled_entries(stack) >= count and _sent_replacements(stack) >= len(lost))
     sent = [(message["received_ms"], message["fields"]) for message in control.messages(name="placeOrder")]
-    times = sorted(moment for moment, _fields in sent)
-    replaced = next(moment for moment, fields in sent if protect in fields)
-    limit = 45  # IB_MESSAGES_PER_SECOND's default
-    rate = (len(times) - 1) / (times[-1] - times[0]) * 1000
-    everything = sorted(message["received_ms"] for message in control.messages())
-    windows = zip(everything, everything[limit:], strict=False)
-    violations = sum(last - first < WINDOW_MS for first, last in windows)
+    entries = [moment for moment, fields in sent if not any(stop.protect_ref in fields for stop in lost)]
+    all_sent = sorted(message["received_ms"] for message in control.messages(client_id=CLIENT_ID))
     return [
-        (f"burst of {count}: rate used", f"{rate:.1f}/s = {rate / limit:.1%} of {limit}/s, {violations} violations"),
-        ("protective order within it", f"{replaced - told:.0f} ms from the lost stop to the wire"),
+        (f"burst of {count} brackets, 2 and 3 legs", _rate(all_sent, first=min(entries), last=max(entries))),
+        *_protective(stack, sent, lost),
     ]
+
+
+def _rate(all_sent: list[float], *, first: float, last: float) -> str:
+    """Say how much was used of what whole seconds allow, from the first to the last order of the burst."""
+    seconds = int((last - first) / WINDOW_MS)
+    used = sum(first <= moment < first + seconds * WINDOW_MS for moment in all_sent)
+    windows = zip(all_sent, all_sent[LIMIT:], strict=False)
+    violations = sum(end - begin < WINDOW_MS for begin, end in windows)
+    return (
+        f"{used / seconds:.2f}/s = {used / seconds / LIMIT:.1%} of {LIMIT}/s over {seconds} s, {violations} violations"
+    )
+
+
+def _lose_stop(stack: RunningStack, control: SimulatorControl, *, known: list[str]) -> LostStop:
+    """Cancel the stop of a filled entry by hand, as a person in TWS would."""
+    ((order_ref, perm_id),) = stack.rows(
+        "SELECT stop.order_ref, stop.perm_id FROM executions_order stop JOIN executions_order entry "
+        "ON entry.bracket_id = stop.bracket_id AND entry.leg = 'ENTRY' AND entry.status = 'FILLED' "
+        "WHERE stop.leg = 'STOP_LOSS' AND stop.status IN ('HELD', 'WORKING') AND stop.perm_id > 0 "
+        "AND stop.order_ref <> ALL(%s) ORDER BY stop.id DESC LIMIT 1",
+        known,
+    )
+    lost = LostStop(order_ref=order_ref, told_ms=time.monotonic() * 1000, told_at=datetime.now(UTC))
+    control.cancel_order(perm_id=perm_id)
+    return lost
+
+
+def _filled_entries(stack: RunningStack) -> int:
+    ((count,),) = stack.rows("SELECT count(*) FROM executions_order WHERE leg = 'ENTRY' AND status = 'FILLED'")
+    return int(count)
+
+
+def _sent_replacements(stack: RunningStack) -> int:
+    query = "SELECT count(*) FROM executions_order WHERE leg = 'PROTECT' AND acknowledged_at IS NOT NULL"
+    ((count,),) = stack.rows(query)
+    return int(count)
+
+
+def _protective(stack: RunningStack, sent: list[tuple[float, Any]], lost: list[LostStop]) -> list[tuple[str, str]]:
+    wire = [next(moment for moment, fields in sent if stop.protect_ref in fields) - stop.told_ms for stop in lost]
+    waits = {found[1]: float(found[2]) for found in _WAITED.finditer(stack.log("broker-worker"))}
+    waited = [waits[stop.protect_ref] for stop in lost]
+    slots = sorted(wait / SLOT_MS for wait in waited)
+    steps = [_steps_ms(stack, stop) for stop in lost]
+    heard, recorded, written = (statistics.median(step) for step in zip(*steps, strict=True))
+    return [
+        (f"{len(lost)} lost stops, to the wire", _marks(wire)),
+        ("  of it, the medians of", f"heard {heard:.0f}, recorded {recorded:.0f}, written ahead {written:.0f} ms"),
+        ("  queued to sent", _marks(waited)),
+        ("  queued to sent, slots", f"p50 {statistics.median(slots):.2f}, max {slots[-1]:.2f} of {SLOT_MS:.1f} ms"),
+    ]
+
+
+def _steps_ms(stack: RunningStack, stop: LostStop) -> tuple[float, float, float]:
+    """Return how long it took until the cancel was heard, from then until it was recorded, until written ahead."""
+    ((heard_at, recorded_at, sent_at),) = stack.rows(
+        "SELECT told.received_at, told.recorded_at, protect.sent_at "
+        "FROM executions_brokerevent told JOIN executions_order stop ON stop.id = told.order_id "
+        "JOIN executions_order protect ON protect.order_ref = %s "
+        "WHERE stop.order_ref = %s AND told.payload ->> 'status' = 'Cancelled' ORDER BY told.id LIMIT 1",
+        stop.protect_ref,
+        stop.order_ref,
+    )
+    moments = [stop.told_at, heard_at, recorded_at, sent_at]
+    heard, recorded, written = ((end - begin).total_seconds() * 1000 for begin, end in pairwise(moments))
+    return heard, recorded, written
+
+
+def _marks(values: list[float]) -> str:
+    return f"p50 {statistics.median(values):.0f} ms, max {max(values):.0f} ms"
 
 
 def _reconcile_seconds(stack: RunningStack) -> float:

@@ -4,6 +4,7 @@
 # The library's client has no annotations.
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -30,8 +31,11 @@ from app.brokers.ib.settings import IBSettings
 from app.brokers.ib.wire import COMPLETED_ORDERS, OPEN_ORDERS, POSITIONS, WireClient
 from app.core import clock
 from app.core.errors import FixRequest, RetryLater
+from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent, CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
+
+log = get_logger(__name__)
 
 _SUMMARY_TAGS = ("NetLiquidation", "AvailableFunds", "BuyingPower")
 
@@ -111,6 +115,7 @@ class IBBroker:
         cancels: Sequence[int] = (),
     ) -> int:
         """Send one order outside any native bracket, ahead of waiting entries; see `Broker.place_order`."""
+        queued_at = time.monotonic()
         async with self._connection.sending(priority=SendPriority.PROTECT, messages=1 + len(cancels)) as link:
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
@@ -121,6 +126,8 @@ class IBBroker:
             self._send(link, contract, ticket, order_id=order_id, parent_id=0, transmit=True)
             for cancelled_id in cancels:
                 self._send_cancel(link, cancelled_id)
+            waited_ms = round((time.monotonic() - queued_at) * 1000, 1)
+            log.info("single_order_sent", order_ref=ticket.order_ref, order_id=order_id, waited_ms=waited_ms)
             await self._connection.delivered(link)
         return order_id
 

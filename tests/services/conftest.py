@@ -1,10 +1,12 @@
 """An analyst, a paper account with its connection, a symbol that was just quoted, and setups on it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import redis
 from django.contrib.auth.models import User
 from django.db import connections
 from pytest_django import Settings
@@ -42,6 +44,13 @@ def _news_client_of_each_test() -> Iterator[None]:
     news._client.cache_clear()
     yield
     news._client.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _empty_queue_of_each_test(settings: Settings) -> None:
+    """No worker takes the tasks that the tests before this one sent."""
+    with suppress(redis.ConnectionError), redis.Redis.from_url(settings.REDIS_URL) as queue:
+        queue.delete("broker")
 
 
 @pytest.fixture

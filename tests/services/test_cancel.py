@@ -354,3 +354,19 @@ def test_a_cancel_noted_by_a_clock_that_ran_ahead_is_sent_again(submitted: Submi
     # And what was sent a moment ago gets its time
     Execution.objects.filter(pk=book.execution_id).update(cancel_sent_at=at(58))
     assert sweep(60).cancels == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_still_waits_in_the_queue_is_not_sent_again(requested: Requested, settings: Settings) -> None:
+    # Given a burst of which the worker has not taken everything yet
+    execution = requested()
+    with redis.Redis.from_url(settings.REDIS_URL) as queue:
+        queue.delete("broker")
+        queue.rpush("broker", "another task")
+        # Then no copies are put behind it
+        assert sweep(10).resent == []
+        assert queue.llen("broker") == 1
+        # And when the queue is empty, what is still not taken was lost
+        queue.delete("broker")
+        assert sweep(10).resent == [execution.pk]
+        queue.delete("broker")

@@ -3,6 +3,9 @@
 The row is the outbox: a task that cannot be sent, or is lost with Redis, is sent again by the sweep.
 """
 
+from functools import cache
+
+import redis
 from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
@@ -17,6 +20,20 @@ DEFAULT_QUEUE = "default"
 # The sweep repeats what nobody takes: without an end to each message the queue would grow as long as a worker is away.
 MESSAGE_SECONDS_MAX = 60
 FLATTEN_SECONDS_MAX = 5  # Every sweep sends the next one.
+
+
+@cache
+def _queues(url: str) -> "redis.Redis":
+    return redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2)
+
+
+def broker_queue_length() -> int:
+    """Return how many tasks wait for the broker worker; 0 also where Redis does not tell, and then none can be sent."""
+    try:
+        return int(_queues(current_app.conf.broker_url).llen(BROKER_QUEUE))
+    except RedisError as error:
+        logger.warning("queue_not_read", error=str(error))
+        return 0
 
 
 def submit_on_commit(execution_id: int) -> None:

@@ -42,6 +42,9 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
         dispatch.flatten(execution_id)
     expired = [pk for pk in _ids(_past_deadline(now)) if execution_expire(execution_id=pk, now=now)]
     resent = _ids(_not_taken(before=before, now=now))
+    # What waits in the queue is not lost: sent again every second, a burst would bury the worker in its own copies.
+    if resent and dispatch.broker_queue_length():
+        resent = []
     for execution_id in resent:
         dispatch.submit(execution_id)
     cancels = [execution.pk for execution in _cancels_due(before=before, now=now)]

@@ -81,20 +81,29 @@ class Desk:
         self.tasks: list[asyncio.Task[None]] = []
 
     def send(
-        self, name: str, *, priority: SendPriority = SendPriority.ENTRY, messages: int = 1, hold_seconds: float = 0.0
+        self,
+        name: str,
+        *,
+        priority: SendPriority = SendPriority.ENTRY,
+        messages: int = 1,
+        hold_seconds: float = 0.0,
+        ahead_seconds: float = 0.0,
     ) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._send(name, priority, messages, hold_seconds))
+        task = asyncio.create_task(self._send(name, priority, messages, hold_seconds, ahead_seconds))
         self.tasks.append(task)
         return task
 
-    async def _send(self, name: str, priority: SendPriority, messages: int, hold_seconds: float) -> None:
-        async with self.pacer.turn(priority=priority, messages=messages):
+    async def _send(
+        self, name: str, priority: SendPriority, messages: int, hold_seconds: float, ahead_seconds: float
+    ) -> None:
+        async with self.pacer.turn(priority=priority, messages=messages, ahead_seconds=ahead_seconds):
             self.holders += 1
             self.holders_max = max(self.holders_max, self.holders)
             if hold_seconds:
                 until = asyncio.Event()
                 self.clock.call_later(hold_seconds, until.set)
                 await until.wait()
+            await self.pacer.cleared()
             for _ in range(messages):
                 self.pacer.record_sent()
                 self.sent.append((self.clock.time(), name))
@@ -119,6 +128,7 @@ arrivals = st.lists(
         st.sampled_from(list(SendPriority)),
         st.integers(min_value=1, max_value=3),
         st.floats(min_value=0, max_value=0.2, allow_nan=False),
+        st.floats(min_value=0, max_value=0.1, allow_nan=False),
     ),
     min_size=1,
     max_size=60,
@@ -128,19 +138,25 @@ arrivals = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(arrivals=arrivals, limit=st.integers(min_value=3, max_value=12))
 def test_no_window_ever_holds_more_than_the_limit(
-    arrivals: list[tuple[float, SendPriority, int, float]], limit: int
+    arrivals: list[tuple[float, SendPriority, int, float, float]], limit: int
 ) -> None:
     async def story() -> None:
         # Given a pacer with a small limit
         desk = Desk(limit=limit)
-        # When turns of all kinds and lengths arrive at any time, and hold the socket for any time
-        for number, (pause, priority, messages, hold_seconds) in enumerate(arrivals):
-            desk.send(str(number), priority=priority, messages=messages, hold_seconds=hold_seconds)
+        # When turns of all kinds and lengths arrive at any time, and hold it for any time, some ahead of their slot
+        for number, (pause, priority, messages, hold_seconds, ahead_seconds) in enumerate(arrivals):
+            desk.send(
+                str(number),
+                priority=priority,
+                messages=messages,
+                hold_seconds=hold_seconds,
+                ahead_seconds=ahead_seconds,
+            )
             await desk.clock.advance(pause)
         await desk.clock.advance(300)
         # Then everybody has sent, one at a time, and never more than the limit in any second
         assert all(task.done() for task in desk.tasks)
-        assert len(desk.sent) == sum(messages for _, _, messages, _ in arrivals)
+        assert len(desk.sent) == sum(messages for _, _, messages, _, _ in arrivals)
         assert desk.most_in_a_window() <= limit
         assert desk.holders_max == 1
 
@@ -216,6 +232,44 @@ def test_a_full_queue_uses_the_whole_limit() -> None:
         for task in desk.tasks:
             task.cancel()
         await settle()
+
+    run(story())
+
+
+@pytest.mark.parametrize("hold_seconds", [0.01, 0.03])
+def test_what_is_done_ahead_of_its_slot_costs_no_rate(hold_seconds: float) -> None:
+    async def story() -> None:
+        # Given brackets of two and three messages in turn, each written ahead before it is sent
+        desk = Desk()
+        for number in range(250):
+            desk.send(str(number), messages=2 + number % 2, hold_seconds=hold_seconds, ahead_seconds=hold_seconds)
+        # When ten seconds pass
+        await desk.clock.advance(10)
+        # Then at least 98 % of the limit was used, and never more than it
+        assert len(desk.sent) >= 0.98 * 10 * LIMIT
+        assert desk.most_in_a_window() <= LIMIT
+        for task in desk.tasks:
+            task.cancel()
+        await settle()
+
+    run(story())
+
+
+def test_a_turn_held_ahead_waits_for_messages_that_left_meanwhile() -> None:
+    async def story() -> None:
+        # Given a holder that got its turn ahead of its slot, and others that filled the window meanwhile
+        desk = Desk()
+        for _ in range(LIMIT - 1):
+            desk.pacer.record_sent()
+        desk.send("held", hold_seconds=0.01, ahead_seconds=0.05)
+        await settle()
+        desk.pacer.record_sent()
+        # When it has done what it had to do
+        await desk.clock.advance(0.5)
+        # Then it still waits, and sends once there is room
+        assert desk.names == []
+        await desk.clock.advance(0.6)
+        assert desk.names == ["held"]
 
     run(story())
 

@@ -37,6 +37,9 @@ from app.domain.contract import Contract
 
 log = get_logger(__name__)
 
+# How long before its slot an order is written ahead: as long as that took lately. More would only hold the socket.
+_AHEAD_SECONDS_MAX = 0.05
+_AHEAD_WEIGHT = 0.125
 _SUMMARY_TAGS = ("NetLiquidation", "AvailableFunds", "BuyingPower")
 
 
@@ -65,6 +68,7 @@ class IBBroker:
     ) -> None:
         self.settings = settings or IBSettings.from_environment()
         self._connection = Connection(self.settings, on_event=on_event, on_state=on_state, now=now)
+        self._ahead_seconds = 0.0
 
     @property
     def state(self) -> ConnectionState:
@@ -94,11 +98,15 @@ class IBBroker:
         tickets = bracket.orders
         if len({ticket.order_ref for ticket in tickets}) != len(tickets):
             raise FixRequest("Two legs of a bracket have one order_ref.", code="order_ref_twice")
-        async with self._connection.sending(priority=SendPriority.ENTRY, messages=len(tickets)) as link:
+        turn = self._connection.sending(
+            priority=SendPriority.ENTRY, messages=len(tickets), ahead_seconds=self._ahead_seconds
+        )
+        async with turn as link:
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
             order_ids = {ticket.order_ref: link.client.take_order_id() for ticket in tickets}
             await self._write_ahead(write_ahead, order_ids)
+            await self._connection.pacer.cleared()
             self._connection.require_ready(link)
             self._send_bracket(link, bracket, order_ids)
             await self._connection.delivered(link)
@@ -116,11 +124,15 @@ class IBBroker:
     ) -> int:
         """Send one order outside any native bracket, ahead of waiting entries; see `Broker.place_order`."""
         queued_at = time.monotonic()
-        async with self._connection.sending(priority=SendPriority.PROTECT, messages=1 + len(cancels)) as link:
+        turn = self._connection.sending(
+            priority=SendPriority.PROTECT, messages=1 + len(cancels), ahead_seconds=self._ahead_seconds
+        )
+        async with turn as link:
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
             order_id = link.client.take_order_id()
             await self._write_ahead(write_ahead, {ticket.order_ref: order_id})
+            await self._connection.pacer.cleared()
             self._connection.require_ready(link)
             link.told.record_placed(order_id)
             self._send(link, contract, ticket, order_id=order_id, parent_id=0, transmit=True)
@@ -227,12 +239,15 @@ class IBBroker:
         if write_ahead is None:
             return
         limit = self.settings.write_ahead_timeout_seconds
+        begun = time.monotonic()
         try:
             await asyncio.wait_for(asyncio.to_thread(write_ahead, order_ids), limit)
         except TimeoutError:
             raise RetryLater(
                 f"The order ids were not stored within {limit:g} s; nothing was sent.", code="write_ahead_timeout"
             ) from None
+        took = min(time.monotonic() - begun, _AHEAD_SECONDS_MAX)
+        self._ahead_seconds += (took - self._ahead_seconds) * _AHEAD_WEIGHT
 
     def _send_bracket(self, link: Link, bracket: BracketTicket, order_ids: Mapping[str, int]) -> None:
         for order_id in order_ids.values():

@@ -141,10 +141,15 @@ class Connection:
             raise NotConnected(f"The connection changed ({self.state}); nothing was sent.")
 
     @asynccontextmanager
-    async def sending(self, *, priority: SendPriority, messages: int) -> AsyncIterator[Link]:
-        """Hold the socket for so many messages. Raises NotConnected and QueueFull before anything was sent."""
+    async def sending(
+        self, *, priority: SendPriority, messages: int, ahead_seconds: float = 0.0
+    ) -> AsyncIterator[Link]:
+        """Hold the socket for so many messages. Raises NotConnected and QueueFull before anything was sent.
+
+        With `ahead_seconds` it is held that much before they may leave: await `pacer.cleared` before the first.
+        """
         self.require_link()
-        async with self.pacer.turn(priority=priority, messages=messages):
+        async with self.pacer.turn(priority=priority, messages=messages, ahead_seconds=ahead_seconds):
             yield self.require_link()
 
     async def delivered(self, link: Link) -> None:

@@ -4,7 +4,9 @@
     turn(ENTRY)   ──┼─> queue ─> one holder ─┤
     turn(QUERY)   ──┘   (priority, then FIFO)└─ but for PROTECT: a burst per window, the rest evenly spaced
 
-A turn is exclusive: order ids taken inside it reach the wire in the order they were taken. Spacing is what keeps a slot
+A turn is exclusive: order ids taken inside it reach the wire in the order they were taken. Who has something to do
+before it sends (the write-ahead) asks for its turn `ahead_seconds` before its slot and waits for `cleared` before
+the first byte: else each window would be longer by what is done in a turn. Spacing is what keeps a slot
 within reach: were a window's messages all sent at its start, a protective order that comes next would wait for the
 window's end. Spaced, the oldest message leaves the window within one slot, and PROTECT takes that slot first.
 Source of the limit: IBKR Campus, "Pacing limitations": market data lines / 2 per second, 50 by default.
@@ -16,6 +18,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from app.brokers.base import SendPriority
@@ -50,11 +53,21 @@ class _Waiting:
     priority: int
     number: int
     messages: int
+    ahead_seconds: float
     granted: asyncio.Future[None]
+    due: float = 0.0
+
+
+def _wake(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 class Pacer:
-    """The one gate to the socket. Use `turn`; tell `record_sent` of every message that leaves, inside a turn or not."""
+    """The one gate to the socket. Use `turn`; tell `record_sent` of every message that leaves, inside a turn or not.
+
+    Inside a turn that was asked for ahead of its slot, await `cleared` before the first message.
+    """
 
     def __init__(
         self,
@@ -86,8 +99,10 @@ class Pacer:
         return sum(not waiting.granted.done() for waiting in self._queue)
 
     @asynccontextmanager
-    async def turn(self, *, priority: SendPriority, messages: int = 1) -> AsyncIterator[None]:
-        """Wait until `messages` messages may be sent, and hold the socket until the block ends.
+    async def turn(
+        self, *, priority: SendPriority, messages: int = 1, ahead_seconds: float = 0.0
+    ) -> AsyncIterator[None]:
+        """Wait until `messages` messages may be sent, or will be `ahead_seconds` later; hold the socket in the block.
 
         Raises QueueFull when `queue_length_max` turns wait already, ValueError when a window could never hold that many
         messages, and the error given to `drop_waiting`. Cancelling gives up the place in the queue.
@@ -101,6 +116,7 @@ class Pacer:
             priority=priority,
             number=self._counter,
             messages=messages,
+            ahead_seconds=ahead_seconds,
             granted=asyncio.get_running_loop().create_future(),
         )
         heapq.heappush(self._queue, waiting)
@@ -110,6 +126,20 @@ class Pacer:
             yield
         finally:
             self._leave(waiting)
+
+    async def cleared(self) -> None:
+        """Wait until the messages of the turn being held may leave."""
+        head = self._holder
+        while head is not None:
+            delay = max(head.due - self._now(), self._window_delay_seconds(head))
+            if delay <= _ROUNDING_SECONDS:
+                return
+            due: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            timer = self._time_source().call_later(delay, partial(_wake, due))
+            try:
+                await due
+            finally:
+                timer.cancel()
 
     def record_sent(self) -> None:
         """Count one message as leaving now."""
@@ -139,22 +169,27 @@ class Pacer:
             return
         head = self._queue[0]
         delay = self._delay_seconds(head)
-        if delay > 0:
-            self._timer = self._time_source().call_later(delay, self._grant_next)
+        if delay > head.ahead_seconds + _ROUNDING_SECONDS:
+            self._timer = self._time_source().call_later(delay - head.ahead_seconds, self._grant_next)
             return
         heapq.heappop(self._queue)
         self._holder = head
+        head.due = self._now() + max(delay, 0.0)
         self._account_for(head)
         head.granted.set_result(None)
 
     def _delay_seconds(self, head: _Waiting) -> float:
         now = self._now()
-        self._forget_before(now - self.window_seconds - _ROUNDING_SECONDS)
-        delay = self._until_room(self._sent, room_for=head.messages, limit=self.messages_per_window, now=now)
+        delay = self._window_delay_seconds(head)
         if head.priority == SendPriority.PROTECT:
             return delay
         burst_delay = self._until_room(self._burst, room_for=head.messages, limit=self.burst_messages, now=now)
         return max(delay, min(self._spaced_until - now, burst_delay))
+
+    def _window_delay_seconds(self, head: _Waiting) -> float:
+        now = self._now()
+        self._forget_before(now - self.window_seconds - _ROUNDING_SECONDS)
+        return self._until_room(self._sent, room_for=head.messages, limit=self.messages_per_window, now=now)
 
     def _until_room(self, times: deque[float], *, room_for: int, limit: int, now: float) -> float:
         if room_for > limit:
@@ -167,14 +202,13 @@ class Pacer:
     def _account_for(self, head: _Waiting) -> None:
         if head.priority == SendPriority.PROTECT:
             return
-        now = self._now()
-        if now >= self._spaced_until:
+        if head.due + _ROUNDING_SECONDS >= self._spaced_until:
             step = head.messages * self.window_seconds / max(self.messages_per_window - len(self._burst), 1)
             # A timer that fires a little late must not lower the rate: go on from when the slot was due.
-            due = self._spaced_until if now - self._spaced_until < step else now
+            due = self._spaced_until if head.due - self._spaced_until < step else head.due
             self._spaced_until = due + step
         else:
-            self._burst.extend([now] * head.messages)
+            self._burst.extend([head.due] * head.messages)
 
     def _forget_before(self, oldest: float) -> None:
         for times in (self._sent, self._burst):

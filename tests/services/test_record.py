@@ -103,6 +103,20 @@ def test_many_events_of_many_executions_cost_few_queries(submitted: Submitted) -
     assert len(together) * 2 < len(singly)
 
 
+def test_an_echo_costs_no_update(submitted: Submitted) -> None:
+    # Given orders of which the broker has told how they stand
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+    rows = book.rows()
+    # When a reconcile makes it tell the same under other keys
+    with CaptureQueriesContext(connection) as heard:
+        broker_events_record([told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED)], now=at(20))
+    # Then both are stored, and no row is written again
+    assert book.rows() == rows
+    assert BrokerEvent.objects.count() == 4
+    assert not [query["sql"] for query in heard if query["sql"].startswith("UPDATE")]
+
+
 def test_a_batch_is_recorded_whole_or_not_at_all(submitted: Submitted) -> None:
     book = submitted()
     too_long = fill(book.entry, "1", exec_id="x" * 100)

@@ -6,7 +6,7 @@ for long.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
@@ -30,17 +30,21 @@ def _client() -> "redis.Redis":
     return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=2)
 
 
-def publish_on_commit(execution_id: int) -> None:
-    """Tell readers, once the current transaction is committed, that the execution changed."""
-    transaction.on_commit(lambda: _publish(execution_id))
+def publish_on_commit(*execution_ids: int) -> None:
+    """Tell readers, once the current transaction is committed, that the executions changed."""
+    if execution_ids:
+        transaction.on_commit(lambda: _publish(execution_ids))
 
 
-def _publish(execution_id: int) -> None:
+def _publish(execution_ids: Sequence[int]) -> None:
     try:
-        _client().publish(channel_of(execution_id), str(execution_id))
+        with _client().pipeline(transaction=False) as together:
+            for execution_id in execution_ids:
+                together.publish(channel_of(execution_id), str(execution_id))
+            together.execute()
     except redis.RedisError as error:
         # Readers poll as well: without Redis they see the change a little later.
-        logger.warning("news_not_published", execution=execution_id, error=str(error))
+        logger.warning("news_not_published", executions=list(execution_ids), error=str(error))
 
 
 class NewsSubscription:

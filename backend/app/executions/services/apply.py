@@ -6,7 +6,7 @@
 All in one transaction: an event is either stored and applied, or neither, and telling it again changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -131,8 +131,29 @@ def event_change(event: AnyBrokerEvent, *, order: Order | None, execution: Execu
         _apply(event, order=order, execution=execution)
 
 
-def execution_recompute(execution: Execution, *, now: datetime, orders: Sequence[Order] | None = None) -> None:
-    """Set and save the execution's status from its orders, read anew where not given. Call it with the row locked."""
+def columns_of(row: Order | Execution) -> dict[str, Any]:
+    """Return the row's values by the names of its columns."""
+    return {name: value for name, value in vars(row).items() if not name.startswith("_")}
+
+
+def row_save(row: Order | Execution, *, as_read: Mapping[str, Any]) -> None:
+    """Save the columns that differ from what `columns_of` said when the row was read; nothing where none does."""
+    changed = [name for name, value in columns_of(row).items() if value != as_read[name]]
+    if changed:
+        row.save(update_fields=changed)
+
+
+def execution_recompute(
+    execution: Execution,
+    *,
+    now: datetime,
+    orders: Sequence[Order] | None = None,
+    as_read: Mapping[str, Any] | None = None,
+) -> None:
+    """Set and save the execution's status from its orders, read anew where not given. Call it with the row locked.
+
+    With `as_read`, what `columns_of` said when the row was read, only what differs is saved.
+    """
     orders = list(Order.objects.filter(bracket__execution=execution) if orders is None else orders)
     orders.sort(key=lambda order: order.pk)
     facts = [
@@ -148,7 +169,10 @@ def execution_recompute(execution: Execution, *, now: datetime, orders: Sequence
     execution.finished_at = (execution.finished_at or now) if outcome.status in FINISHED else None
     _reason_set(execution, orders=orders, status=outcome.status)
     _missing_legs_tell(execution, orders=orders)
-    execution.save()
+    if as_read is None:
+        execution.save()
+    else:
+        row_save(execution, as_read=as_read)
 
 
 def _reason_set(execution: Execution, *, orders: list[Order], status: ExecutionStatus) -> None:
@@ -307,15 +331,15 @@ def _complete_if_filled(order: Order, *, at: datetime, execution: Execution) -> 
 
 
 def _commission_store(event: CommissionTold) -> None:
-    Commission.objects.update_or_create(
+    told = Commission(
         exec_id=event.exec_id,
-        defaults={
-            "fill": Fill.objects.filter(exec_id=event.exec_id).first(),
-            "amount": event.amount,
-            "currency": event.currency,
-            "realized_pnl": event.realized_pnl,
-        },
+        fill=Fill.objects.filter(exec_id=event.exec_id).first(),
+        amount=event.amount,
+        currency=event.currency,
+        realized_pnl=event.realized_pnl,
     )
+    columns = ["fill", "amount", "currency", "realized_pnl"]
+    Commission.objects.bulk_create([told], update_conflicts=True, unique_fields=["exec_id"], update_fields=columns)
 
 
 def _move(order: Order, event: OrderEvent, *, execution: Execution, at: datetime) -> None:

@@ -2,12 +2,14 @@
 
     unheard? ─> match all ─> lock their executions ─> apply each in its order ─> store all, save what changed ─> commit
 
-The rows afterwards are those of `broker_event_record` one by one, but for what a state that lasted for no commit would
+Most of what is told changes nothing (an echo, an answer to a reconcile): then only the event is written. The rows
+afterwards are those of `broker_event_record` one by one, but for what a state that lasted for no commit would
 have flagged. Either all of a batch is stored and applied or nothing is; who gets an error records them one by one.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -15,7 +17,7 @@ from app.accounts.fencing import Holding, fence_require
 from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, FillTold, OrderTold
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order
-from app.executions.services.apply import event_as_told, event_change, execution_recompute
+from app.executions.services.apply import columns_of, event_as_told, event_change, execution_recompute, row_save
 from app.executions.services.match import order_match, unheard
 
 
@@ -40,7 +42,7 @@ def broker_events_record(
         stored.append(BrokerEvent(dedupe_key=event.dedupe_key, **event_as_told(event, order=order, now=now)))
         event_change(event, order=order, execution=execution)
         if order is not None and execution is not None:
-            rows.note_changed(order)
+            rows.note_told(event, order)
             changed.append((execution.pk, event))
     BrokerEvent.objects.bulk_create(stored)
     rows.save(now=now)
@@ -67,7 +69,10 @@ class _Rows:
         self._orders: dict[int, Order] = {}
         self._by_ref: dict[str, Order] = {}
         self._executions: dict[int, Execution] = {}
-        self._changed: dict[int, Order] = {}
+        self._told: dict[int, Order] = {}
+        self._by_exec_id: dict[str, Order] = {}
+        self._orders_as_read: dict[int, dict[str, Any]] = {}
+        self._executions_as_read: dict[int, dict[str, Any]] = {}
 
     def read(self, order_refs: set[str]) -> None:
         """Lock the executions of these orders and read all their orders."""
@@ -92,31 +97,43 @@ class _Rows:
         """Return the order's execution, locked."""
         return self._executions[order.bracket.execution_id]
 
-    def note_changed(self, order: Order) -> None:
-        """Have the order and its execution saved at the end."""
-        self._changed[order.pk] = order
+    def note_told(self, event: AnyBrokerEvent, order: Order) -> None:
+        """Have the order and its execution saved at the end, where they changed."""
+        self._told[order.pk] = order
+        if isinstance(event, FillTold):
+            self._by_exec_id[event.exec_id] = order
 
     def save(self, *, now: datetime) -> None:
-        """Save the orders that changed, and recompute their executions."""
-        for order in self._changed.values():
-            order.save()
-        for execution_id in sorted({order.bracket.execution_id for order in self._changed.values()}):
-            mine = [order for order in self._orders.values() if order.bracket.execution_id == execution_id]
-            execution_recompute(self._executions[execution_id], now=now, orders=mine)
-            news.publish_on_commit(execution_id)
+        """Save the orders that changed, and recompute the executions of all that was told."""
+        for order in self._told.values():
+            row_save(order, as_read=self._orders_as_read[order.pk])
+        execution_ids = sorted({order.bracket.execution_id for order in self._told.values()})
+        legs: dict[int, list[Order]] = {execution_id: [] for execution_id in execution_ids}
+        for order in self._orders.values():
+            if order.bracket.execution_id in legs:
+                legs[order.bracket.execution_id].append(order)
+        for execution_id in execution_ids:
+            execution, as_read = self._executions[execution_id], self._executions_as_read[execution_id]
+            execution_recompute(execution, now=now, orders=legs[execution_id], as_read=as_read)
+        news.publish_on_commit(*execution_ids)
 
     def _known(self, event: AnyBrokerEvent) -> Order | None:
+        if isinstance(event, CommissionTold):
+            return self._by_exec_id.get(event.exec_id)
         perm_id = getattr(event, "perm_id", 0)
-        if isinstance(event, CommissionTold) or not perm_id:
+        if not perm_id:
             return None
-        same = (order for order in self._changed.values() if order.perm_id == perm_id)
+        same = (order for order in self._told.values() if order.perm_id == perm_id)
         return next((order for order in same if event.account in ("", order.account.account_id)), None)
 
     def _lock(self, execution_ids: set[int]) -> None:
         # In the order of their ids, as everybody who locks several does; most lock only one.
         wanted = execution_ids - self._executions.keys()
         locked = Execution.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("id")
-        self._executions |= {execution.pk: execution for execution in locked}
+        for execution in locked:
+            self._executions[execution.pk] = execution
+            self._executions_as_read[execution.pk] = columns_of(execution)
         orders = Order.objects.select_related("bracket", "account").filter(bracket__execution_id__in=wanted)
         for order in orders:
             self._orders[order.pk] = self._by_ref[order.order_ref] = order
+            self._orders_as_read[order.pk] = columns_of(order)

@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -46,6 +49,7 @@ REPAIRS_WINDOW = timedelta(minutes=1)
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.7, RepairKind.RESIZE: 0.7, RepairKind.CANCEL: 0.7, RepairKind.ASK: 5.0}
 ANSWER_SECONDS = 3.0
 UNKNOWN_SECONDS_MAX = 5.0
+_JUDGED_BY = ("pk", "leg", "status", "quantity", "filled_quantity", "told_filled", "why_held")
 CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
 
 
@@ -110,12 +114,12 @@ def execution_ids_to_guard(account_id: str) -> list[int]:
 
 def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
     """Judge the brackets of these executions and carry out what is due. Never raises for one bracket's sake."""
-    looked = repaired = 0
+    looked, to_judge = _needing(execution_ids, watch=watch)
+    repaired = 0
     asks_broker = False
     again: set[int] = set()
-    for execution in selectors.with_orders(Execution.objects.filter(pk__in=execution_ids).order_by("id")):
+    for execution in selectors.with_orders(Execution.objects.filter(pk__in=to_judge).order_by("id")):
         for bracket in execution.brackets.all():
-            looked += 1
             if is_flattening(execution, bracket):
                 watch.forget(bracket.pk)  # Its exits are cancelled on purpose; a stop beside the CLOSE could fill too.
                 continue
@@ -133,8 +137,32 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
     return GuardLook(brackets=looked, repaired=repaired, asks_broker=asks_broker, again=frozenset(again))
 
 
+def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[int]]:
+    """Return how many brackets there are, and the executions of those that need something, from one lean query.
+
+    Nearly all need nothing: to read each whole, every second, would take the time of those that do.
+    """
+    facts = Order.objects.filter(bracket__execution__in=execution_ids).order_by("bracket_id", "id")
+    rows = facts.values_list(*_JUDGED_BY, "bracket_id", "bracket__execution_id", named=True)
+    looked, needing = 0, set()
+    for bracket_id, orders in groupby(rows, key=attrgetter("bracket_id")):
+        legs = list(orders)
+        looked += 1
+        protection = _assess(legs)
+        if protection.repairs or protection.asks_broker:
+            needing.add(legs[0].bracket__execution_id)
+        else:
+            watch.forget(bracket_id)
+    return looked, needing
+
+
 def bracket_protection(bracket: Bracket) -> Protection:
     """Judge a bracket whose orders were read."""
+    return _assess(bracket.orders.all())
+
+
+def _assess(orders: Iterable[Any]) -> Protection:
+    """Judge a bracket by its orders: rows, or tuples of the columns `_JUDGED_BY`."""
     return assess(
         LegFacts(
             key=order.pk,
@@ -145,7 +173,7 @@ def bracket_protection(bracket: Bracket) -> Protection:
             told_filled=order.told_filled,
             waits_for_entry=CHILD_OF_OPEN_ENTRY in order.why_held.split(","),
         )
-        for order in bracket.orders.all()
+        for order in orders
     )
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from app.accounts.services import account_ensure
@@ -336,3 +337,44 @@ def test_asking_again_changes_nothing_more(submitted: Submitted, broker: FakeBro
     assert BrokerEvent.objects.count() == events
     assert (second.changed, second.not_placed) == ([], [])
     assert held.order(Leg.STOP_LOSS).status == "WORKING"
+
+
+# Many at once
+
+
+def test_many_answers_cost_few_queries_and_lead_to_the_rows_of_one_by_one(
+    submitted: Submitted, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given brackets of which the broker tells that they were filled while nobody listened
+    books = [submitted() for _ in range(8)]
+    deals = [fill(book.entry, "10") for book in books]
+    broker.deals = [fact for deal in deals for fact in (deal, commission(deal.exec_id))]
+    broker.holds(*(told(book.stop, T.PRE_SUBMITTED) for book in books))
+
+    def settled() -> tuple[list[dict[str, Any]], int]:
+        with transaction.atomic(), CaptureQueriesContext(connection) as asked:
+            reconcile(broker)
+            rows = [book.rows() for book in books]
+            transaction.set_rollback(True)
+        return rows, len(asked)
+
+    # When they are recorded together, and when each is by itself
+    together, few = settled()
+    monkeypatch.setattr(service, "BATCH_MAX", 1)
+    singly, many = settled()
+    # Then the rows are the same
+    assert together == singly
+    assert [rows["execution"][:2] for rows in together] == [("OPEN", 10)] * 8
+    assert few * 1.5 < many
+
+
+def test_one_answer_that_cannot_be_applied_does_not_stop_those_that_came_with_it(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    book, other = submitted(), submitted()
+    broker.deals = [fill(book.entry, "10", exec_id="x" * 100), fill(other.entry, "10")]
+    broker.holds(told(book.stop, T.PRE_SUBMITTED), told(other.stop, T.PRE_SUBMITTED))
+    reconcile(broker)
+    assert other.execution.open_quantity == 10
+    assert book.stop.status == "HELD"
+    assert "could not be applied" in book.execution.attention

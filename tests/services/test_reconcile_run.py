@@ -57,6 +57,18 @@ def held(submitted: Submitted, broker: FakeBroker) -> Book:
     return book
 
 
+def test_what_the_recorder_records_meanwhile_is_a_difference_all_the_same(held: Book, broker: FakeBroker) -> None:
+    # Given a stop filled while nobody listened, and a recorder that is faster than the reconcile
+    deal = fill(held.stop, "10", "185")
+    broker.open_book, broker.deals = [], [deal]
+    holds(broker)
+    # When the answers are recorded before they are settled
+    execution_reconcile(broker=broker, now=at(100), settle_seconds=0, drain=lambda: held.hear(deal, seconds=101))
+    # Then the run says all the same what was not known before it asked
+    assert [difference["key"] for difference in last_run().differences] == [deal.dedupe_key]
+    assert held.execution.open_quantity == 0
+
+
 def test_a_run_says_what_was_answered(held: Book, broker: FakeBroker) -> None:
     reconcile(broker)
     run = last_run()

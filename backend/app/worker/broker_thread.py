@@ -58,8 +58,6 @@ SEND_SECONDS_MAX = 60.0
 # What may still wait for its turn to be sent is not looked for yet.
 RECONCILE_SETTLE_SECONDS = SEND_SECONDS_MAX + 30.0
 ANSWER_SECONDS_MAX = 30.0
-DRAIN_SECONDS_MAX = 30.0
-
 MakeBroker = Callable[[EventSink, StateSink], Broker]
 
 
@@ -269,7 +267,7 @@ class BrokerThread:
         await self._set_state(
             ConnectionState.SYNCHRONISING, "", server_version=session.server_version if session else None
         )
-        await asyncio.to_thread(self._recorder.drain, seconds_max=DRAIN_SECONDS_MAX)
+        await asyncio.to_thread(self._recorder.drain)
         left_behind = (await self._reconcile(settle_seconds=0)).left_behind
         await self._record_worth()
         await self._set_state(ConnectionState.READY, "")
@@ -327,7 +325,9 @@ class BrokerThread:
 
     async def _reconcile(self, *, settle_seconds: float) -> ReconcileReport:
         now = clock.now()
-        report = await in_database_thread(execution_reconcile, broker=self, now=now, settle_seconds=settle_seconds)
+        report = await in_database_thread(
+            execution_reconcile, broker=self, now=now, settle_seconds=settle_seconds, drain=self._recorder.drain
+        )
         self._reconcile_wanted = self._reconcile_wanted or bool(report.look_again)
         await in_database_thread(accounts.connection_reconciled, connection_id=self._connection_id, now=now)
         return report

@@ -27,6 +27,7 @@ logger = get_logger(__name__)
 
 RETRY_PAUSE_SECONDS = 0.5
 QUEUE_LENGTH_LOUD = 1000
+DRAIN_SECONDS_MAX = 30.0
 # What one transaction takes at most: more would hold its executions locked for long.
 BATCH_MAX = 64
 
@@ -66,7 +67,7 @@ class EventRecorder:
         in_hand = self._in_hand
         return self._queue.qsize() + len(in_hand), in_hand[0].received_at if in_hand else None
 
-    def drain(self, *, seconds_max: float) -> bool:
+    def drain(self, *, seconds_max: float = DRAIN_SECONDS_MAX) -> bool:
         """Wait until everything put so far is recorded; say whether it is."""
         marker = threading.Event()
         self._queue.put(marker)

@@ -5,6 +5,7 @@ a Gateway restart, the other two never. An `order_ref` that is not ours means th
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, FillTold, OrderTold
 from app.executions.models import BrokerEvent, Order
@@ -37,8 +38,11 @@ def orders_match(told: Sequence[OrderTold]) -> list[Order | None]:
     return [by_ref.get(one.order_ref) if one.order_ref else order_match(one) for one in told]
 
 
-def unheard(events: Sequence[AnyBrokerEvent]) -> list[AnyBrokerEvent]:
-    """Return the events that are not stored yet, in their order."""
+def unheard(events: Sequence[AnyBrokerEvent], *, by: datetime | None = None) -> list[AnyBrokerEvent]:
+    """Return the events that are not stored yet, or were not `by` that moment, in their order."""
     keys = {event.dedupe_key for event in events}
-    known = set(BrokerEvent.objects.filter(dedupe_key__in=keys).values_list("dedupe_key", flat=True))
+    stored = BrokerEvent.objects.filter(dedupe_key__in=keys)
+    if by is not None:
+        stored = stored.filter(recorded_at__lte=by)
+    known = set(stored.values_list("dedupe_key", flat=True))
     return [event for event in events if event.dedupe_key not in known]

@@ -2,7 +2,8 @@
 
     ask: open orders ─> deals ─> completed orders      each complete, or the whole run raises and changes nothing
          ─> positions                                  compared where they are told (see drift)
-    tell: every answer as an ordinary event on the up road (what is known already changes nothing)
+    tell: every answer as an ordinary event on the up road (what is known already changes nothing). What the recorder
+          heard of the same answers is recorded first, the rest here, many events at once
     conclude: an order of ours that no answer knows     nothing heard of it  -> AbsenceProved -> NOT_PLACED
                                                         known to be live once -> a person must look
               an order that is open though we finished  a person must look
@@ -13,7 +14,7 @@ The questions are asked in this order because an order may finish between two of
 first has its deals in the second and its end in the third.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -45,8 +46,12 @@ from app.executions.services.reconcile_run import (
     reconcile_run_fail,
     reconcile_run_note,
 )
+from app.executions.services.record import broker_events_record
 
 logger = get_logger(__name__)
+
+# What one transaction takes at most: more would hold its executions locked for long.
+BATCH_MAX = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,16 +83,20 @@ class _Answers:
     positions: Sequence[Position] | None
 
 
-def execution_reconcile(*, broker: BlockingBroker, now: datetime, settle_seconds: float) -> ReconcileReport:
+def execution_reconcile(
+    *, broker: BlockingBroker, now: datetime, settle_seconds: float, drain: Callable[[], object] = lambda: None
+) -> ReconcileReport:
     """Ask the broker for everything and settle each difference; a ReconcileRun row says what was found and done.
 
     An order written ahead less than `settle_seconds` before `now` may be on its way to the broker while the questions
     are: nothing is concluded about it. Give 0 where nothing can be on its way (after a connect, before any sending).
-    Raises what the questions raise; then nothing was concluded.
+    `drain` returns when what was heard while asking is recorded: most answers come by that road too, and two who record
+    the same events at once are in each other's way. Raises what the questions raise; then nothing was concluded.
     """
     run = reconcile_run_begin(account_id=broker.account_id, connection_id=broker.connection_id, now=now)
     try:
         answers = _ask(broker)
+        drain()
         holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
         report = _settle(answers, holding=holding, now=now, settle_seconds=settle_seconds, run=run)
     except TradingError as error:
@@ -131,8 +140,8 @@ def _settle(
     account = run.account
     events: list[AnyBrokerEvent] = [order.told for order in answers.open_orders]
     events += [*answers.deals, *answers.completed]
-    news = unheard(events)
-    changed = {pk for event in news if (pk := _record(event, now=now, holding=holding)) is not None}
+    news = unheard(events, by=now)
+    changed = _record_all(unheard(events), now=now, holding=holding)
     # Matched once all is told: a foreign-looking order may have become known by a number told meanwhile.
     ours_open = orders_match([order.told for order in answers.open_orders])
     ours_completed = orders_match(answers.completed)
@@ -289,12 +298,25 @@ def _entries_without_stop(account_id: str, *, before: datetime) -> Iterable[Orde
             yield next(leg for leg in legs if leg.leg == Leg.ENTRY.value)
 
 
+def _record_all(events: Sequence[AnyBrokerEvent], *, now: datetime, holding: Holding) -> set[int]:
+    """Store and apply answers, many in one transaction; where that fails, each by itself. Return what changed."""
+    changed: set[int] = set()
+    for first in range(0, len(events), BATCH_MAX):
+        batch = events[first : first + BATCH_MAX]
+        try:
+            changed |= {pk for pk, _event in broker_events_record(batch, now=now, holding=holding)}
+        except (IntegrityError, DataError) as error:
+            logger.warning("answers_recorded_singly", count=len(batch), because=f"{type(error).__name__}: {error}")
+            changed |= {pk for event in batch if (pk := _record(event, now=now, holding=holding)) is not None}
+    return changed
+
+
 def _record(event: AnyBrokerEvent, *, now: datetime, holding: Holding) -> int | None:
     """Store and apply one answer; one that cannot be applied is kept and flagged, and does not stop the others."""
     try:
         return broker_event_record(event, now=now, holding=holding)
-    except IntegrityError:
-        logger.warning("event_told_twice", dedupe_key=event.dedupe_key)
+    except (IntegrityError, DataError):
+        logger.warning("answer_tried_again", dedupe_key=event.dedupe_key)
     try:  # Another thread stored the same event meanwhile: the second try finds it.
         return broker_event_record(event, now=now, holding=holding)
     except (IntegrityError, DataError) as error:

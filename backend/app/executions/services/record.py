@@ -40,10 +40,13 @@ def broker_events_record(
         order = rows.order_of(event)
         execution = rows.execution_of(order) if order is not None else None
         stored.append(BrokerEvent(dedupe_key=event.dedupe_key, **event_as_told(event, order=order, now=now)))
+        before = rows.columns_of(order)
         event_change(event, order=order, execution=execution)
         if order is not None and execution is not None:
             rows.note_told(event, order)
-            changed.append((execution.pk, event))
+            # An order that stands as it stood needs nobody's look; a code, a deal or a cost may, whatever the rows say.
+            if rows.columns_of(order) != before or not isinstance(event, OrderTold | AbsenceProved):
+                changed.append((execution.pk, event))
     BrokerEvent.objects.bulk_create(stored)
     rows.save(now=now)
     return changed
@@ -96,6 +99,10 @@ class _Rows:
     def execution_of(self, order: Order) -> Execution:
         """Return the order's execution, locked."""
         return self._executions[order.bracket.execution_id]
+
+    def columns_of(self, order: Order | None) -> list[dict[str, Any]]:
+        """Return how the order and its execution stand now."""
+        return [columns_of(order), columns_of(self.execution_of(order))] if order is not None else []
 
     def note_told(self, event: AnyBrokerEvent, order: Order) -> None:
         """Have the order and its execution saved at the end, where they changed."""

@@ -218,7 +218,8 @@ def test_the_recorder_says_what_waits_and_since_when(submitted: Submitted) -> No
     seen: list[tuple[int, datetime | None]] = []
     recorder = EventRecorder(on_changed=lambda _id, _event: seen.append(recorder.waiting()))
     assert recorder.waiting() == (0, None)
-    events = [told(book.entry, ToldStatus.SUBMITTED, received_at=at(s)) for s in (1, 2)]
+    states = (ToldStatus.PRE_SUBMITTED, ToldStatus.SUBMITTED)
+    events = [told(book.entry, status, received_at=at(second)) for second, status in enumerate(states, start=1)]
     for event in events:
         recorder.put(event)
     recorder.start()

@@ -2,7 +2,8 @@
 
     connection's loop ── put (never blocks) ──> queue ──> one thread ── broker_events_record ──> rows, news
 
-What waits is recorded together, so that a burst pays for locks and commits once. One thread, because order matters.
+What waits is recorded together, so that a burst pays for locks and commits once. One thread, because order matters; in
+a backlog the news of a lost order goes first, without changing the order of its execution's events (see event_queue).
 While the database is away events wait in the queue; an event that cannot be applied is stored as told and flags its
 execution, so that one bad event neither blocks the road nor is lost.
 """
@@ -22,6 +23,7 @@ from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.record import broker_events_record
+from app.worker.event_queue import next_batch
 
 logger = get_logger(__name__)
 
@@ -48,6 +50,9 @@ class EventRecorder:
         self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
         self._stopping = threading.Event()
         self._in_hand: list[AnyBrokerEvent] = []
+        # What was taken from the queue and waits for its batch, all of it put before `_then`.
+        self._waiting: list[AnyBrokerEvent] = []
+        self._then: threading.Event | _End | None = None
         # By which right it writes: set by who holds the connection. An old holder's events are dropped (see _record).
         self.holding: Holding | None = None
 
@@ -64,8 +69,8 @@ class EventRecorder:
 
     def waiting(self) -> tuple[int, datetime | None]:
         """Return how many events are not recorded yet, and when the oldest of them came."""
-        in_hand = self._in_hand
-        return self._queue.qsize() + len(in_hand), in_hand[0].received_at if in_hand else None
+        taken = [*self._in_hand, *self._waiting]
+        return self._queue.qsize() + len(taken), min((event.received_at for event in taken), default=None)
 
     def drain(self, *, seconds_max: float = DRAIN_SECONDS_MAX) -> bool:
         """Wait until everything put so far is recorded; say whether it is."""
@@ -87,7 +92,6 @@ class EventRecorder:
         while not is_over and not self._stopping.is_set():
             events, then = self._next()
             if events:
-                self._in_hand = events
                 self._record_all(events)
                 self._in_hand = []
             if isinstance(then, threading.Event):
@@ -96,17 +100,22 @@ class EventRecorder:
         connections.close_all()
 
     def _next(self) -> tuple[list[AnyBrokerEvent], "threading.Event | _End | None"]:
-        """Wait for an event and take those that came meanwhile, up to a marker or the end; return that as well."""
-        events: list[AnyBrokerEvent] = []
-        while len(events) < BATCH_MAX:
+        """Wait for an event and return a batch of what waits; with the last of them also the marker or the end after."""
+        while self._then is None:
             try:
-                taken = self._queue.get(block=not events)
+                taken = self._queue.get(block=not self._waiting)
             except queue.Empty:
                 break
             if isinstance(taken, threading.Event | _End):
-                return events, taken
-            events.append(taken)
-        return events, None
+                self._then = taken
+            else:
+                self._waiting.append(taken)
+        batch, rest = next_batch(self._waiting, length_max=BATCH_MAX)
+        self._in_hand, self._waiting = batch, rest
+        if rest:
+            return batch, None
+        then, self._then = self._then, None
+        return batch, then
 
     def _record_all(self, events: list[AnyBrokerEvent]) -> None:
         """Record what came together in one transaction; where that fails, each by itself."""

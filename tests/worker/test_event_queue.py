@@ -1,0 +1,143 @@
+"""What waits to be recorded: lost orders first, and an execution's events in their order, whatever waits."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.broker_events import (
+    AnyBrokerEvent,
+    CommissionTold,
+    FillTold,
+    MessageMeaning,
+    OrderMessageTold,
+    OrderTold,
+    ToldStatus,
+)
+from app.domain.order_ref import EXECUTION_KEY_LENGTH, OrderRef
+from app.domain.terms import Action, Leg
+from app.worker.event_queue import next_batch
+
+NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
+T = ToldStatus
+# Named by the execution that they are about; the order ids follow from it.
+EXECUTIONS = "abcd"
+
+
+def ref(execution: str) -> str:
+    return str(OrderRef(execution_key=execution * EXECUTION_KEY_LENGTH, tranche=1, leg=Leg.STOP_LOSS))
+
+
+def state(execution: str, status: ToldStatus, *, number: int = 0, named: bool = True) -> OrderTold:
+    return OrderTold(
+        dedupe_key=f"status:{execution}:{number}",
+        account="DU1",
+        received_at=NOW,
+        order_id=ord(execution),
+        client_id=1,
+        perm_id=0,
+        order_ref=ref(execution) if named else "",
+        status=status,
+        raw_status=status.value,
+        filled=Decimal(0),
+        remaining=Decimal(1),
+        average_price=Decimal(0),
+    )
+
+
+def deal(execution: str, *, number: int = 0) -> FillTold:
+    return FillTold(
+        dedupe_key=f"fill:{execution}:{number}",
+        account="DU1",
+        received_at=NOW,
+        exec_id=f"{execution}{number}",
+        order_id=ord(execution),
+        client_id=1,
+        perm_id=0,
+        order_ref=ref(execution),
+        symbol="AAPL",
+        action=Action.SELL,
+        quantity=Decimal(1),
+        price=Decimal(1),
+        executed_at=NOW,
+    )
+
+
+def cost(execution: str, *, number: int = 0) -> CommissionTold:
+    return CommissionTold(
+        dedupe_key=f"cost:{execution}:{number}",
+        account="",
+        received_at=NOW,
+        exec_id=f"{execution}{number}",
+        amount=Decimal(1),
+        currency="USD",
+        realized_pnl=None,
+    )
+
+
+def code(execution: str, *, number: int = 0) -> OrderMessageTold:
+    return OrderMessageTold(
+        dedupe_key=f"message:{execution}:{number}",
+        account="DU1",
+        received_at=NOW,
+        order_id=ord(execution),
+        client_id=1,
+        code=202,
+        text="Order Canceled",
+        meaning=MessageMeaning.INFORMATION,
+    )
+
+
+def batches(waiting: list[AnyBrokerEvent], *, length_max: int) -> list[list[AnyBrokerEvent]]:
+    found = []
+    while waiting:
+        batch, waiting = next_batch(waiting, length_max=length_max)
+        assert 0 < len(batch) <= length_max
+        found.append(batch)
+    return found
+
+
+def test_a_lost_order_overtakes_a_backlog_with_what_waits_of_its_execution() -> None:
+    # Given a backlog, and in it a stop that was cancelled
+    held, gone = state("c", T.PRE_SUBMITTED), state("c", T.CANCELLED, number=1)
+    backlog = [*(state("a", T.SUBMITTED, number=number) for number in range(9)), held, cost("b"), code("c"), gone]
+    # When the next batch is taken
+    batch, rest = next_batch([*backlog, deal("c")], length_max=4)
+    # Then it is all that was told of that execution until then, and the rest waits on in its order
+    assert batch == [held, code("c"), gone]
+    assert rest == [*backlog[:9], cost("b"), deal("c")]
+
+
+def test_without_a_lost_order_what_came_first_is_first() -> None:
+    waiting: list[AnyBrokerEvent] = [state("a", T.SUBMITTED, number=number) for number in range(9)]
+    assert next_batch(waiting, length_max=4) == (waiting[:4], waiting[4:])
+
+
+def test_nothing_overtakes_what_may_be_about_anything() -> None:
+    # Given an order's state that does not say its name, before the news of a lost order
+    unnamed = state("c", T.SUBMITTED, named=False)
+    waiting = [*(state("a", T.SUBMITTED, number=number) for number in range(5)), unnamed, state("c", T.CANCELLED)]
+    assert next_batch(waiting, length_max=4) == (waiting[:4], waiting[4:])
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.builds(state, st.sampled_from(EXECUTIONS), st.sampled_from(list(T)), number=st.integers()),
+        st.builds(state, st.sampled_from(EXECUTIONS), st.just(T.CANCELLED), number=st.integers()),
+        st.builds(state, st.sampled_from(EXECUTIONS), st.just(T.FILLED), number=st.integers(), named=st.just(False)),
+        st.builds(deal, st.sampled_from(EXECUTIONS), number=st.integers()),
+        st.builds(code, st.sampled_from(EXECUTIONS), number=st.integers()),
+        st.builds(cost, st.sampled_from(EXECUTIONS), number=st.integers()),
+    ),
+    max_size=40,
+)
+
+
+@given(EVENTS, st.integers(1, 12))
+def test_every_execution_keeps_its_order_and_nothing_is_lost(waiting: list[AnyBrokerEvent], length_max: int) -> None:
+    recorded = [event for batch in batches(waiting, length_max=length_max) for event in batch]
+    assert sorted(map(id, recorded)) == sorted(map(id, waiting))
+    for execution in EXECUTIONS:
+        mine = [event for event in waiting if getattr(event, "order_id", 0) == ord(execution)]
+        assert [event for event in recorded if getattr(event, "order_id", 0) == ord(execution)] == mine

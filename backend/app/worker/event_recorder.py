@@ -100,7 +100,7 @@ class EventRecorder:
         connections.close_all()
 
     def _next(self) -> tuple[list[AnyBrokerEvent], "threading.Event | _End | None"]:
-        """Wait for an event and return a batch of what waits; with the last of them also the marker or the end after."""
+        """Wait for an event and return a batch of what waits; with the last also the marker or the end after it."""
         while self._then is None:
             try:
                 taken = self._queue.get(block=not self._waiting)

@@ -40,8 +40,6 @@ log = get_logger(__name__)
 EXECUTIONS = "executions"
 # What recovers everything that a lost message may have said.
 _RECOVERY_QUESTIONS = frozenset({OPEN_ORDERS, COMPLETED_ORDERS, EXECUTIONS})
-# The limit is counted where messages arrive: one that is late on its way shortens the window to those behind it.
-_ARRIVAL_SECONDS = 0.015
 _DRAIN_POLL_SECONDS = 0.005
 _CLOSE_LIMIT_SECONDS = 1.0
 # startApi, positions, and for client 0 the binding of manual orders.
@@ -80,9 +78,7 @@ class Connection:
         self.settings = settings
         self.state = ConnectionState.DISCONNECTED
         self.pacer = Pacer(
-            messages_per_window=settings.messages_per_second,
-            window_seconds=1.0 + _ARRIVAL_SECONDS,
-            queue_length_max=settings.send_queue_length_max,
+            messages_per_window=settings.messages_per_second, queue_length_max=settings.send_queue_length_max
         )
         self._on_event = on_event
         self._on_state = on_state

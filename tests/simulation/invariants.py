@@ -79,9 +79,13 @@ def naked(orders: list[dict[str, Any]]) -> list[str]:
     for name, held in _held(orders).items():
         stops = [order for order in orders if _bracket(order) == name and _leg(order) in ("STOP_LOSS", "PROTECT")]
         covered = sum((Decimal(o["remaining"]) for o in stops if o["live"]), Decimal(0))
-        if held > 0 and covered != held and not (name.split("-")[0] in flagged and covered < held):
+        # The stop of an entry that is still open is as large as the entry; the broker caps it at what that has filled.
+        most = held + sum(
+            (Decimal(o["remaining"]) for o in orders if _bracket(o) == name and _is_open_entry(o)), Decimal(0)
+        )
+        if held > 0 and not held <= covered <= most and not (name.split("-")[0] in flagged and covered < held):
             found.append(f"naked: {name} holds {held}, stops for {covered}")
-        if held == 0 and covered and not _entry_open(orders, name):
+        if held == 0 and covered and most == 0:
             found.append(f"orphaned: {name} holds nothing, stops for {covered}")
     return found
 
@@ -192,10 +196,8 @@ def _held(orders: list[dict[str, Any]]) -> dict[str, Decimal]:
     return held
 
 
-def _entry_open(orders: list[dict[str, Any]], name: str) -> bool:
-    return any(
-        _bracket(order) == name and _leg(order) == "ENTRY" and order["status"] in ACTIVE_WORDS for order in orders
-    )
+def _is_open_entry(order: dict[str, Any]) -> bool:
+    return _leg(order) == "ENTRY" and order["status"] in ACTIVE_WORDS
 
 
 def _bracket(order: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from app.accounts import fencing
 from app.accounts import services as accounts
+from app.domain.broker_events import CommissionTold
 from app.executions.services import apply, guard, match, place, reconcile, submit
 from app.worker import broker_thread, guard_thread
 
@@ -57,7 +58,9 @@ def _dedupe_key() -> None:
     recorded = apply.broker_event_record
 
     def record(event: Any, *, now: Any, **more: Any) -> int | None:
-        return recorded(replace(event, dedupe_key=f"{event.dedupe_key}#{next(numbers)}"), now=now, **more)
+        if not isinstance(event, CommissionTold):  # A cost replaces itself; its key is also what finds it again.
+            event = replace(event, dedupe_key=f"{event.dedupe_key}#{next(numbers)}")
+        return recorded(event, now=now, **more)
 
     def record_all(events: Any, *, now: Any, **more: Any) -> list[tuple[int, Any]]:
         changed = [(record(event, now=now, **more), event) for event in events]

@@ -29,6 +29,14 @@ ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "DU1234567"
 SYMBOL = "AAPL"
 START_PRICE = Decimal("190.00")
+# What in the database is the second half of a rule that can be switched off: it goes with the first.
+SECOND_HALVES = {
+    "id_floor": ("DROP INDEX order_id_used_once_per_client",),
+    "dedupe_key": (
+        "ALTER TABLE executions_fill DROP CONSTRAINT executions_fill_exec_id_key",
+        "DROP INDEX IF EXISTS executions_fill_exec_id_like",
+    ),
+}
 TEMPLATE = "simulation_template"
 PROCESS_SECONDS_MAX = 60.0
 
@@ -75,9 +83,8 @@ class World:
 
         django.setup()
         call_command("migrate", verbosity=0)
-        if self._sabotage == "id_floor":
-            # The second half of the same rule: the database refuses an id that was used.
-            self._execute("DROP INDEX order_id_used_once_per_client")
+        for statement in SECOND_HALVES.get(self._sabotage, ()):
+            self._execute(statement)
         self.forget_connections()
         # What a commit has answered survives a kill of the server, as with a real one.
         self._admin("ALTER ROLE CURRENT_USER SET synchronous_commit TO on")

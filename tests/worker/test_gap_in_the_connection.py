@@ -1,6 +1,6 @@
 """What happens at the broker while nobody listens is in the rows after the reconnect, with times and costs.
 
-Four ways not to listen, and three things that happen meanwhile. How long the rows took, from the moment the worker
+Five ways not to listen, and three things that happen meanwhile. How long the rows took, from the moment the worker
 begins to synchronise, is printed (`pytest -s`); it is no assertion, because a busy machine is no fault of ours.
 """
 
@@ -61,6 +61,16 @@ def gateway_restarted(desk: Desk) -> Iterator[None]:
     desk.broker.control.accept_connections()
 
 
+@contextmanager
+def socket_port_reset(desk: Desk) -> Iterator[None]:
+    """1300, and the old socket stays open: only the message says that nothing comes over it any more."""
+    desk.broker.control.refuse_connections()
+    desk.broker.control.send_error(code=1300, text="TWS socket port has been reset", client_id=1)
+    eventually(lambda: lost(desk))
+    yield
+    desk.broker.control.accept_connections()
+
+
 def entry_is_filled(desk: Desk) -> tuple[int, Callable[[], object], str]:
     execution_id = desk.working()
     ref = desk.ref(execution_id, "ENTRY")
@@ -79,7 +89,7 @@ def shares_are_stopped_out(desk: Desk) -> tuple[int, Callable[[], object], str]:
 
 
 @pytest.mark.parametrize("happens", [entry_is_filled, entry_is_cancelled, shares_are_stopped_out])
-@pytest.mark.parametrize("gap", [gateway_lost_ib, socket_cut, worker_dead, gateway_restarted])
+@pytest.mark.parametrize("gap", [gateway_lost_ib, socket_cut, worker_dead, gateway_restarted, socket_port_reset])
 def test_what_happened_in_a_gap_is_in_the_rows_with_times_and_costs(
     desk: Desk,
     gap: Callable[[Desk], AbstractContextManager[None]],

@@ -24,6 +24,7 @@ class BrokerProxy:
         self._peer = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._orders_left: int | None = None
+        self._swallows = False
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self.port: int = self._listener.getsockname()[1]
@@ -44,10 +45,15 @@ class BrokerProxy:
             self._orders_left = orders_max
             self.held.clear()
 
+    def swallow(self) -> None:
+        """Move no byte any more, either way, and leave every socket open: a line that is dead without a word."""
+        self._swallows = True
+
     def let_through(self) -> None:
         """Forward everything again, on connections made from now on too."""
         with self._lock:
             self._orders_left = None
+        self._swallows = False
 
     def _accept(self) -> None:
         while True:
@@ -62,13 +68,15 @@ class BrokerProxy:
                 continue
             self._sockets += [client, peer]
             threading.Thread(target=self._to_peer, args=(client, peer), daemon=True).start()
-            threading.Thread(target=_copy, args=(peer, client), daemon=True).start()
+            threading.Thread(target=self._to_client, args=(peer, client), daemon=True).start()
 
     def _to_peer(self, client: socket.socket, peer: socket.socket) -> None:
         """Copy the greeting (`API` and its frame) and then frame by frame."""
         holding = False
         try:
-            peer.sendall(_read(client, 4))
+            greeting = _read(client, 4)
+            if not self._swallows:
+                peer.sendall(greeting)
             while True:
                 length = _read(client, 4)
                 frame = _read(client, struct.unpack(">I", length)[0])
@@ -80,22 +88,27 @@ class BrokerProxy:
         except (OSError, EOFError):
             _shut(peer)
 
+    def _to_client(self, peer: socket.socket, client: socket.socket) -> None:
+        dead = False
+        try:
+            while data := peer.recv(65536):
+                # What was swallowed once makes no sense any more afterwards.
+                dead = dead or self._swallows
+                if not dead:
+                    client.sendall(data)
+        except OSError:
+            pass
+        _shut(client)
+
     def _may_pass(self, frame: bytes) -> bool:
+        if self._swallows:
+            return False
         with self._lock:
             if self._orders_left is None:
                 return True
             if frame.split(b"\0", 1)[0] == PLACE_ORDER:
                 self._orders_left -= 1
             return self._orders_left >= 0
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-    except OSError:
-        pass
-    _shut(target)
 
 
 def _read(source: socket.socket, length: int) -> bytes:

@@ -28,7 +28,10 @@ STOP_SECONDS_MAX = 20.0
 _RUN_UP = """
 import sys
 from pathlib import Path
+from local_stack import supervisor
 from local_stack.up import main
+# What a test kills is there again at once, however often it does.
+supervisor.BACK_OFF_MAX_SECONDS = supervisor.BACK_OFF_FIRST_SECONDS
 sys.exit(main(sys.argv[2:], local=Path(sys.argv[1])))
 """
 # Set to nothing, so that neither the test run's servers nor a developer's `.env` (with a real Gateway!) is used.

@@ -16,7 +16,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,8 +149,9 @@ def outside_home(local: Path, *, outside: Path) -> Path:
     except FileExistsError:
         _require_ours(directory)
     directory.chmod(0o711)
-    (directory / OWNER_FILE).write_text(f"{local}\n")
+    # In this order: a folder whose owner has no record looks forgotten to another start.
     record.write_text(f"{directory}\n")
+    (directory / OWNER_FILE).write_text(f"{local}\n")
     if not reaches(directory, user=NOBODY):
         raise ServiceHomeError(
             f"user {NOBODY.uid} cannot reach {directory}; set DATABASE_URL and REDIS_URL, or run as an ordinary user"
@@ -168,21 +169,24 @@ def _require_ours(directory: Path) -> None:
 def _sweep(outside: Path, *, keep: Path | None) -> None:
     """Remove our folders whose clone is gone."""
     for directory in outside.glob(f"trading-analyst-{os.geteuid()}-*"):
-        owner = directory / OWNER_FILE
-        if (
-            directory == keep
-            or directory.is_symlink()
-            or directory.lstat().st_uid != os.geteuid()
-            or not owner.is_file()
-        ):
-            continue
-        if not (Path(owner.read_text().strip()) / RECORD).exists():
-            _remove_forgotten(directory)
+        # Another start may be sweeping as well: what is gone is gone.
+        with suppress(FileNotFoundError):
+            if directory != keep and _is_forgotten(directory):
+                _remove_forgotten(directory)
+
+
+def _is_forgotten(directory: Path) -> bool:
+    owner = directory / OWNER_FILE
+    if directory.is_symlink() or directory.lstat().st_uid != os.geteuid() or not owner.is_file():
+        return False
+    return not (Path(owner.read_text().strip()) / RECORD).exists()
 
 
 def _remove_forgotten(directory: Path) -> None:
-    _require_ours(directory)
-    shutil.rmtree(directory)
+    while directory.exists():
+        with suppress(FileNotFoundError):
+            _require_ours(directory)
+            shutil.rmtree(directory)
 
 
 @contextmanager

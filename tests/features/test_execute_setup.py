@@ -14,6 +14,7 @@ from ib_simulator.client import SimulatorControl
 from tests.admin_site import AdminSite
 from tests.eventually import eventually
 from tests.running_stack import Answer, Api, RunningStack
+from tests.same_book import assert_same_deals, assert_same_orders, refs_of
 
 pytestmark = pytest.mark.slow
 scenarios("execute_setup.feature")
@@ -47,7 +48,7 @@ def book(stack: RunningStack) -> Any:
 
 
 def orders_of(book: SimulatorControl, execution: dict[str, Any]) -> list[dict[str, Any]]:
-    refs = {order["order_ref"] for bracket in execution["brackets"] for order in bracket["orders"]}
+    refs = refs_of(execution)
     return [order for order in book.orders() if order["order_ref"] in refs]
 
 
@@ -230,17 +231,8 @@ def open_and_stopped(stack: RunningStack, story: Story, book: SimulatorControl, 
 def all_agree(stack: RunningStack, story: Story, book: SimulatorControl) -> None:
     def agree() -> bool:
         execution = read(stack, story)
-        _assert_same_orders(execution, orders_of(book, execution))
-        refs = {order["order_ref"] for bracket in execution["brackets"] for order in bracket["orders"]}
-        deals = {deal["exec_id"]: deal for deal in book.state()["executions"] if deal["order_ref"] in refs}
-        shown = {fill["exec_id"]: fill for fill in execution["fills"]}
-        assert shown.keys() == deals.keys()
-        for exec_id, fill in shown.items():
-            deal = deals[exec_id]
-            assert Decimal(fill["quantity"]) == Decimal(deal["quantity"])
-            assert Decimal(fill["price"]) == Decimal(deal["price"])
-            assert fill["commission"] is not None, "no commission yet"
-            assert Decimal(fill["commission"]) == Decimal(deal["commission"])
+        assert_same_orders(execution, orders_of(book, execution))
+        assert_same_deals(execution, book.state()["executions"])
         return True
 
     eventually(agree)
@@ -252,20 +244,3 @@ def all_agree(stack: RunningStack, story: Story, book: SimulatorControl) -> None
             assert str(order["perm_id"]) in page
     for fill in execution["fills"]:
         assert fill["exec_id"] in page
-
-
-def _assert_same_orders(execution: dict[str, Any], placed: list[dict[str, Any]]) -> None:
-    words = {
-        "PreSubmitted": "HELD",
-        "Submitted": "WORKING",
-        "Filled": "FILLED",
-        "Cancelled": "CANCELLED",
-        "Inactive": "INACTIVE",
-    }
-    shown = {order["order_ref"]: order for bracket in execution["brackets"] for order in bracket["orders"]}
-    assert shown.keys() == {order["order_ref"] for order in placed}
-    for theirs in placed:
-        ours = shown[theirs["order_ref"]]
-        assert ours["status"] == words[theirs["status"]], (ours, theirs)
-        assert (ours["order_id"], ours["perm_id"]) == (theirs["order_id"], theirs["perm_id"])
-        assert Decimal(ours["filled_quantity"]) == Decimal(theirs["filled"])

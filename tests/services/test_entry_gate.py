@@ -1,7 +1,7 @@
 """No entry is begun in a maintenance window or after repeated failures; what was requested waits."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.conf import LazySettings
@@ -11,7 +11,7 @@ from app.accounts.models import Account, BrokerConnection
 from app.accounts.services import connection_ensure
 from app.brokers.errors import NotConnected
 from app.core.errors import RetryLater
-from app.domain.broker_events import ToldStatus
+from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.circuit import COOL_DOWN, FAILURES_MAX, Circuit
 from app.domain.maintenance import maintenance_read
 from app.executions.models import Execution
@@ -20,7 +20,7 @@ from app.executions.services.guard import Watch, guard_look
 from app.executions.services.submit import execution_submit
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
-from tests.services.heard import at, fill, told
+from tests.services.heard import absence, at, fill, message, told
 
 pytestmark = pytest.mark.django_db
 
@@ -91,6 +91,66 @@ def test_the_circuit_heals_by_itself(requested: Requested, broker: FakeBroker) -
 
     assert len(broker.sent) == 1
     assert circuit_of(row, now=at(0) + timedelta(hours=1)) is Circuit.CLOSED
+
+
+@pytest.fixture
+def half_open(requested: Requested, broker: FakeBroker) -> tuple[Execution, Execution, datetime]:
+    """Two requested executions, and the moment at which the circuit has cooled down."""
+    first, second = requested(entry_timeout_seconds=600), requested(entry_timeout_seconds=600)
+    for _ in range(FAILURES_MAX):
+        failure_note(connection_id=broker.connection_id, code="broker_timeout", now=at(0))
+    return first, second, at(0) + COOL_DOWN
+
+
+def test_half_open_lets_one_entry_through_until_it_is_answered(
+    half_open: tuple[Execution, Execution, datetime], broker: FakeBroker
+) -> None:
+    first, second, now = half_open
+    execution_submit(execution_id=first.pk, broker=broker, now=now)
+    # While the broker has not answered, nothing else is sent
+    for _ in range(2):
+        with pytest.raises(NotConnected) as refused:
+            execution_submit(execution_id=second.pk, broker=broker, now=now)
+        assert refused.value.code == "circuit_open"
+    second.refresh_from_db()
+    assert (second.status, len(broker.sent)) == ("REQUESTED", 1)
+    # Once it has, everybody passes
+    tried = Book(first.pk)
+    tried.hear(told(tried.entry, ToldStatus.SUBMITTED))
+    execution_submit(execution_id=second.pk, broker=broker, now=now)
+    assert len(broker.sent) == 2
+    assert BrokerConnection.objects.get(pk=broker.connection_id).failures == []
+
+
+def test_half_open_a_refused_try_lets_nothing_through_and_opens_it_again(
+    half_open: tuple[Execution, Execution, datetime], broker: FakeBroker
+) -> None:
+    first, second, now = half_open
+    execution_submit(execution_id=first.pk, broker=broker, now=now)
+    tried = Book(first.pk)
+    tried.hear(*(message(leg, 201, "Order rejected", MessageMeaning.REFUSAL) for leg in (tried.entry, tried.stop)))
+    assert tried.execution.status == "REJECTED"
+    # Neither before nor after the refusal is noted as a failure
+    with pytest.raises(NotConnected, match="One entry tries"):
+        execution_submit(execution_id=second.pk, broker=broker, now=now)
+    failure_note(connection_id=broker.connection_id, code="refused_201", now=now + timedelta(seconds=1))
+    with pytest.raises(NotConnected, match="refused_201"):
+        execution_submit(execution_id=second.pk, broker=broker, now=now + timedelta(seconds=2))
+    # And after another pause it is the next one's turn
+    execution_submit(execution_id=second.pk, broker=broker, now=now + timedelta(seconds=2) + COOL_DOWN)
+    assert len(broker.sent) == 2
+
+
+def test_half_open_a_try_that_never_arrived_makes_room_for_the_next(
+    half_open: tuple[Execution, Execution, datetime], broker: FakeBroker
+) -> None:
+    first, second, now = half_open
+    execution_submit(execution_id=first.pk, broker=broker, now=now)
+    tried = Book(first.pk)
+    tried.hear(absence(tried.entry), absence(tried.stop))
+    execution_submit(execution_id=second.pk, broker=broker, now=now)
+    assert len(broker.sent) == 2
+    assert len(BrokerConnection.objects.get(pk=broker.connection_id).failures) == FAILURES_MAX
 
 
 def test_another_accounts_failures_close_nothing_here(requested: Requested, broker: FakeBroker) -> None:

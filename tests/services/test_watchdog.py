@@ -21,6 +21,7 @@ from app.alerts.selectors import somebody_watches
 from app.alerts.services import alert_acknowledge
 from app.brokers.base import ConnectionState
 from app.domain.broker_events import MessageMeaning, ToldStatus
+from app.domain.maintenance import maintenance_read
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Execution, ReconcileRun
 from app.executions.services.kill_switch import kill_switch_engage, kill_switch_release
@@ -109,6 +110,36 @@ def test_a_silent_gateway_is_told_while_the_worker_lives(connection: BrokerConne
     assert state.value in Alert.objects.get().text
     be(connection, S.READY, seconds=20)
     assert look(21) == set()
+
+
+def test_a_gateway_that_restarts_as_planned_is_told_only_when_it_stays_away(
+    connection: BrokerConnection, settings: Settings
+) -> None:
+    # Given a Gateway that falls silent in a maintenance window of a minute
+    begins = at(60).replace(second=0, microsecond=0)
+    ends = begins + timedelta(minutes=1)
+    settings.GATEWAY_MAINTENANCE = maintenance_read(f"Mon-Sun {begins:%H:%M}-{ends:%H:%M} UTC")
+    into = (begins - at(0)).total_seconds()
+    be(connection, S.READY, seconds=into)
+    be(connection, S.DISCONNECTED, "connection lost", seconds=into + 1)
+    alive(connection, seconds=into + 50, gateway=False)
+    # Then that is nobody's trouble, until the window is over
+    assert look(into + 59) == set()
+    alive(connection, seconds=into + 60, gateway=False)
+    assert look(into + 60) == {K.GATEWAY_SILENT}
+    be(connection, S.READY, seconds=into + 61)
+    assert look(into + 62) == set()
+
+
+def test_what_was_told_before_a_maintenance_window_lasts_through_it(
+    connection: BrokerConnection, settings: Settings
+) -> None:
+    be(connection, S.READY)
+    alive(connection, seconds=14, gateway=False)
+    assert look(15) == {K.GATEWAY_SILENT}
+    settings.GATEWAY_MAINTENANCE = maintenance_read("Mon-Sun 00:00-00:00 UTC")
+    assert look(16) == {K.GATEWAY_SILENT}
+    assert Alert.objects.count() == 1
 
 
 @pytest.mark.parametrize(("waiting", "age"), [(3, 11), (1001, 1)])

@@ -26,6 +26,7 @@ from app.setups.models import Setup
 from app.worker.broker_thread import BrokerThread
 from app.worker.event_recorder import EventRecorder
 from ib_simulator.process import SimulatorProcess, running_simulator
+from tests.broker_proxy import BrokerProxy
 from tests.eventually import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,8 +45,9 @@ def simulator() -> Iterator[SimulatorProcess]:
 class Worker:
     """What a broker worker process holds, and what it does on request."""
 
-    def __init__(self, *, port: int, client_id: int = CLIENT_ID) -> None:
-        ib = IBSettings(port=port, client_id=client_id, account=ACCOUNT, reconnect_pause_seconds=0.1)
+    def __init__(self, *, port: int, client_id: int = CLIENT_ID, **limits: float) -> None:
+        fixed = {"port": port, "client_id": client_id, "account": ACCOUNT, "reconnect_pause_seconds": 0.1}
+        ib = IBSettings(**(fixed | limits))  # type: ignore[arg-type]
         self.changed: list[int] = []
         self.recorder = self.make_recorder()
         self.thread = BrokerThread(
@@ -199,6 +201,32 @@ def test_the_connection_row_tells_where_it_stands_and_why(worker: Worker, simula
         return row.state == "DISCONNECTED" and bool(row.reason)
 
     eventually(told)
+
+
+def test_a_line_that_is_dead_without_a_word_is_found_by_the_heartbeat_and_left(simulator: SimulatorProcess) -> None:
+    with BrokerProxy(host=simulator.host, port=simulator.port) as wire:
+        worker = Worker(port=wire.port, request_timeout_seconds=0.5, connect_timeout_seconds=0.5)
+        worker.start()
+        try:
+            worker.ready()
+            row = BrokerConnection.objects.get(client_id=CLIENT_ID)
+            # Given sockets that stay open and carry nothing
+            wire.swallow()
+
+            def given_up() -> bool:
+                row.refresh_from_db()
+                return row.state == "DISCONNECTED"
+
+            # Then nothing but the unanswered question tells it
+            eventually(given_up)
+            assert row.reason.startswith("broker_timeout: No answer to current_time")
+            # And once the line carries again, the worker is back
+            wire.let_through()
+            worker.ready()
+            row.refresh_from_db()
+            assert row.state == "READY"
+        finally:
+            worker.stop()
 
 
 def test_a_cancel_reaches_the_broker_and_comes_back(worker: Worker, simulator: SimulatorProcess, analyst: User) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.eventually import eventually
 from tests.running_stack import ROOT, RunningStack, running_stack
 from tests.services.mail_and_hook import Hook, web_hook
+from tests.services.telegram_stand_in import CHAT, TOKEN, Telegram, telegram
 
 pytestmark = pytest.mark.slow
 LIMIT = {"symbol": "AAPL", "side": "LONG", "entry_type": "LIMIT", "entry_price": "1.00", "stop_price": "0.50"}
@@ -25,8 +26,15 @@ def hook() -> Iterator[Hook]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, hook: Hook) -> Iterator[RunningStack]:
-    with running_stack(tmp_path_factory.mktemp("operations"), environment={"ALERT_URLS": hook.address}) as started:
+def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telegram]:
+    with telegram(tmp_path_factory.mktemp("telegram")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, hook: Hook, phone: Telegram) -> Iterator[RunningStack]:
+    channels = {"ALERT_URLS": f"{hook.address} {phone.address}", **phone.environment}
+    with running_stack(tmp_path_factory.mktemp("operations"), environment=channels) as started:
         yield started
 
 
@@ -62,7 +70,9 @@ def told(hook: Hook, kind: str) -> int:
     return sum(kind in post["message"] for post in hook.posts)
 
 
-def test_engaging_cancels_what_works_refuses_what_is_new_and_is_told(stack: RunningStack, hook: Hook) -> None:
+def test_engaging_cancels_what_works_refuses_what_is_new_and_is_told(
+    stack: RunningStack, hook: Hook, phone: Telegram
+) -> None:
     status, working = execute(stack, "works")
     assert (status, working["status"]) == (200, "WORKING")
     # When
@@ -73,6 +83,12 @@ def test_engaging_cancels_what_works_refuses_what_is_new_and_is_told(stack: Runn
     status, refused = execute(stack, "refused")
     assert (status, refused["code"]) == (409, "kill_switch_engaged")
     eventually(lambda: told(hook, "kill_switch") == 1, seconds_max=20)
+    # By Telegram's own name, over TLS, and once
+    eventually(lambda: phone.sent, seconds_max=20)
+    ((path, message),) = phone.sent
+    assert (path, message["chat_id"]) == (f"/bot{TOKEN}/sendMessage", int(CHAT))
+    assert "kill_switch" in message["text"]
+    assert "wrong prices" in message["text"]
     # And released, trading goes on
     assert kill_switch(stack, "release", "--reason", "right again")["engaged"] is False
     assert execute(stack, "goes on")[1]["status"] == "WORKING"

@@ -59,7 +59,13 @@ class WillingBroker:
         return PlacedBracket(order_ids={}, reference="IB-1:2")
 
     async def place_order(
-        self, ticket: OrderTicket, *, contract: Contract, id_floor: int = 0, write_ahead: WriteAhead | None = None
+        self,
+        ticket: OrderTicket,
+        *,
+        contract: Contract,
+        id_floor: int = 0,
+        write_ahead: WriteAhead | None = None,
+        cancels: Sequence[int] = (),
     ) -> int:
         self.sent.append("order")
         return 1

@@ -49,6 +49,18 @@ def circuit_of(connection: BrokerConnection, *, now: datetime) -> Circuit:
     return circuit_at([datetime.fromisoformat(failure["at"]) for failure in connection.failures], now=now)
 
 
+def failed_last_at(connection: BrokerConnection) -> datetime:
+    """Return when the connection failed last. Only where it has failed."""
+    return datetime.fromisoformat(connection.failures[-1]["at"])
+
+
+def failures_forget(connection: BrokerConnection) -> None:
+    """Close the circuit: the broker has answered again. Call it with the row locked."""
+    connection.failures = []
+    connection.save(update_fields=["failures"])
+    logger.info("circuit", connection=connection.pk, before=Circuit.HALF_OPEN.value, after=Circuit.CLOSED.value)
+
+
 @transaction.atomic
 def failure_note(*, connection_id: int, code: str, now: datetime) -> None:
     """Note that connecting, asking or placing failed: enough of them open the circuit."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Q, QuerySet
 
-from app.alerts.kinds import Severity
+from app.alerts.kinds import AlertKind, Severity
 from app.alerts.models import Alert, WatchdogSign
 from app.core.errors import Forbidden
 
@@ -39,6 +39,11 @@ def alerts_open(user: User | AnonymousUser | AbstractBaseUser) -> QuerySet[Alert
 def critical_count(user: User | AnonymousUser | AbstractBaseUser) -> int:
     """Return how many open critical alerts nobody has acknowledged, of those this user may read."""
     return alerts_open(user).filter(severity=Severity.CRITICAL.value, acknowledged_at=None).count()
+
+
+def alert_is_open(*, kind: AlertKind, subject: str) -> bool:
+    """Say whether it was told and is not over."""
+    return Alert.objects.filter(kind=kind.value, subject=subject, resolved_at=None).exists()
 
 
 def watchdog_seen_at() -> datetime | None:

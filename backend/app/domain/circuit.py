@@ -1,7 +1,8 @@
 """After repeated failures no new entries for a while, then one careful try: a function of when it failed, nothing else.
 
 CLOSED ── FAILURES_MAX within WINDOW ──> OPEN ── COOL_DOWN without another ──> HALF_OPEN ── WINDOW over ──> CLOSED
-                                          ^────────────── another failure ─────────┘
+                                          ^                                     │     └── the try was answered: the
+                                          └────────── another failure ──────────┘         failures are forgotten
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ COOL_DOWN = timedelta(seconds=30)
 
 
 class Circuit(StrEnum):
-    """Whether new entries pass. In HALF_OPEN they do, and a single failure opens it again."""
+    """Whether new entries pass. In HALF_OPEN one does, and no other until the broker has answered that one."""
 
     CLOSED = "CLOSED"
     OPEN = "OPEN"

@@ -6,6 +6,17 @@ What waits is recorded together, so that a burst pays for locks and commits once
 a backlog the news of a lost order goes first, without changing the order of its execution's events (see event_queue).
 While the database is away events wait in the queue; an event that cannot be applied is stored as told and flags its
 execution, so that one bad event neither blocks the road nor is lost.
+
+Numbered points at which the process may die, what the rows say then, and who makes it good:
+
+    1 received, in the queue            nothing of the event                the broker is asked: it tells it again
+    2 taken, waits for the execution    nothing of the event                the same
+    3 stored, not committed             nothing of the event                the same: stored and applied, or neither
+    4 committed, news not published     the event and what it means         readers poll; told again, it is known
+    5 published, guard has not looked   the event and what it means         the guard looks at all that is held
+    6 repair written down, not ahead    PROTECT is CREATED                  never sent: NOT_PLACED, and the guard anew
+    7 repair written ahead, not sent    PROTECT is SENT                     the broker does not know it: as 6
+    8 repair sent, not answered         PROTECT is SENT                     the broker knows it: it is not sent again
 """
 
 import queue

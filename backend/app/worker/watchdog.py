@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from app.accounts.kill_switch import kill_switches_engaged
@@ -17,10 +18,12 @@ from app.accounts.selectors import HEARTBEAT_AGE_SECONDS_MAX, broker_connection,
 from app.accounts.services import STOPPED_ON_PURPOSE
 from app.alerts.kinds import AlertKind
 from app.alerts.models import Alert
+from app.alerts.selectors import alert_is_open
 from app.alerts.services import alert_raise, alerts_follow, watchdog_sign
 from app.brokers.base import ConnectionState
 from app.core.decimal_text import plain
 from app.domain.execution_status import FINISHED
+from app.domain.maintenance import maintenance_at
 from app.executions.models import Actor, Decision, Execution, ReconcileRun
 
 GATEWAY_AGE_SECONDS_MAX = 10
@@ -83,14 +86,21 @@ def _worker_silent(connection: BrokerConnection | None, *, now: datetime) -> dic
 
 
 def _gateway_silent(connection: BrokerConnection, *, now: datetime) -> dict[str, str]:
-    """Tell that nothing was heard of the Gateway; while the worker itself is silent, nobody knows."""
+    """Tell that nothing was heard of the Gateway; while the worker itself is silent, nobody knows.
+
+    In a maintenance window silence is expected: what begins there is told when it outlasts the window.
+    """
     if not is_alive(connection, now=now) or connection.reason == STOPPED_ON_PURPOSE:
         return {}
     heard_at = connection.gateway_heard_at
     if heard_at is not None and now - heard_at <= timedelta(seconds=GATEWAY_AGE_SECONDS_MAX):
         return {}
+    subject = _subject(connection)
+    is_planned = maintenance_at(settings.GATEWAY_MAINTENANCE, now=now) is not None
+    if is_planned and not alert_is_open(kind=AlertKind.GATEWAY_SILENT, subject=subject):
+        return {}
     why = f"{connection.state}: {connection.reason}" if connection.reason else connection.state
-    return {_subject(connection): f"No answer of the Gateway {_age(heard_at, now=now)} ({why})."}
+    return {subject: f"No answer of the Gateway {_age(heard_at, now=now)} ({why})."}
 
 
 def _queue_lag(connection: BrokerConnection, *, now: datetime) -> dict[str, str]:

@@ -7,6 +7,8 @@ same functions on folders that do or do not let that user through.
 import os
 import shutil
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,28 @@ def test_outside_a_folder_whose_clone_is_gone_is_removed(tmp_path: Path, outside
 
     assert not gone.exists()
     assert here.exists()
+
+
+def test_outside_several_starts_at_once_remove_what_is_forgotten_together(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    forgotten = outside_home(tmp_path / "gone", outside=outside)
+    shutil.rmtree(tmp_path / "gone")
+    for number in range(2000):
+        (forgotten / str(number)).touch()
+    clones = [tmp_path / str(number) for number in range(4)]
+    for clone in clones:
+        clone.mkdir()
+    together = threading.Barrier(len(clones))
+
+    def start(clone: Path) -> Path:
+        together.wait(10)
+        return outside_home(clone, outside=outside)
+
+    with ThreadPoolExecutor(len(clones)) as starts:
+        homes = list(starts.map(start, clones))
+
+    assert not forgotten.exists()
+    assert all((home / OWNER_FILE).is_file() for home in homes)
 
 
 def test_outside_a_new_clone_at_an_old_ones_path_begins_empty(local: Path, outside: Path) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from app.accounts.entry_gate import entry_refusal_on
+from app.accounts.entry_gate import CIRCUIT_OPEN, circuit_of, entry_refusal_on, failed_last_at, failures_forget
 from app.accounts.fencing import fence_check
 from app.accounts.kill_switch import kill_switch_on
 from app.accounts.models import BrokerConnection
@@ -25,6 +25,7 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
+from app.domain.circuit import Circuit
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderEvent, OrderStatus, transition
 from app.domain.terms import Leg
@@ -49,7 +50,13 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
     if holder is not None:
         fence_check(holder, fence=broker.fence)
         _require_entries_allowed(holder, now=now)
-    if not _claim(execution_id=execution_id, account_id=broker.account_id, now=now):
+    half_open = holder is not None and circuit_of(holder, now=now) is Circuit.HALF_OPEN
+    if not _claim(
+        execution_id=execution_id,
+        account_id=broker.account_id,
+        try_on=broker.connection_id if half_open else None,
+        now=now,
+    ):
         return ""
     execution = selectors.execution_read(execution_id)
     sent: list[str] = []
@@ -91,8 +98,28 @@ def _floor(read_before: BrokerConnection | None, *, connection_id: int) -> int:
     return (read_before or BrokerConnection.objects.get(pk=connection_id)).order_id_floor
 
 
+def _require_turn(connection_id: int, *, now: datetime) -> None:
+    """While the circuit is half open let one entry through, and raise NotConnected until the broker has answered it.
+
+    Which one it is stands in the rows: what was claimed since the last failure. A refusal is noted as a failure, which
+    opens the circuit again, a moment after its row says so. Holds the connection's row: whoever claims next waits.
+    """
+    holder = BrokerConnection.objects.select_for_update(no_key=True).get(pk=connection_id)
+    _require_entries_allowed(holder, now=now)  # It may have failed once more since it was read.
+    if circuit_of(holder, now=now) is not Circuit.HALF_OPEN:
+        return
+    tried = Execution.objects.filter(account=holder.account_id, claimed_at__gt=failed_last_at(holder))
+    statuses = {ExecutionStatus(status) for status in tried.values_list("status", flat=True)}
+    if statuses & {ExecutionStatus.SUBMITTING, ExecutionStatus.REJECTED}:
+        raise NotConnected("One entry tries whether the broker has settled; others wait for it.", code=CIRCUIT_OPEN)
+    if statuses - {ExecutionStatus.NOT_PLACED}:
+        failures_forget(holder)
+
+
 @transaction.atomic
-def _claim(*, execution_id: int, account_id: str, now: datetime) -> bool:
+def _claim(*, execution_id: int, account_id: str, try_on: int | None, now: datetime) -> bool:
+    if try_on is not None:
+        _require_turn(try_on, now=now)
     requested = Execution.objects.select_related("account").annotate(stopped=kill_switch_on()).filter(pk=execution_id)
     execution = requested.select_for_update(no_key=True, of=("self",)).first()
     if execution is None or execution.status != ExecutionStatus.REQUESTED.value:

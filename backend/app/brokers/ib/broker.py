@@ -128,6 +128,7 @@ class IBBroker:
             priority=SendPriority.PROTECT, messages=1 + len(cancels), ahead_seconds=self._ahead_seconds
         )
         async with turn as link:
+            turn_at = time.monotonic()
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
             order_id = link.client.take_order_id()
@@ -138,8 +139,9 @@ class IBBroker:
             self._send(link, contract, ticket, order_id=order_id, parent_id=0, transmit=True)
             for cancelled_id in cancels:
                 self._send_cancel(link, cancelled_id)
-            waited_ms = round((time.monotonic() - queued_at) * 1000, 1)
-            log.info("single_order_sent", order_ref=ticket.order_ref, order_id=order_id, waited_ms=waited_ms)
+            times = {"waited_ms": turn_at - queued_at, "sent_ms": time.monotonic() - queued_at}
+            told = {name: round(seconds * 1000, 1) for name, seconds in times.items()}
+            log.info("single_order_sent", order_ref=ticket.order_ref, order_id=order_id, **told)
             await self._connection.delivered(link)
         return order_id
 

@@ -129,4 +129,4 @@ def synchronised_to(desk: Desk, execution_id: int, status: str, *, what: str) ->
     done = datetime.now(UTC)
     began = datetime.fromisoformat(SYNCHRONISING.findall(desk.stack.log(WORKER))[-1])
     took = (done - began).total_seconds()
-    print(f"\n{what}: in the rows {took:.2f} s after the reconnect")  # noqa: T201 - a figure to be read
+    print(f"\n{what}: in the rows {took:.2f} s after the reconnect")

@@ -1,5 +1,6 @@
 """The guard at work: real IBBroker, real simulator over TCP, real database, and every behaviour of IB's children."""
 
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -84,6 +85,7 @@ def test_thirty_of_a_hundred_are_stopped_once_however_the_children_behave(
     execution = placed(analyst, worker, entry_type="LIMIT", entry_price=Decimal(188), quantity=Decimal(100))
     eventually(lambda: simulator.control.orders()[1:])
     simulator.control.fill(order_ref=order_ref(execution, "ENTRY"), quantity=30)
+    filled_at = time.monotonic()
     # When the rest is cancelled
     if activate == "on_partial":
         eventually(lambda: stopped(simulator))
@@ -97,6 +99,7 @@ def test_thirty_of_a_hundred_are_stopped_once_however_the_children_behave(
         return entry["status"] == "Cancelled" and stopped(simulator) == position(simulator) == 30
 
     eventually(settled)
+    print(f"{activate}, {after_cancel}: 30 shares under one stop {time.monotonic() - filled_at:.2f} s after the fill")
     # Then one stop covers them, and never were there two
     assert max(seen) == 1
     # And it closes the position, no more

@@ -131,7 +131,7 @@ def taken_over_after_kill_of(holder: WorkerProcess) -> None:
     killed_at = time.monotonic()
     ready_with(fence=2, seconds_max=TAKEOVER_SECONDS_MAX)
     took = time.monotonic() - killed_at
-    print(f"\ntaken over {took:.2f} s after kill -9")  # noqa: T201 - a figure to be read
+    print(f"\ntaken over {took:.2f} s after kill -9")
     assert took < TAKEOVER_SECONDS_MAX
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import User
 
+from app.accounts.fencing import fence_raise
 from app.accounts.models import Account, BrokerConnection
 from app.accounts.services import account_ensure
 from app.brokers.base import ConnectionState
@@ -14,9 +15,10 @@ from app.brokers.errors import NotConnected
 from app.brokers.factory import get_broker
 from app.brokers.ib import IBSettings
 from app.core import clock
+from app.domain.broker_events import ToldStatus
 from app.domain.execution_status import ExecutionStatus
 from app.executions import selectors
-from app.executions.models import Commission, Execution, Fill, Order
+from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.request import execution_request
 from app.executions.services.submit import execution_submit
@@ -28,6 +30,7 @@ from app.worker.event_recorder import EventRecorder
 from ib_simulator.process import SimulatorProcess, running_simulator
 from tests.broker_proxy import BrokerProxy
 from tests.eventually import eventually
+from tests.services.heard import told
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -245,6 +248,24 @@ def test_a_cancel_reaches_the_broker_and_comes_back(worker: Worker, simulator: S
     eventually(cancelled)
     assert not [order for order in simulator.control.orders() if order["live"]]
     assert execution.reason_code == "requested"
+
+
+def test_what_a_deposed_holder_had_still_to_record_is_dropped(worker: Worker, analyst: User) -> None:
+    # Given a holder whose lock is gone with its database session, and whose place another has taken
+    worker.ready()
+    execution = requested(analyst, entry_type="LIMIT", entry_price=Decimal(188))
+    execution_submit(execution_id=execution.pk, broker=worker.thread, now=clock.now())
+    eventually(lambda: legs(execution)["STOP_LOSS"].status == "HELD")
+    worker.recorder.drain(seconds_max=10)
+    fence_raise(connection_id=worker.thread.connection_id, name="another", process="", now=clock.now())
+    worker.thread._on_holding(None, is_holder=False)
+    # When an event is recorded that it had heard before
+    late = told(legs(execution)["STOP_LOSS"], ToldStatus.CANCELLED)
+    worker.recorder.put(late)
+    worker.recorder.drain(seconds_max=10)
+    # Then it is not: the new holder asks the broker itself
+    assert legs(execution)["STOP_LOSS"].status == "HELD"
+    assert not BrokerEvent.objects.filter(dedupe_key=late.dedupe_key).exists()
 
 
 def test_a_second_worker_stands_by_and_takes_over(worker: Worker, simulator: SimulatorProcess) -> None:

@@ -366,7 +366,9 @@ class BrokerThread:
             )
 
     def _on_holding(self, holding: Holding | None, *, is_holder: bool) -> None:
-        self._recorder.holding = holding
+        if holding is not None:
+            # What still waits when the holding is lost was heard by the old fence, and passes by that or not at all.
+            self._recorder.holding = holding
         self._tell_holding(is_holder)
 
     def _on_broker_state(self, state: ConnectionState, reason: str) -> None:

@@ -79,7 +79,7 @@ def jump_clock(world: World, chance: random.Random, number: int) -> None:
 ACTS: dict[str, tuple[int, Act]] = {
     "kill_worker": (4, kill_worker),
     "pause_worker": (2, pause_worker),
-    "hang_worker": (1, hang_worker),
+    "hang_worker": (2, hang_worker),
     "second_worker": (2, second_worker),
     "flush_queue": (1, flush_queue),
     "cut_database": (1, cut_database),

@@ -8,7 +8,7 @@ from django.db import transaction
 from app.accounts import fencing
 from app.accounts import services as accounts
 from app.domain.broker_events import CommissionTold
-from app.executions.services import apply, guard, match, place, reconcile, submit
+from app.executions.services import apply, guard, place, reconcile, submit
 from app.worker import broker_thread, guard_thread
 
 
@@ -66,13 +66,16 @@ def _dedupe_key() -> None:
         changed = [(record(event, now=now, **more), event) for event in events]
         return [(execution_id, event) for execution_id, event in changed if execution_id is not None]
 
+    def all_of_them(events: Any, **_: Any) -> list[Any]:
+        return list(events)
+
     from app.worker import event_recorder
 
     event_recorder.broker_event_record = record
     event_recorder.broker_events_record = record_all
     reconcile.broker_event_record = record
-    reconcile.unheard = list
-    match.unheard = list
+    reconcile.broker_events_record = record_all
+    reconcile.unheard = all_of_them
 
 
 def _reconcile() -> None:

@@ -8,7 +8,6 @@ sent before the reconcile that follows a connect is complete.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -40,6 +39,7 @@ from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
 from app.executions.services.reconcile import ReconcileReport, execution_reconcile
 from app.executions.services.sweep import execution_sweep, requested_resend
+from app.worker.backoff import backoff_seconds
 from app.worker.event_recorder import EventRecorder
 from app.worker.holder import HOLDER_SILENT_SECONDS, Holder
 from app.worker.loop_thread import LoopThread, in_database_thread, with_own_connection
@@ -52,8 +52,6 @@ TICK_SECONDS = 1.0
 PING_EVERY_TICKS = 5
 RECONCILE_EVERY_TICKS = 60
 ASK_AGAIN_EVERY_TICKS = 15
-BACKOFF_SECONDS_MIN = 1.0
-BACKOFF_SECONDS_MAX = 30.0
 SEND_SECONDS_MAX = 60.0
 # What may still wait for its turn to be sent is not looked for yet.
 RECONCILE_SETTLE_SECONDS = SEND_SECONDS_MAX + 30.0
@@ -142,12 +140,9 @@ class BrokerThread:
     def place_bracket(self, bracket: BracketTicket, *, id_floor: int, write_ahead: WriteAhead) -> PlacedBracket:
         """Send a bracket once a turn is free; see Broker.place_bracket."""
 
-        def write_ahead_here(order_ids: Mapping[str, int]) -> None:
-            with_own_connection(write_ahead, order_ids)
-
         self._require_ready()
         return self._loop_thread.call(
-            self._broker.place_bracket(bracket, id_floor=id_floor, write_ahead=write_ahead_here),
+            self._broker.place_bracket(bracket, id_floor=id_floor, write_ahead=self._when_ready(write_ahead)),
             seconds_max=SEND_SECONDS_MAX,
         )
 
@@ -162,16 +157,21 @@ class BrokerThread:
     ) -> int:
         """Send a single order ahead of waiting entries; see Broker.place_order."""
 
-        def write_ahead_here(order_ids: Mapping[str, int]) -> None:
-            with_own_connection(write_ahead, order_ids)
-
         self._require_ready()
         return self._loop_thread.call(
             self._broker.place_order(
-                ticket, contract=contract, id_floor=id_floor, write_ahead=write_ahead_here, cancels=cancels
+                ticket, contract=contract, id_floor=id_floor, write_ahead=self._when_ready(write_ahead), cancels=cancels
             ),
             seconds_max=ANSWER_SECONDS_MAX,
         )
+
+    def _when_ready(self, write_ahead: WriteAhead) -> WriteAhead:
+        def write_ahead_here(order_ids: Mapping[str, int]) -> None:
+            # What waited for its turn through a gap (1100, 1102) is not sent before the reconcile that follows it.
+            self._require_ready()
+            with_own_connection(write_ahead, order_ids)
+
+        return write_ahead_here
 
     def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
         """Send a change of an order."""
@@ -237,11 +237,7 @@ class BrokerThread:
                 failures += 1
                 logger.exception("broker_life_fault")
                 await self._lost(f"{type(error).__name__}: {error}")
-            await self._pause(self._backoff_seconds(failures))
-
-    def _backoff_seconds(self, failures: int) -> float:
-        ceiling: float = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2 ** min(failures, 10))
-        return random.uniform(BACKOFF_SECONDS_MIN, max(BACKOFF_SECONDS_MIN, ceiling))  # noqa: S311 - jitter, no secret
+            await self._pause(backoff_seconds(failures))
 
     async def _stand_by(self) -> None:
         logger.info("standing_by", account=self._account_id, client_id=self._client_id)

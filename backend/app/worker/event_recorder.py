@@ -61,9 +61,10 @@ class EventRecorder:
         self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
         self._stopping = threading.Event()
         self._in_hand: list[AnyBrokerEvent] = []
-        # What was taken from the queue and waits for its batch, all of it put before `_then`.
+        # What was taken from the queue and waits for its batch; who waits for what was put before, told by identity.
         self._waiting: list[AnyBrokerEvent] = []
-        self._then: threading.Event | _End | None = None
+        self._drains: list[tuple[threading.Event, set[int]]] = []
+        self._is_ending = False
         # By which right it writes: set by who holds the connection. An old holder's events are dropped (see _record).
         self.holding: Holding | None = None
 
@@ -99,34 +100,38 @@ class EventRecorder:
             logger.error("events_left_unrecorded", length=self._queue.qsize())
 
     def _run(self) -> None:
-        is_over = False
-        while not is_over and not self._stopping.is_set():
-            events, then = self._next()
-            if events:
-                self._record_all(events)
-                self._in_hand = []
-            if isinstance(then, threading.Event):
-                then.set()
-            is_over = then is _END
+        while not self._stopping.is_set():
+            self._take()
+            if self._is_ending and not self._waiting:
+                break
+            self._in_hand, self._waiting = next_batch(self._waiting, length_max=BATCH_MAX)
+            if self._in_hand:
+                self._record_all(self._in_hand)
+            self._tell_drained({id(event) for event in self._in_hand})
+            self._in_hand = []
         connections.close_all()
 
-    def _next(self) -> tuple[list[AnyBrokerEvent], "threading.Event | _End | None"]:
-        """Wait for an event and return a batch of what waits; with the last also the marker or the end after it."""
-        while self._then is None:
+    def _take(self) -> None:
+        """Take all that is in the queue; wait where nothing is there or left from before."""
+        while not self._is_ending:
             try:
-                taken = self._queue.get(block=not self._waiting)
+                taken = self._queue.get(block=not self._waiting and not self._drains)
             except queue.Empty:
-                break
-            if isinstance(taken, threading.Event | _End):
-                self._then = taken
+                return
+            if isinstance(taken, _End):
+                self._is_ending = True
+            elif isinstance(taken, threading.Event):
+                self._drains.append((taken, {id(event) for event in self._waiting}))
             else:
                 self._waiting.append(taken)
-        batch, rest = next_batch(self._waiting, length_max=BATCH_MAX)
-        self._in_hand, self._waiting = batch, rest
-        if rest:
-            return batch, None
-        then, self._then = self._then, None
-        return batch, then
+
+    def _tell_drained(self, recorded: set[int]) -> None:
+        """Tell those who wait for nothing any more. Not by place: a lost order's news overtakes what was put before."""
+        waiting = [(marker, left - recorded) for marker, left in self._drains]
+        for marker, left in waiting:
+            if not left:
+                marker.set()
+        self._drains = [(marker, left) for marker, left in waiting if left]
 
     def _record_all(self, events: list[AnyBrokerEvent]) -> None:
         """Record what came together in one transaction; where that fails, each by itself."""

@@ -239,7 +239,7 @@ def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None
     if event.source == "completed_order" and event.status is ToldStatus.INACTIVE:
         # Not parked: it is listed among what finished. What the broker refused while nobody heard it ends there.
         order.last_error = order.last_error or "The broker lists it as finished and inactive: it was refused."
-        moved = OrderEvent.CANCELLED_TOLD if order.filled_quantity else OrderEvent.REFUSED
+        moved = OrderEvent.CANCELLED_TOLD if order.filled_quantity or event.filled else OrderEvent.REFUSED
     _move(order, moved, execution=execution, at=event.received_at)
     _complete_if_filled(order, at=event.received_at, execution=execution)
 
@@ -264,6 +264,8 @@ def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) ->
     """Take over the quantity the broker works with: it shrinks a child to what its parent filled."""
     if OrderStatus(order.status) in TERMINAL:
         return  # A word from before the end; what it was finished with stands.
+    if event.status is ToldStatus.FILLED and event.source == "open_order":
+        return  # It carries what was filled before the last deal: taken for the whole, the order would end too small.
     # What is filled in full was as large as what was filled; its `remaining` is of the size it was sent with.
     told = event.filled if event.status is ToldStatus.FILLED else event.filled + event.remaining
     finished = event.source == "completed_order" and event.status is not ToldStatus.FILLED

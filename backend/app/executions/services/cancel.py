@@ -134,7 +134,7 @@ def _stop_is_over(legs: list[Order]) -> bool:
 
 def _certainly_empty(entry: Order) -> bool:
     """Say whether no share was entered. Cancelled is no proof: a fill may be late, and its stop must be there then."""
-    if entry.filled_quantity or OrderStatus(entry.status) not in TERMINAL:
+    if entry.filled_quantity or entry.told_filled or OrderStatus(entry.status) not in TERMINAL:
         return False
     if entry.status in (OrderStatus.REJECTED.value, OrderStatus.NOT_PLACED.value):
         return True

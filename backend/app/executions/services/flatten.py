@@ -118,6 +118,8 @@ def _bracket_due(
     entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
     if not _is_over(entry) or _held(orders) <= 0:
         return  # An entry that may still fill is cancelled first; what is not held needs no closing.
+    if any(order.told_filled > order.filled_quantity for order in orders):
+        return  # An exit has closed more than its deals say: what is held is known once they are told.
     open_exits = [order for order in orders if order is not entry and not _is_over(order)]
     closing = [order for order in open_exits if order.leg == Leg.CLOSE.value]
     unsent = [order for order in open_exits if order.status == OrderStatus.CREATED.value]

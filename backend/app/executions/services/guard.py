@@ -49,6 +49,8 @@ REPAIRS_WINDOW = timedelta(minutes=1)
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.5, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
 ANSWER_SECONDS = 3.0
 UNKNOWN_SECONDS_MAX = 5.0
+# What a complete answer did not settle is asked for again, not at every look.
+ASK_AGAIN_SECONDS = 30.0
 _JUDGED_BY = ("pk", "leg", "status", "quantity", "filled_quantity", "told_filled", "why_held")
 CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
 
@@ -58,6 +60,7 @@ class _Need:
     what: object
     since: float
     acted_at: float | None = None
+    asked_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -82,6 +85,16 @@ class Watch:
         """Say whether it may be done now: what was just done gets time to be answered."""
         acted_at = self.needs[bracket_id].acted_at
         return acted_at is None or self.monotonic() - acted_at >= ANSWER_SECONDS
+
+    def may_ask(self, bracket_id: int) -> bool:
+        """Say whether the broker may be asked about it now, and take it that it is."""
+        need, moment = self.needs[bracket_id], self.monotonic()
+        if moment - need.since < UNKNOWN_SECONDS_MAX:
+            return False
+        if need.asked_at is not None and moment - need.asked_at < ASK_AGAIN_SECONDS:
+            return False
+        need.asked_at = moment
+        return True
 
     def note_acted(self, bracket_id: int) -> None:
         """Remember that it was done."""
@@ -129,7 +142,7 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
                 continue
             age = watch.seconds(bracket.pk, (protection.coverage, protection.repairs))
             again.add(execution.pk)
-            asks_broker = asks_broker or (protection.asks_broker and age >= UNKNOWN_SECONDS_MAX)
+            asks_broker = (protection.asks_broker and watch.may_ask(bracket.pk)) or asks_broker
             due = [repair for repair in protection.repairs if age >= GRACE_SECONDS.get(repair.kind, 0.0)]
             if due and watch.may_act(bracket.pk):
                 watch.note_acted(bracket.pk)
@@ -222,7 +235,8 @@ def _write_down(
         attention_add(execution, f"{of_tranche}; {order.order_ref} is placed for them")
     targets = [leg for leg in bracket.orders.all() if leg.pk in repair.cancels]
     for target in targets:
-        attention_add(execution, f"{target.order_ref} is cancelled: nothing links it with the stop that is placed")
+        can = f"only client id {target.client_id} can cancel it" if _is_foreign(target, broker) else "is cancelled"
+        attention_add(execution, f"{target.order_ref} {can}: nothing links it with the stop that is placed")
     execution.save(update_fields=["attention"])
     if order is None:
         raise AssertionError(f"{repair} is about no order")
@@ -305,7 +319,7 @@ def _is_foreign(order: Order, broker: BlockingBroker) -> bool:
 
 def _repairs_lately(bracket_id: int, *, now: datetime) -> int:
     return Decision.objects.filter(
-        bracket_id=bracket_id, actor=Actor.GUARD.value, decided_at__gt=now - REPAIRS_WINDOW
+        bracket_id=bracket_id, actor=Actor.GUARD.value, decided_at__gt=now - REPAIRS_WINDOW, decided_at__lte=now
     ).count()
 
 

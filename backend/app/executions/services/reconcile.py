@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import DatabaseError, DataError, IntegrityError, transaction
-from django.db.models import Q
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, transaction
+from django.db.models import F, Q
 
 from app.accounts.fencing import Holding, fence_require
 from app.brokers.base import BlockingBroker, OpenOrder, Position
@@ -94,11 +94,16 @@ def execution_reconcile(
     the same events at once are in each other's way. Raises what the questions raise; then nothing was concluded.
     """
     run = reconcile_run_begin(account_id=broker.account_id, connection_id=broker.connection_id, now=now)
+    lacking_before = {order.pk for order in _lacking_deals(broker.account_id)}
     try:
         answers = _ask(broker)
         drain()
         holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
         report = _settle(answers, holding=holding, now=now, settle_seconds=settle_seconds, run=run)
+        for order in _lacking_deals(broker.account_id):
+            if order.pk in lacking_before:
+                text = f"the broker says that {order.told_filled.normalize():f} are filled, and its deals do not"
+                _flag(order, text, holding=holding, now=now)
     except TradingError as error:
         reconcile_run_fail(run, error_code=error.code, error=error.message, now=clock.now())
         raise
@@ -156,7 +161,7 @@ def _settle(
     before = now - timedelta(seconds=settle_seconds)
     for order in _unfinished(account.account_id, asked_at=now, settle_seconds=settle_seconds):
         if order.pk not in known:
-            _conclude(order, report=report, answers=answers, holding=holding)
+            _conclude(order, report=report, answers=answers, holding=holding, client_id=run.client_id)
     for order in _open_though_finished(answers.open_orders, ours_open, before=before):
         _flag(order, "it is open at the broker though it was finished here", holding=holding, now=now)
     for order in _filled_without_deals(ours_open, answers.completed, ours_completed):
@@ -190,7 +195,7 @@ def _name_of(order: OpenOrder) -> str:
     return f"{order.action} {order.quantity.normalize():f} {order.contract.symbol}, permanent id {order.told.perm_id}"
 
 
-def _conclude(order: Order, *, report: ReconcileReport, answers: _Answers, holding: Holding) -> None:
+def _conclude(order: Order, *, report: ReconcileReport, answers: _Answers, holding: Holding, client_id: int) -> None:
     """Settle an order of ours that no answer knows."""
     if OrderStatus(order.status) not in UNANSWERED or order.filled_quantity:
         _flag(order, "the broker neither holds it nor lists it as finished", holding=holding, now=report.asked_at)
@@ -199,30 +204,31 @@ def _conclude(order: Order, *, report: ReconcileReport, answers: _Answers, holdi
     counted = f"{report.open_orders} open, {len(answers.completed)} completed orders, and the day's deals"
     if _conclude_absent(order, asked_at=report.asked_at, answers=counted, holding=holding):
         report.not_placed.append(order.order_ref)
-        if order.order_id is not None and order.leg == Leg.ENTRY.value:
+        # Another client id's is not ours to cancel: the number would be another order's.
+        if order.leg == Leg.ENTRY.value and order.order_id is not None and order.client_id == client_id:
             report.left_behind.append(order.order_id)
 
 
 def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -> Iterable[Order]:
     """Return our orders that a worker took, are not finished, and cannot be on their way at `asked_at`."""
+    settle = timedelta(seconds=settle_seconds)
+    # What was noted since may have been taken and sent while the questions were asked.
+    limits = {"before": asked_at - settle, "now": max(asked_at + settle, clock.now())}
+    not_just_sent = Q(sent_at__isnull=True) | is_past("sent_at", **limits)
     orders = Order.objects.select_related("bracket__execution").filter(account__account_id=account_id)
-    taken = orders.filter(bracket__execution__claimed_at__isnull=False)
-    if settle_seconds:
-        settle = timedelta(seconds=settle_seconds)
-        # What lies a little ahead may have been sent while the questions were asked.
-        limits = {"before": asked_at - settle, "now": asked_at + settle}
-        not_just_sent = Q(sent_at__isnull=True) | is_past("sent_at", **limits)
-        taken = taken.filter(is_past("bracket__execution__claimed_at", **limits), not_just_sent)
+    taken = orders.filter(is_past("bracket__execution__claimed_at", **limits), not_just_sent)
     return taken.exclude(status__in=[status.value for status in TERMINAL]).order_by("id")
 
 
 @transaction.atomic
 def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, holding: Holding) -> bool:
     fence_require(holding)
-    Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
     now_is = Order.objects.get(pk=order.pk)
     if (now_is.status, now_is.sent_at) != (order.status, order.sent_at):
         return False  # Sent, or heard of, since the questions were asked: the answers say nothing about it.
+    if execution.claimed_at != order.bracket.execution.claimed_at:
+        return False  # Given back, or taken anew, since: it is to be sent, and not to be given up.
     evidence = (
         "The worker stopped before the first byte; nothing was sent."
         if order.sent_at is None
@@ -286,6 +292,12 @@ def _filled_without_deals(
             yield order
 
 
+def _lacking_deals(account_id: str) -> Iterable[Order]:
+    """Return the orders of which the broker's status messages say more than the deals that are known."""
+    orders = Order.objects.select_related("bracket").filter(account__account_id=account_id)
+    return orders.filter(told_filled__gt=F("filled_quantity")).order_by("id")
+
+
 def _entries_without_stop(account_id: str, *, before: datetime) -> Iterable[Order]:
     """Return the filled entries whose stop was over `before` the questions, or is parked, with shares still held."""
     over = Q(finished_at__lte=before) | Q(status=OrderStatus.INACTIVE.value)
@@ -305,7 +317,7 @@ def _record_all(events: Sequence[AnyBrokerEvent], *, now: datetime, holding: Hol
         batch = events[first : first + BATCH_MAX]
         try:
             changed |= {pk for pk, _event in broker_events_record(batch, now=now, holding=holding)}
-        except (IntegrityError, DataError) as error:
+        except (IntegrityError, DataError, OperationalError) as error:  # The last: a deadlock with the recorder.
             logger.warning("answers_recorded_singly", count=len(batch), because=f"{type(error).__name__}: {error}")
             changed |= {pk for event in batch if (pk := _record(event, now=now, holding=holding)) is not None}
     return changed

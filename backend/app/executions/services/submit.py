@@ -25,7 +25,7 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
-from app.domain.circuit import Circuit
+from app.domain.circuit import COOL_DOWN, Circuit
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderEvent, OrderStatus, transition
 from app.domain.terms import Leg
@@ -110,7 +110,9 @@ def _require_turn(connection_id: int, *, now: datetime) -> None:
         return
     tried = Execution.objects.filter(account=holder.account_id, claimed_at__gt=failed_last_at(holder))
     statuses = {ExecutionStatus(status) for status in tried.values_list("status", flat=True)}
-    if statuses & {ExecutionStatus.SUBMITTING, ExecutionStatus.REJECTED}:
+    # One that is found in the broker's list of finished orders is noted as no failure: it holds for a moment only.
+    refused = tried.filter(status=ExecutionStatus.REJECTED.value, finished_at__gt=now - COOL_DOWN).exists()
+    if refused or ExecutionStatus.SUBMITTING in statuses:
         raise NotConnected("One entry tries whether the broker has settled; others wait for it.", code=CIRCUIT_OPEN)
     if statuses - {ExecutionStatus.NOT_PLACED}:
         failures_forget(holder)

@@ -37,14 +37,14 @@ class SweepReport:
 def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER_SECONDS) -> SweepReport:
     """Apply deadlines, send again what nobody took, send cancels that are still due, flag what waits too long."""
     before = now - timedelta(seconds=resend_after_seconds)
+    # Read before anything is sent here: else what this sweep sends would keep it from sending what was lost.
+    is_queue_empty = not dispatch.broker_queue_length()
     kill_switch_enforce(now=now)
     for execution_id in _ids(_unfinished().filter(flatten_requested_at__isnull=False, open_quantity__gt=0)):
         dispatch.flatten(execution_id)
     expired = [pk for pk in _ids(_past_deadline(now)) if execution_expire(execution_id=pk, now=now)]
-    resent = _ids(_not_taken(before=before, now=now))
     # What waits in the queue is not lost: sent again every second, a burst would bury the worker in its own copies.
-    if resent and dispatch.broker_queue_length():
-        resent = []
+    resent = _ids(_not_taken(before=before, now=now)) if is_queue_empty else []
     for execution_id in resent:
         dispatch.submit(execution_id)
     cancels = [execution.pk for execution in _cancels_due(before=before, now=now)]

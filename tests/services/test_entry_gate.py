@@ -141,6 +141,22 @@ def test_half_open_a_refused_try_lets_nothing_through_and_opens_it_again(
     assert len(broker.sent) == 2
 
 
+def test_half_open_a_refusal_that_nobody_noted_as_a_failure_holds_for_a_moment_only(
+    half_open: tuple[Execution, Execution, datetime], broker: FakeBroker
+) -> None:
+    # Given a try that was refused while nobody listened, found in the list of finished orders
+    first, second, now = half_open
+    execution_submit(execution_id=first.pk, broker=broker, now=now)
+    tried = Book(first.pk)
+    refused = [told(leg, ToldStatus.INACTIVE, source="completed_order") for leg in (tried.entry, tried.stop)]
+    tried.hear(*refused, seconds=40)
+    assert tried.execution.status == "REJECTED"
+    with pytest.raises(NotConnected, match="One entry tries"):
+        execution_submit(execution_id=second.pk, broker=broker, now=at(41))
+    execution_submit(execution_id=second.pk, broker=broker, now=at(41) + COOL_DOWN)
+    assert len(broker.sent) == 2
+
+
 def test_half_open_a_try_that_never_arrived_makes_room_for_the_next(
     half_open: tuple[Execution, Execution, datetime], broker: FakeBroker
 ) -> None:

@@ -257,6 +257,22 @@ def test_repairs_are_bounded_and_then_a_person_is_asked(submitted: Submitted, gu
     assert guard.look(book, after=60) == 1
 
 
+def test_repairs_noted_by_a_clock_that_ran_ahead_hold_none_back(submitted: Submitted, guard: Guard) -> None:
+    # Given repairs that were all made while the clock was an hour ahead
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    now, guard.now = guard.now, guard.now + timedelta(hours=1)
+    for _ in range(REPAIRS_MAX):
+        guard.look(book, after=4)
+        for order in protect_of(book):
+            if order.status == "SENT":
+                book.hear(told(order, T.CANCELLED))
+    guard.now = now
+    guard.watch = Watch(monotonic=guard._moment)
+    # Then the shares do not wait an hour for the next
+    assert guard.look(book) == 1
+
+
 def test_only_what_can_need_it_is_looked_at(submitted: Submitted) -> None:
     held, over = submitted(), submitted()
     filled(held)

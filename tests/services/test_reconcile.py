@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from app.accounts.services import account_ensure
@@ -194,6 +194,58 @@ def test_what_a_clock_that_ran_ahead_has_noted_is_settled(submitted: Submitted, 
     Order.objects.filter(bracket__execution_id=book.execution_id).update(sent_at=ahead)
     # Then nobody waits until its moment has come
     assert len(reconcile(broker, seconds=0, settle_seconds=30).not_placed) == 2
+
+
+def test_what_was_taken_while_the_questions_were_asked_is_not_given_up(
+    requested: Requested, broker: FakeBroker
+) -> None:
+    # Given a task that claims its execution while a new connection asks, and cannot send yet
+    book = Book(requested().pk)
+
+    def a_task_takes_it() -> None:
+        Execution.objects.filter(pk=book.execution_id).update(status="SUBMITTING", claimed_at=clock.now())
+
+    broker.during_questions = a_task_takes_it
+    assert reconcile(broker, seconds=0, settle_seconds=0).not_placed == []
+    assert book.execution.status == "SUBMITTING"
+
+
+def test_what_was_given_back_while_it_was_being_judged_is_not_given_up(
+    requested: Requested, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = Book(requested().pk)
+    Execution.objects.filter(pk=book.execution_id).update(status="SUBMITTING", claimed_at=at(-300))
+    listed = service._unfinished
+
+    def then_it_is_given_back(*args: object, **named: object) -> list[Order]:
+        orders = list(listed(*args, **named))
+        Execution.objects.filter(pk=book.execution_id).update(status="REQUESTED", claimed_at=None)
+        return orders
+
+    monkeypatch.setattr(service, "_unfinished", then_it_is_given_back)
+    assert reconcile(broker).not_placed == []
+    assert book.execution.status == "REQUESTED"
+
+
+def test_only_our_own_client_ids_leftovers_are_cancelled(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted()
+    Order.objects.filter(bracket__execution_id=book.execution_id).update(client_id=9)
+    report = reconcile(broker)
+    assert (len(report.not_placed), report.left_behind) == (2, [])
+
+
+def test_a_deadlock_with_the_recorder_does_not_end_it(
+    submitted: Submitted, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = submitted()
+    broker.holds(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+
+    def deadlock(*_: object, **__: object) -> None:
+        raise OperationalError("deadlock detected")
+
+    monkeypatch.setattr(service, "broker_events_record", deadlock)
+    reconcile(broker)
+    assert book.statuses == ["WORKING", "HELD"]
 
 
 def test_after_a_connect_no_moment_counts(submitted: Submitted, broker: FakeBroker) -> None:

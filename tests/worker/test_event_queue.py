@@ -1,5 +1,6 @@
 """What waits to be recorded: lost orders first, and an execution's events in their order, whatever waits."""
 
+import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ from app.domain.broker_events import (
 from app.domain.order_ref import EXECUTION_KEY_LENGTH, OrderRef
 from app.domain.terms import Action, Leg
 from app.worker.event_queue import next_batch
+from app.worker.event_recorder import BATCH_MAX, EventRecorder
 
 NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
 T = ToldStatus
@@ -141,3 +143,30 @@ def test_every_execution_keeps_its_order_and_nothing_is_lost(waiting: list[AnyBr
     for execution in EXECUTIONS:
         mine = [event for event in waiting if getattr(event, "order_id", 0) == ord(execution)]
         assert [event for event in recorded if getattr(event, "order_id", 0) == ord(execution)] == mine
+
+
+def test_a_lost_order_overtakes_before_and_behind_a_drain() -> None:
+    # Given a recorder with a backlog of many batches, and somebody who waits until it is recorded
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None)
+    recorded: list[str] = []
+    recorder._record_all = lambda events: recorded.extend(event.dedupe_key for event in events)  # type: ignore[method-assign]
+    backlog = [state("a", T.SUBMITTED, number=number) for number in range(BATCH_MAX * 3)]
+    for event in backlog:
+        recorder.put(event)
+    drained = threading.Event()
+    recorder._queue.put(drained)
+    gone = state("c", T.CANCELLED)
+    recorder.put(gone)
+    recorder.start()
+    # Then what comes behind them goes first all the same
+    assert drained.wait(10)
+    recorder.stop(seconds_max=10)
+    assert recorded[0] == gone.dedupe_key
+    assert recorded[1:] == [event.dedupe_key for event in backlog]
+
+
+def test_a_drain_of_nothing_is_over_at_once() -> None:
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None)
+    recorder.start()
+    assert recorder.drain(seconds_max=10)
+    recorder.stop(seconds_max=10)

@@ -31,3 +31,7 @@ def test_one_failure_while_it_is_half_open_opens_it_again() -> None:
     failures = [*BURST, again][-FAILURES_MAX:]
     assert circuit_at(failures, now=again) is Circuit.OPEN
     assert circuit_at(failures, now=again + COOL_DOWN) is Circuit.HALF_OPEN
+
+
+def test_failures_noted_by_a_clock_that_ran_ahead_do_not_count() -> None:
+    assert circuit_at(BURST, now=START - timedelta(hours=2)) is Circuit.CLOSED

@@ -370,3 +370,16 @@ def test_what_still_waits_in_the_queue_is_not_sent_again(requested: Requested, s
         queue.delete("broker")
         assert sweep(10).resent == [execution.pk]
         queue.delete("broker")
+
+
+def test_what_the_sweep_sends_itself_does_not_keep_it_from_sending_what_was_lost(
+    submitted: Submitted, requested: Requested
+) -> None:
+    # Given positions that are being closed, for which every sweep sends a task, and a request whose task was lost
+    books = [submitted(), submitted()]
+    for book in books:
+        book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "10"))
+        Execution.objects.filter(pk=book.execution_id).update(flatten_requested_at=at(30))
+    lost = requested()
+    # Then it is sent again by the first sweep that finds the queue empty
+    assert sweep(50).resent == [lost.pk]

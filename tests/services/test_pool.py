@@ -2,12 +2,16 @@
 
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection, transaction
 
+from app.accounts.models import Account
+from app.accounts.pool import is_connection_error
+from app.accounts.services import account_ensure
 from app.worker.loop_thread import with_own_connection
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,3 +54,31 @@ def test_dead_connections_fail_once_and_not_each() -> None:
             except OperationalError:
                 answers.append(0)
     assert answers == [0, 1, 1, 1, 1]
+
+
+def test_a_row_that_a_stopped_process_has_locked_is_free_after_a_while() -> None:
+    # Given a transaction that has locked a row, and goes on only when somebody else has had it
+    account, locked, had = account_ensure("DU1234567"), threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        with transaction.atomic():
+            Account.objects.select_for_update().get(pk=account.pk)
+            locked.set()
+            had.wait(60)
+            Account.objects.count()
+
+    def lock() -> float:
+        begun = time.monotonic()
+        with transaction.atomic():
+            Account.objects.select_for_update().get(pk=account.pk)
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(2) as threads:
+        stopped = threads.submit(with_own_connection, stand_still)
+        assert locked.wait(10)
+        # Then whoever waits for it gets it, and the one that stood still hears that its transaction is over
+        assert threads.submit(with_own_connection, lock).result(timeout=50) > 0
+        had.set()
+        with pytest.raises(DatabaseError) as ended:
+            stopped.result(timeout=10)
+        assert is_connection_error(ended.value)

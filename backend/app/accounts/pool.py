@@ -11,13 +11,23 @@ from app.core.logging import get_logger
 
 logger = get_logger(__name__)
 
-CONNECTION_ERRORS = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+_CONNECTION_ERRORS = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+
+
+def is_connection_error(error: BaseException) -> bool:
+    """Say whether the connection or the server failed, and not what was asked of it: the same may work when repeated.
+
+    A session that the server ended in the middle of a transaction, because its process stood still, counts as well,
+    though PostgreSQL's class of that error is another (25P03).
+    """
+    ended = isinstance(error.__cause__, psycopg.errors.IdleInTransactionSessionTimeout)
+    return ended or isinstance(error, _CONNECTION_ERRORS)
 
 
 def pool_renew(error: BaseException) -> None:
     """Throw dead connections out of this process's pool where `error` says that there may be some. Never raises."""
     pool = getattr(connection, "pool", None)
-    if pool is None or not isinstance(error, CONNECTION_ERRORS):
+    if pool is None or not is_connection_error(error):
         return
     try:
         pool.check()

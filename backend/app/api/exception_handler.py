@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
@@ -20,7 +19,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from app.accounts.pool import pool_renew
+from app.accounts.pool import is_connection_error, pool_renew
 from app.core.errors import AskPerson, Conflict, FixRequest, Forbidden, NotFound, RetryLater, TradingError
 from app.core.logging import get_logger
 
@@ -88,7 +87,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:
         return _malformed(error)
     if isinstance(error, exceptions.APIException):
         return _framework_error(error)
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+    if isinstance(error, PoolTimeout) or is_connection_error(error):
         pool_renew(error)
         return _away("database_unavailable", "The database is away or busy.", error=error)
     if isinstance(error, RedisError):

@@ -97,6 +97,9 @@ DATABASES = {
         # The pool is shared by all threads of a process; threads come and go under ASGI and in the workers.
         "OPTIONS": {
             "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=24), "timeout": 10},
+            # Nobody waits for ever for a row that a stopped process has locked: its transaction, idle in the middle, is
+            # ended, and who waits goes on. Ours take milliseconds.
+            "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s",
             # The same few statements run for every order: each connection plans them once.
             "server_side_binding": True,
             "prepare_threshold": 2,

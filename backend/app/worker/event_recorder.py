@@ -25,10 +25,10 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from django.db import IntegrityError, InterfaceError, OperationalError, connections
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connections
 
 from app.accounts.fencing import Fenced, Holding
-from app.accounts.pool import pool_renew
+from app.accounts.pool import is_connection_error, pool_renew
 from app.core import clock
 from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent
@@ -156,7 +156,10 @@ class EventRecorder:
                 # The new holder asked the broker for everything after it took over; what is here may be older.
                 logger.warning("event_of_old_holder_dropped", kind=event.kind, dedupe_key=event.dedupe_key)
                 return
-            except (OperationalError, InterfaceError) as error:
+            except (OperationalError, InterfaceError, InternalError) as error:
+                if not is_connection_error(error):
+                    self._keep(event, error)
+                    return
                 logger.warning("event_waits_for_database", kind=event.kind, error=str(error).strip())
                 connections.close_all()
                 pool_renew(error)

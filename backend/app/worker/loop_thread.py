@@ -9,9 +9,10 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from django.db import connections
+import psycopg
+from django.db import DatabaseError, connections
 
-from app.accounts.pool import CONNECTION_ERRORS, pool_renew
+from app.accounts.pool import pool_renew
 from app.brokers.errors import BrokerTimeout, NotConnected
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ def with_own_connection(work: Callable[..., T], /, *args: Any, **kwargs: Any) ->
     """Run database work in this thread, and give its connection back to the pool afterwards."""
     try:
         return work(*args, **kwargs)
-    except CONNECTION_ERRORS as error:
+    except (DatabaseError, psycopg.Error) as error:
         pool_renew(error)
         raise
     finally:

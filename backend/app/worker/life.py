@@ -103,9 +103,14 @@ def ready(sender: Any, **_: Any) -> None:
 def _serve_queue(is_holder: bool) -> None:  # noqa: FBT001 - the one thing that is told
     """Take tasks of the broker queue while this worker holds the connection, and none while it stands by."""
     _Held.is_holder = is_holder
+    if _Held.consumer is not None:
+        _Held.consumer.call_soon(_follow_holding)
+
+
+def _follow_holding() -> None:
+    """Do what holds by now: the consumer calls back in any order, so what was wanted at each call must not matter."""
     consumer = _Held.consumer
-    if consumer is not None:
-        consumer.call_soon(consumer.add_task_queue if is_holder else consumer.cancel_task_queue, dispatch.BROKER_QUEUE)
+    (consumer.add_task_queue if _Held.is_holder else consumer.cancel_task_queue)(dispatch.BROKER_QUEUE)
 
 
 def _sessions_named() -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from tests.simulation.book import bracket_of, held_by_bracket, leg_of
 from tests.simulation.world import World
 
 MESSAGES_PER_SECOND_MAX = 50  # IB's limit (IB_FACTS B7); ours is set below it.
@@ -67,7 +68,7 @@ def overfilled(orders: list[dict[str, Any]]) -> list[str]:
 
 def oversold(orders: list[dict[str, Any]]) -> list[str]:
     """(3) the exits of a bracket close at most what its entry opened."""
-    return [f"oversold: {name} by {-held}" for name, held in _held(orders).items() if held < 0]
+    return [f"oversold: {name} by {-held}" for name, held in held_by_bracket(orders).items() if held < 0]
 
 
 def naked(orders: list[dict[str, Any]]) -> list[str]:
@@ -76,12 +77,12 @@ def naked(orders: list[dict[str, Any]]) -> list[str]:
 
     flagged = {key for key, text in Execution.objects.values_list("key", "attention") if text}
     found = []
-    for name, held in _held(orders).items():
-        stops = [order for order in orders if _bracket(order) == name and _leg(order) in ("STOP_LOSS", "PROTECT")]
+    for name, held in held_by_bracket(orders).items():
+        stops = [order for order in orders if bracket_of(order) == name and leg_of(order) in ("STOP_LOSS", "PROTECT")]
         covered = sum((Decimal(o["remaining"]) for o in stops if o["live"]), Decimal(0))
         # The stop of an entry that is still open is as large as the entry; the broker caps it at what that has filled.
         most = held + sum(
-            (Decimal(o["remaining"]) for o in orders if _bracket(o) == name and _is_open_entry(o)), Decimal(0)
+            (Decimal(o["remaining"]) for o in orders if bracket_of(o) == name and _is_open_entry(o)), Decimal(0)
         )
         if held > 0 and not held <= covered <= most and not (name.split("-")[0] in flagged and covered < held):
             found.append(f"naked: {name} holds {held}, stops for {covered}")
@@ -188,22 +189,5 @@ def too_fast(world: World) -> list[str]:
     return found
 
 
-def _held(orders: list[dict[str, Any]]) -> dict[str, Decimal]:
-    held: dict[str, Decimal] = {}
-    for order in orders:
-        sign = 1 if _leg(order) == "ENTRY" else -1
-        held[_bracket(order)] = held.get(_bracket(order), Decimal(0)) + sign * Decimal(order["filled"])
-    return held
-
-
 def _is_open_entry(order: dict[str, Any]) -> bool:
-    return _leg(order) == "ENTRY" and order["status"] in ACTIVE_WORDS
-
-
-def _bracket(order: dict[str, Any]) -> str:
-    key, tranche, _leg = order["order_ref"].split("-")
-    return f"{key}-{tranche}"
-
-
-def _leg(order: dict[str, Any]) -> str:
-    return str(order["order_ref"].split("-")[2]).rstrip("0123456789")
+    return leg_of(order) == "ENTRY" and order["status"] in ACTIVE_WORDS

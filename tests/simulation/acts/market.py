@@ -4,6 +4,7 @@ import random
 from decimal import Decimal
 
 from tests.simulation.acts.step import Act, attempt, later, live_orders
+from tests.simulation.book import bracket_of, held_by_bracket
 from tests.simulation.world import SYMBOL, World
 
 
@@ -18,11 +19,15 @@ def gap(world: World, chance: random.Random, _number: int) -> None:
 
 
 def fill_part(world: World, chance: random.Random, _number: int) -> None:
-    """A part of a live order is filled, of an exit too."""
+    """A part of a live order is filled, of an exit too, but never more of it than is held: a child has that limit."""
     orders = [order for order in live_orders(world) if Decimal(order["remaining"]) > 1]
     if orders:
         order = chance.choice(orders)
         part = max(1, int(Decimal(order["remaining"]) * chance.randrange(1, 10) // 10))
+        if order["order_ref"] and not order["order_ref"].endswith("-ENTRY"):
+            part = min(part, int(held_by_bracket(world.peer.orders()).get(bracket_of(order), 0)))
+        if part <= 0:
+            return
         attempt(lambda: world.peer.fill(perm_id=order["perm_id"], quantity=part))
 
 

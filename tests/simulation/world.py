@@ -210,7 +210,7 @@ class World:
         place = name if self._apart else "here"
         self._nursery.stdin.write(f"start {name} {self.log_of(name)} {place}\n")
         self._nursery.stdin.flush()
-        self.log_of(name).touch()
+        self.log_of(name).write_bytes(b"")
         self.workers[name] = int(self._read_nursery())
         self.started.append(name)
         return name

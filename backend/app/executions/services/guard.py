@@ -46,7 +46,7 @@ logger = get_logger(__name__)
 REPAIRS_MAX = 5
 REPAIRS_WINDOW = timedelta(minutes=1)
 # What the broker may still put right by itself. A stop that is certainly gone is replaced at once.
-GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.5, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
+GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.2, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
 ANSWER_SECONDS = 3.0
 UNKNOWN_SECONDS_MAX = 5.0
 # What a complete answer did not settle is asked for again, not at every look.

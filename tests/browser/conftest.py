@@ -45,14 +45,17 @@ def site(transactional_db: None) -> Iterator[str]:
     server = uvicorn.Server(
         uvicorn.Config(application, port=0, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
     )
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=server.run, daemon=True)  # A site that hangs fails its test, not the whole run.
     thread.start()
-    eventually(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    eventually(lambda: not server.server_state.tasks)  # What the window has left behind gives its connection back.
-    server.should_exit = True
-    thread.join(timeout=10)
+    try:
+        eventually(lambda: server.started)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+        # What the window has left behind gives its connection back.
+        eventually(lambda: not server.server_state.tasks)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -236,6 +236,30 @@ class TestStream:
         answer = await self.opened(analyst, execution.pk)
         pieces = [piece.decode() async for piece in answer.streaming_content]
         assert [piece.split("\n")[0] for piece in pieces] == ["event: execution", "event: finished"]
+
+    async def test_a_window_left_ends_it_even_where_a_library_loses_the_cancel(
+        self, analyst: User, requested: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(stream, "PING_SECONDS", 0.05)
+        execution = await in_database(lambda: requested(analyst))
+        answer = await self.opened(analyst, execution.pk)
+        subscribe = stream._News.__aenter__
+
+        async def cancelled_within(news: stream._News) -> stream._News:
+            with suppress(asyncio.CancelledError):
+                following.cancel()
+                await asyncio.sleep(0)
+            return await subscribe(news)
+
+        monkeypatch.setattr(stream._News, "__aenter__", cancelled_within)
+
+        async def follow() -> list[bytes]:
+            return [piece async for piece in answer.streaming_content]
+
+        following = asyncio.create_task(follow())
+        async with asyncio.timeout(10):
+            assert await following == []
+        assert not stream._open_streams
 
     async def test_in_silence_it_pings_and_sends_nothing_twice(
         self, analyst: User, requested: Any, monkeypatch: pytest.MonkeyPatch

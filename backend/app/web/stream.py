@@ -86,10 +86,13 @@ async def _follow(execution_id: int, read: Look) -> AsyncIterator[bytes]:
     token = object()
     _open_streams.add(token)
     ends_at = asyncio.get_running_loop().time() + STREAM_SECONDS_MAX
+    request = asyncio.current_task()
     try:
         async with _News(execution_id) as news:
             shown: Seen | None = None
-            while asyncio.get_running_loop().time() < ends_at:
+            # The window was left: the cancel is asked for as well as awaited, because a library may lose it on its way
+            # (asyncio.wait_for before Python 3.12, in which redis-py sends its commands).
+            while not (request and request.cancelling()) and asyncio.get_running_loop().time() < ends_at:
                 seen = await read()
                 changed = b""
                 if shown is None or seen.execution != shown.execution:

@@ -384,7 +384,8 @@ class BrokerThread:
 
     async def _pause(self, seconds: float, *, on: asyncio.Event | None = None) -> None:
         try:
-            await asyncio.wait_for((on or self._stopping).wait(), timeout=seconds)
+            async with asyncio.timeout(seconds):
+                await (on or self._stopping).wait()
         except TimeoutError:
             return
 

@@ -243,7 +243,9 @@ class IBBroker:
         limit = self.settings.write_ahead_timeout_seconds
         begun = time.monotonic()
         try:
-            await asyncio.wait_for(asyncio.to_thread(write_ahead, order_ids), limit)
+            # Not wait_for: before Python 3.12 it loses a cancel that comes with the answer, and we would send after it.
+            async with asyncio.timeout(limit):
+                await asyncio.to_thread(write_ahead, order_ids)
         except TimeoutError:
             raise RetryLater(
                 f"The order ids were not stored within {limit:g} s; nothing was sent.", code="write_ahead_timeout"

@@ -187,7 +187,8 @@ class Connection:
                     question = link.questions.open(question_key, is_enough=is_enough)
                 send(link.client, request_id)
             try:
-                rows = await asyncio.wait_for(question.answer, self.settings.request_timeout_seconds)
+                async with asyncio.timeout(self.settings.request_timeout_seconds):
+                    rows = await question.answer
             except TimeoutError:
                 raise BrokerTimeout(
                     f"No answer to {kind} in {self.settings.request_timeout_seconds:g} s: it is unknown, not empty.",
@@ -268,7 +269,8 @@ class Connection:
             return
         link.client.close_socket()
         try:
-            await asyncio.wait_for(link.closed.wait(), _CLOSE_LIMIT_SECONDS)
+            async with asyncio.timeout(_CLOSE_LIMIT_SECONDS):
+                await link.closed.wait()
         except TimeoutError:
             link.client.abort_socket()
 

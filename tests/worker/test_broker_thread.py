@@ -1,7 +1,9 @@
 """The worker's connection in one process: real IBBroker, real simulator over TCP, real database."""
 
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -25,8 +27,10 @@ from app.executions.services.submit import execution_submit
 from app.executions.services.wait import execution_wait_for_fill
 from app.market.models import Instrument
 from app.setups.models import Setup
+from app.worker import broker_thread
 from app.worker.broker_thread import BrokerThread
 from app.worker.event_recorder import EventRecorder
+from app.worker.loop_thread import with_own_connection
 from ib_simulator.process import SimulatorProcess, running_simulator
 from tests.broker_proxy import BrokerProxy
 from tests.eventually import eventually
@@ -188,6 +192,35 @@ def test_nothing_is_sent_while_there_is_no_connection(
     execution.refresh_from_db()
     assert execution.status == ExecutionStatus.REQUESTED.value
     assert simulator.control.orders() == []
+
+
+def test_an_entry_waits_until_our_rows_keep_up_with_the_news(
+    worker: Worker, simulator: SimulatorProcess, analyst: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a recorder that is behind: a lost stop may be in what it has not recorded yet
+    worker.ready()
+    execution = requested(analyst)
+    let_in, wait = threading.Event(), worker.recorder.wait_until_it_keeps_up
+
+    def wait_loudly(*, seconds_max: float) -> None:
+        let_in.set()
+        wait(seconds_max=seconds_max)
+
+    monkeypatch.setattr(broker_thread, "KEEP_UP_SECONDS_MAX", 60.0)
+    monkeypatch.setattr(worker.recorder, "wait_until_it_keeps_up", wait_loudly)
+    worker.recorder._keeps_up.clear()
+    # When an entry is submitted
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(
+            with_own_connection, execution_submit, execution_id=execution.pk, broker=worker.thread, now=clock.now()
+        )
+        assert let_in.wait(10)
+        # Then nothing is written ahead, so nothing is sent
+        assert {order.status for order in legs(execution).values()} == {"CREATED"}
+        assert simulator.control.orders() == []
+        # Until the recorder has caught up
+        worker.recorder._keeps_up.set()
+        assert sending.result(timeout=10)
 
 
 def test_the_connection_row_tells_where_it_stands_and_why(worker: Worker, simulator: SimulatorProcess) -> None:

@@ -4,6 +4,7 @@ import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +19,10 @@ from app.domain.broker_events import (
 )
 from app.domain.order_ref import EXECUTION_KEY_LENGTH, OrderRef
 from app.domain.terms import Action, Leg
+from app.worker import event_recorder
 from app.worker.event_queue import next_batch
 from app.worker.event_recorder import BATCH_MAX, EventRecorder
+from tests.eventually import eventually
 
 NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
 T = ToldStatus
@@ -163,6 +166,64 @@ def test_a_lost_order_overtakes_before_and_behind_a_drain() -> None:
     recorder.stop(seconds_max=10)
     assert recorded[0] == gone.dedupe_key
     assert recorded[1:] == [event.dedupe_key for event in backlog]
+
+
+def test_news_is_gathered_where_it_comes_thick_and_fast_but_not_that_of_a_lost_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_recorder, "BATCH_EVERY_SECONDS", 3600.0)
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None)
+    batches: list[list[str]] = []
+    recorder._record_all = lambda events: batches.append([event.dedupe_key for event in events])  # type: ignore[method-assign]
+    # Given a recorder that has nothing to do
+    recorder.start()
+    first, *then = (state("a", T.SUBMITTED, number=number) for number in range(3))
+    # When news comes, then it is recorded at once
+    recorder.put(first)
+    eventually(lambda: batches == [[first.dedupe_key]])
+    # And what follows within a moment waits for more
+    for event in then:
+        recorder.put(event)
+    eventually(lambda: recorder._waiting == then)
+    assert len(batches) == 1
+    # Until an order is lost
+    gone = state("c", T.CANCELLED)
+    recorder.put(gone)
+    eventually(lambda: batches[1:] == [[event.dedupe_key for event in [*then, gone]]])
+    # Or somebody waits for it, or the end comes
+    recorder.put(first)
+    assert recorder.drain(seconds_max=10)
+    recorder.put(first)
+    recorder.stop(seconds_max=10)
+    assert batches[2:] == [[first.dedupe_key]] * 2
+
+
+def test_who_waits_until_it_keeps_up_waits_while_more_than_a_batch_does() -> None:
+    # Given a recorder that stands in its first batch, and more than another behind it
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None)
+    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
+
+    def record_slowly(_events: object) -> None:
+        began.release()
+        assert go_on.acquire(timeout=10)
+
+    recorder._record_all = record_slowly  # type: ignore[method-assign]
+    for number in range(2 * BATCH_MAX + 1):
+        recorder.put(state("a", T.SUBMITTED, number=number))
+    recorder.start()
+    assert began.acquire(timeout=10)
+    passed = threading.Event()
+    waiter = threading.Thread(target=lambda: (recorder.wait_until_it_keeps_up(seconds_max=60), passed.set()))
+    waiter.start()
+    # When the second batch is in hand, one more waits still; with the third in hand, none does
+    go_on.release()
+    assert began.acquire(timeout=10)
+    assert not passed.is_set()
+    go_on.release()
+    assert passed.wait(10)
+    go_on.release()
+    waiter.join()
+    recorder.stop(seconds_max=10)
 
 
 def test_a_drain_of_nothing_is_over_at_once() -> None:

@@ -127,5 +127,5 @@ def order_id_floor_raise(*, connection_id: int, order_ids: Collection[int]) -> B
             details={"order_ids": sorted(order_ids), "floor": connection.order_id_floor},
         )
     connection.order_id_floor = max(order_ids)
-    connection.save(update_fields=["order_id_floor"])
+    BrokerConnection.objects.filter(pk=connection_id).update(order_id_floor=connection.order_id_floor)
     return connection

@@ -56,6 +56,8 @@ SEND_SECONDS_MAX = 60.0
 # What may still wait for its turn to be sent is not looked for yet.
 RECONCILE_SETTLE_SECONDS = SEND_SECONDS_MAX + 30.0
 ANSWER_SECONDS_MAX = 30.0
+# How long an entry lets what was told be recorded first.
+KEEP_UP_SECONDS_MAX = 5.0
 MakeBroker = Callable[[EventSink, StateSink], Broker]
 
 
@@ -138,8 +140,8 @@ class BrokerThread:
         return self._state
 
     def place_bracket(self, bracket: BracketTicket, *, id_floor: int, write_ahead: WriteAhead) -> PlacedBracket:
-        """Send a bracket once a turn is free; see Broker.place_bracket."""
-
+        """Send a bracket once a turn is free and our rows keep up with the news; see Broker.place_bracket."""
+        self._recorder.wait_until_it_keeps_up(seconds_max=KEEP_UP_SECONDS_MAX)
         self._require_ready()
         return self._loop_thread.call(
             self._broker.place_bracket(bracket, id_floor=id_floor, write_ahead=self._when_ready(write_ahead)),
@@ -156,7 +158,6 @@ class BrokerThread:
         cancels: Sequence[int] = (),
     ) -> int:
         """Send a single order ahead of waiting entries; see Broker.place_order."""
-
         self._require_ready()
         return self._loop_thread.call(
             self._broker.place_order(

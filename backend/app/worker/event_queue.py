@@ -17,6 +17,11 @@ from app.domain.order_ref import parse_order_ref
 _LOST = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.INACTIVE})
 
 
+def tells_of_loss(event: AnyBrokerEvent) -> bool:
+    """Say whether an order is gone: shares may be without their stop until the guard hears of it."""
+    return isinstance(event, OrderTold) and event.status in _LOST
+
+
 def next_batch(
     waiting: Sequence[AnyBrokerEvent], *, length_max: int
 ) -> tuple[list[AnyBrokerEvent], list[AnyBrokerEvent]]:
@@ -32,7 +37,7 @@ def next_batch(
         if not name:
             break
         by_execution.setdefault(name, []).append(position)
-        if isinstance(event, OrderTold) and event.status in _LOST and name not in urgent:
+        if tells_of_loss(event) and name not in urgent:
             urgent.add(name)
             overtaking += by_execution[name]
     if not urgent:

@@ -23,6 +23,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, connections
@@ -34,7 +35,7 @@ from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.record import broker_events_record
-from app.worker.event_queue import next_batch
+from app.worker.event_queue import next_batch, tells_of_loss
 
 logger = get_logger(__name__)
 
@@ -43,6 +44,9 @@ QUEUE_LENGTH_LOUD = 1000
 DRAIN_SECONDS_MAX = 30.0
 # What one transaction takes at most: more would hold its executions locked for long.
 BATCH_MAX = 64
+# From one transaction to the next while news comes thick and fast: fewer of them leave more of the processor to what
+# is sent. The first news after a pause, and that of a lost order, does not wait.
+BATCH_EVERY_SECONDS = 0.05
 
 
 class _End:
@@ -65,6 +69,9 @@ class EventRecorder:
         self._waiting: list[AnyBrokerEvent] = []
         self._drains: list[tuple[threading.Event, set[int]]] = []
         self._is_ending = False
+        self._batch_at = float("-inf")
+        self._keeps_up = threading.Event()
+        self._keeps_up.set()
         # By which right it writes: set by who holds the connection. An old holder's events are dropped (see _record).
         self.holding: Holding | None = None
 
@@ -84,6 +91,10 @@ class EventRecorder:
         taken = [*self._in_hand, *self._waiting]
         return self._queue.qsize() + len(taken), min((event.received_at for event in taken), default=None)
 
+    def wait_until_it_keeps_up(self, *, seconds_max: float) -> None:
+        """Wait until no more than one batch waits: entries do, so that the news of a lost stop need not."""
+        self._keeps_up.wait(seconds_max)
+
     def drain(self, *, seconds_max: float = DRAIN_SECONDS_MAX) -> bool:
         """Wait until everything put so far is recorded; say whether it is."""
         marker = threading.Event()
@@ -102,10 +113,13 @@ class EventRecorder:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._take()
+            self._gather()
             if self._is_ending and not self._waiting:
                 break
             self._in_hand, self._waiting = next_batch(self._waiting, length_max=BATCH_MAX)
+            (self._keeps_up.clear if self._waiting else self._keeps_up.set)()
             if self._in_hand:
+                self._batch_at = time.monotonic()
                 self._record_all(self._in_hand)
             self._tell_drained({id(event) for event in self._in_hand})
             self._in_hand = []
@@ -115,15 +129,26 @@ class EventRecorder:
         """Take all that is in the queue; wait where nothing is there or left from before."""
         while not self._is_ending:
             try:
-                taken = self._queue.get(block=not self._waiting and not self._drains)
+                self._sort(self._queue.get(block=not self._waiting and not self._drains))
             except queue.Empty:
                 return
-            if isinstance(taken, _End):
-                self._is_ending = True
-            elif isinstance(taken, threading.Event):
-                self._drains.append((taken, {id(event) for event in self._waiting}))
-            else:
-                self._waiting.append(taken)
+
+    def _gather(self) -> None:
+        """Let what comes within a moment be of the same batch, where the last batch was a moment ago."""
+        while self._waiting and not (self._drains or self._is_ending or any(map(tells_of_loss, self._waiting))):
+            pause = self._batch_at + BATCH_EVERY_SECONDS - time.monotonic()
+            if pause <= 0 or len(self._waiting) >= BATCH_MAX:
+                return
+            with suppress(queue.Empty):
+                self._sort(self._queue.get(timeout=pause))
+
+    def _sort(self, taken: "AnyBrokerEvent | threading.Event | _End") -> None:
+        if isinstance(taken, _End):
+            self._is_ending = True
+        elif isinstance(taken, threading.Event):
+            self._drains.append((taken, {id(event) for event in self._waiting}))
+        else:
+            self._waiting.append(taken)
 
     def _tell_drained(self, recorded: set[int]) -> None:
         """Tell those who wait for nothing any more. Not by place: a lost order's news overtakes what was put before."""

@@ -23,6 +23,8 @@ from app.executions.services.guard import GuardLook, Watch, execution_ids_to_gua
 logger = get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
+# From one look to the next where events follow each other: those of a moment are one look.
+LOOK_EVERY_SECONDS = 0.05
 # How soon a repair that waits for the broker to put it right by itself is looked at again.
 RECHECK_SECONDS = 0.2
 
@@ -42,7 +44,7 @@ class GuardThread:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
-        self._swept_at = float("-inf")
+        self._swept_at = self._looked_at = float("-inf")
 
     def start(self) -> None:
         """Start the thread."""
@@ -64,9 +66,11 @@ class GuardThread:
         pause = SWEEP_SECONDS
         while not self._stopping.is_set():
             self._wake.wait(pause)
+            self._stopping.wait(max(0.0, self._looked_at + LOOK_EVERY_SECONDS - time.monotonic()))
             self._wake.clear()
             if self._stopping.is_set():
                 break
+            self._looked_at = time.monotonic()
             pause = self._look()
         connections.close_all()
 

@@ -4,6 +4,7 @@ Which connection a worker holds follows from the queues it serves: `-Q broker` o
 and `worker_shutdown` are the right moments: a bootstep would stop the loop before the pool has drained.
 """
 
+import gc
 import sys
 from typing import Any
 
@@ -95,6 +96,10 @@ def start(sender: Any, **_: Any) -> None:
 @worker_ready.connect
 def ready(sender: Any, **_: Any) -> None:
     """Know the consumer, and have it serve the queue where the connection is held already."""
+    # A full search for cycles among the 100,000 objects of the imports holds up every thread for 50 to 100 ms, the one
+    # that sends as well. They stay until the end anyway, so they are searched once, here, and never again.
+    gc.collect()
+    gc.freeze()
     _Held.consumer = sender
     if _Held.is_holder:
         _serve_queue(_Held.is_holder)

@@ -16,6 +16,7 @@ from app.brokers.errors import NotConnected, QueueFull
 from app.brokers.ib.pacer import Pacer
 
 LIMIT = 45
+LATE = 2
 
 
 class Handle:
@@ -71,13 +72,19 @@ class Desk:
 
     clock: HandClock = field(default_factory=HandClock)
     limit: int = LIMIT
+    late: int = LATE
     queue_length_max: int = 2000
     sent: list[tuple[float, str]] = field(default_factory=list)
     holders: int = 0
     holders_max: int = 0
 
     def __post_init__(self) -> None:
-        self.pacer = Pacer(messages_per_window=self.limit, queue_length_max=self.queue_length_max, clock=self.clock)
+        self.pacer = Pacer(
+            messages_per_window=self.limit,
+            late_messages=self.late,
+            queue_length_max=self.queue_length_max,
+            clock=self.clock,
+        )
         self.tasks: list[asyncio.Task[None]] = []
 
     def send(
@@ -136,13 +143,13 @@ arrivals = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(arrivals=arrivals, limit=st.integers(min_value=3, max_value=12))
-def test_no_window_ever_holds_more_than_the_limit(
-    arrivals: list[tuple[float, SendPriority, int, float, float]], limit: int
+@given(arrivals=arrivals, limit=st.integers(min_value=3, max_value=12), late=st.integers(min_value=0, max_value=3))
+def test_no_window_ever_holds_more_than_the_limit_and_what_is_late(
+    arrivals: list[tuple[float, SendPriority, int, float, float]], limit: int, late: int
 ) -> None:
     async def story() -> None:
         # Given a pacer with a small limit
-        desk = Desk(limit=limit)
+        desk = Desk(limit=limit, late=late)
         # When turns of all kinds and lengths arrive at any time, and hold it for any time, some ahead of their slot
         for number, (pause, priority, messages, hold_seconds, ahead_seconds) in enumerate(arrivals):
             desk.send(
@@ -154,10 +161,10 @@ def test_no_window_ever_holds_more_than_the_limit(
             )
             await desk.clock.advance(pause)
         await desk.clock.advance(300)
-        # Then everybody has sent, one at a time, and never more than the limit in any second
+        # Then everybody has sent, one at a time, and never more than the limit and what was late in any second
         assert all(task.done() for task in desk.tasks)
         assert len(desk.sent) == sum(messages for _, _, messages, _, _ in arrivals)
-        assert desk.most_in_a_window() <= limit
+        assert desk.most_in_a_window() <= limit + late
         assert desk.holders_max == 1
 
     run(story())
@@ -245,9 +252,54 @@ def test_what_is_done_ahead_of_its_slot_costs_no_rate(hold_seconds: float) -> No
             desk.send(str(number), messages=2 + number % 2, hold_seconds=hold_seconds, ahead_seconds=hold_seconds)
         # When ten seconds pass
         await desk.clock.advance(10)
-        # Then at least 98 % of the limit was used, and never more than it
+        # Then at least 98 % of the limit was used; only the first burst, one behind the other, made a second fuller
         assert len(desk.sent) >= 0.98 * 10 * LIMIT
-        assert desk.most_in_a_window() <= LIMIT
+        assert desk.most_in_a_window() <= LIMIT + LATE
+        for task in desk.tasks:
+            task.cancel()
+        await settle()
+
+    run(story())
+
+
+def test_what_leaves_late_is_made_up_for() -> None:
+    async def story() -> None:
+        # Given brackets of two and three messages in turn, of which every tenth is written ahead 60 ms too slowly
+        desk = Desk()
+        for number in range(250):
+            desk.send(
+                str(number),
+                messages=2 + number % 2,
+                hold_seconds=0.08 if number % 10 == 0 else 0.02,
+                ahead_seconds=0.02,
+            )
+        # When ten seconds pass
+        await desk.clock.advance(10)
+        # Then the limit was used all the same, no second was fuller than allowed, and no time was gained on the limit
+        assert len(desk.sent) >= 0.98 * 10 * LIMIT
+        assert desk.most_in_a_window() <= LIMIT + LATE
+        assert len(desk.sent) <= 10 * LIMIT + LIMIT
+        for task in desk.tasks:
+            task.cancel()
+        await settle()
+
+    run(story())
+
+
+def test_a_pause_of_the_whole_process_is_not_made_up_for_at_once() -> None:
+    async def story() -> None:
+        # Given a queue that is never empty
+        desk = Desk()
+        for number in range(12 * LIMIT):
+            desk.send(str(number))
+        await desk.clock.advance(2)
+        before = len(desk.sent)
+        # When the clock jumps by five seconds, as it does for a process that was stopped
+        desk.clock.now += 5
+        await desk.clock.advance(2)
+        # Then it goes on at no more than the limit and what may be late in a second
+        assert len(desk.sent) - before <= 3 * (LIMIT + LATE)
+        assert desk.most_in_a_window() <= LIMIT + LATE
         for task in desk.tasks:
             task.cancel()
         await settle()
@@ -263,7 +315,8 @@ def test_a_turn_held_ahead_waits_for_messages_that_left_meanwhile() -> None:
             desk.pacer.record_sent()
         desk.send("held", hold_seconds=0.01, ahead_seconds=0.05)
         await settle()
-        desk.pacer.record_sent()
+        for _ in range(1 + LATE):
+            desk.pacer.record_sent()
         # When it has done what it had to do
         await desk.clock.advance(0.5)
         # Then it still waits, and sends once there is room
@@ -362,11 +415,13 @@ def test_a_turn_that_can_never_be_granted_is_refused(messages: int) -> None:
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Pacer(messages_per_window=0)
+    with pytest.raises(ValueError, match="not be negative"):
+        Pacer(late_messages=-1)
 
 
 async def test_without_a_clock_the_running_loop_is_used() -> None:
     # Given a window that is short enough to wait for
-    pacer = Pacer(messages_per_window=1, window_seconds=0.05)
+    pacer = Pacer(messages_per_window=1, late_messages=0, window_seconds=0.05)
     loop = asyncio.get_running_loop()
     started = loop.time()
     # When two messages are sent

@@ -1,7 +1,7 @@
 """Who may send next, and when: a priority queue in front of the socket that keeps the broker's message limit.
 
-    turn(PROTECT) ──┐                        ┌─ at most `messages_per_window` messages in any window
-    turn(ENTRY)   ──┼─> queue ─> one holder ─┤
+    turn(PROTECT) ──┐                        ┌─ `messages_per_window` due in any window, as a schedule
+    turn(ENTRY)   ──┼─> queue ─> one holder ─┼─ at most `late_messages` more in any window, as they really leave
     turn(QUERY)   ──┘   (priority, then FIFO)└─ but for PROTECT: a burst per window, the rest evenly spaced
 
 A turn is exclusive: order ids taken inside it reach the wire in the order they were taken. Who has something to do
@@ -9,6 +9,8 @@ before it sends (the write-ahead) asks for its turn `ahead_seconds` before its s
 the first byte: else each window would be longer by what is done in a turn. Spacing is what keeps a slot
 within reach: were a window's messages all sent at its start, a protective order that comes next would wait for the
 window's end. Spaced, the oldest message leaves the window within one slot, and PROTECT takes that slot first.
+What leaves late (a busy processor, a slow disk) is counted as of when it was due, else each lateness would make all
+later windows longer, for good; `late_messages` bounds by how much a window can be fuller while that is made up for.
 Source of the limit: IBKR Campus, "Pacing limitations": market data lines / 2 per second, 50 by default.
 """
 
@@ -54,6 +56,7 @@ class _Waiting:
     number: int
     messages: int
     ahead_seconds: float
+    asked_at: float
     granted: asyncio.Future[None]
     due: float = 0.0
 
@@ -73,6 +76,7 @@ class Pacer:
         self,
         *,
         messages_per_window: int = 45,
+        late_messages: int = 2,
         window_seconds: float = 1.0,
         burst_messages: int | None = None,
         queue_length_max: int = 2000,
@@ -80,13 +84,17 @@ class Pacer:
     ) -> None:
         if messages_per_window < 1:
             raise ValueError("messages_per_window must be at least 1.")
+        if late_messages < 0:
+            raise ValueError("late_messages must not be negative.")
         self.messages_per_window = messages_per_window
+        self.late_messages = late_messages
         self.window_seconds = window_seconds
         self.burst_messages = messages_per_window // 3 if burst_messages is None else burst_messages
         self.queue_length_max = queue_length_max
         self._clock = clock
-        self._sent: deque[float] = deque()
-        self._burst: deque[float] = deque()
+        self._sent: deque[float] = deque(maxlen=messages_per_window + late_messages)
+        self._due: deque[float] = deque(maxlen=messages_per_window)
+        self._burst: deque[float] = deque(maxlen=self.burst_messages)
         self._spaced_until = float("-inf")
         self._queue: list[_Waiting] = []
         self._counter = 0
@@ -117,6 +125,7 @@ class Pacer:
             number=self._counter,
             messages=messages,
             ahead_seconds=ahead_seconds,
+            asked_at=self._now(),
             granted=asyncio.get_running_loop().create_future(),
         )
         heapq.heappush(self._queue, waiting)
@@ -131,7 +140,7 @@ class Pacer:
         """Wait until the messages of the turn being held may leave."""
         head = self._holder
         while head is not None:
-            delay = max(head.due - self._now(), self._window_delay_seconds(head))
+            delay = max(head.due, self._room_at(self._sent, head, limit=self._sent_max)) - self._now()
             if delay <= _ROUNDING_SECONDS:
                 return
             due: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -142,8 +151,12 @@ class Pacer:
                 timer.cancel()
 
     def record_sent(self) -> None:
-        """Count one message as leaving now."""
-        self._sent.append(self._now())
+        """Count one message as leaving now, and as of when its turn was due."""
+        now = self._now()
+        self._sent.append(now)
+        due = min(self._holder.due, now) if self._holder else now
+        # A cancel is due at once and leaves between entries that are late: the schedule stays in order.
+        self._due.append(due if not self._due or due >= self._due[-1] else self._due[-1])
 
     def drop_waiting(self, error: Callable[[], TradingError]) -> None:
         """Fail every turn that still waits with an error of its own; the turn being held is its holder's business."""
@@ -168,52 +181,47 @@ class Pacer:
         if self._holder is not None or not self._queue:
             return
         head = self._queue[0]
-        delay = self._delay_seconds(head)
+        now = self._now()
+        due = self._due_at(head, now)
+        delay = max(due, self._room_at(self._sent, head, limit=self._sent_max)) - now
         if delay > head.ahead_seconds + _ROUNDING_SECONDS:
             self._timer = self._time_source().call_later(delay - head.ahead_seconds, self._grant_next)
             return
         heapq.heappop(self._queue)
         self._holder = head
-        head.due = self._now() + max(delay, 0.0)
+        head.due = due
         self._account_for(head)
         head.granted.set_result(None)
 
-    def _delay_seconds(self, head: _Waiting) -> float:
-        now = self._now()
-        delay = self._window_delay_seconds(head)
+    def _due_at(self, head: _Waiting, now: float) -> float:
+        """Return when the head's first message should leave, or should have left."""
+        due = max(head.asked_at, now - self.window_seconds)
         if head.priority == SendPriority.PROTECT:
-            return delay
-        burst_delay = self._until_room(self._burst, room_for=head.messages, limit=self.burst_messages, now=now)
-        return max(delay, min(self._spaced_until - now, burst_delay))
+            return due
+        due = max(due, self._room_at(self._due, head, limit=self.messages_per_window))
+        return max(due, min(self._spaced_until, self._room_at(self._burst, head, limit=self.burst_messages)))
 
-    def _window_delay_seconds(self, head: _Waiting) -> float:
-        now = self._now()
-        self._forget_before(now - self.window_seconds - _ROUNDING_SECONDS)
-        return self._until_room(self._sent, room_for=head.messages, limit=self.messages_per_window, now=now)
-
-    def _until_room(self, times: deque[float], *, room_for: int, limit: int, now: float) -> float:
-        if room_for > limit:
+    def _room_at(self, times: deque[float], head: _Waiting, *, limit: int) -> float:
+        """Return from when on `times` leaves room for the head's messages in one window."""
+        if head.messages > limit:
             return float("inf")
-        surplus = len(times) + room_for - limit
+        surplus = len(times) + head.messages - limit
         if surplus <= 0:
-            return 0.0
-        return times[surplus - 1] + self.window_seconds + 2 * _ROUNDING_SECONDS - now
+            return float("-inf")
+        return times[surplus - 1] + self.window_seconds + 2 * _ROUNDING_SECONDS
+
+    @property
+    def _sent_max(self) -> int:
+        return self.messages_per_window + self.late_messages
 
     def _account_for(self, head: _Waiting) -> None:
         if head.priority == SendPriority.PROTECT:
             return
-        if head.due + _ROUNDING_SECONDS >= self._spaced_until:
-            step = head.messages * self.window_seconds / max(self.messages_per_window - len(self._burst), 1)
-            # A timer that fires a little late must not lower the rate: go on from when the slot was due.
-            due = self._spaced_until if head.due - self._spaced_until < step else head.due
-            self._spaced_until = due + step
-        else:
+        if head.due + _ROUNDING_SECONDS < self._spaced_until:
             self._burst.extend([head.due] * head.messages)
-
-    def _forget_before(self, oldest: float) -> None:
-        for times in (self._sent, self._burst):
-            while times and times[0] < oldest:
-                times.popleft()
+            return
+        burst = sum(moment + self.window_seconds > head.due for moment in self._burst)
+        self._spaced_until = head.due + head.messages * self.window_seconds / (self.messages_per_window - burst)
 
     def _now(self) -> float:
         return self._time_source().time()

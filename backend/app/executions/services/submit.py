@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import Case, When
 
 from app.accounts.entry_gate import CIRCUIT_OPEN, circuit_of, entry_refusal_on, failed_last_at, failures_forget
 from app.accounts.fencing import fence_check
@@ -225,17 +226,19 @@ def _write_ahead(*, bracket_id: int, connection_id: int, fence: int) -> WriteAhe
         # Who engages the switch holds the connection's row, which is locked above: read after it, it cannot be missed.
         of_it = Execution.objects.annotate(stopped=kill_switch_on()).filter(brackets=bracket_id)
         execution = of_it.select_for_update(no_key=True, of=("self",)).get()
-        orders = list(Order.objects.filter(bracket=bracket_id))
-        settled = execution.claimed_at is None or execution.cancel_requested_at is not None or execution.is_finished
-        if settled or any(order.status != OrderStatus.CREATED.value for order in orders):
+        if execution.claimed_at is None or execution.cancel_requested_at is not None or execution.is_finished:
             raise Conflict("The execution was settled while it waited for its turn.", code="execution_settled")
         if execution.stopped:
             raise Conflict("The kill switch was engaged while it waited for its turn.", code="kill_switch_engaged")
-        now = clock.now()
-        for order in orders:
-            order.order_id, order.client_id, order.sent_at = order_ids[order.order_ref], holder.client_id, now
-            order.status = transition(OrderStatus(order.status), OrderEvent.SENT).status.value
-        # Its news is told once it is sent: the first byte does not wait for Redis.
-        Order.objects.bulk_update(orders, ["order_id", "client_id", "sent_at", "status"])
+        # Its news is told once it is sent: the first byte does not wait for Redis. One statement, because other orders
+        # wait behind it.
+        stored = Order.objects.filter(bracket=bracket_id, status=OrderStatus.CREATED.value).update(
+            order_id=Case(*(When(order_ref=order_ref, then=order_id) for order_ref, order_id in order_ids.items())),
+            client_id=holder.client_id,
+            sent_at=clock.now(),
+            status=transition(OrderStatus.CREATED, OrderEvent.SENT).status.value,
+        )
+        if stored != len(order_ids):
+            raise Conflict("An order was settled while its bracket waited for its turn.", code="execution_settled")
 
     return write_ahead

@@ -57,6 +57,9 @@ def _run_all(world: World, options: argparse.Namespace) -> int:
         failed.append(seed)
         if options.keep:
             (world.folder / f"story-{seed}.txt").write_text(story(world))
+        if options.sabotage and not has_sent():
+            print(f"without {options.sabotage!r} nothing was sent: the sabotage is broken, which proves nothing")
+            return 2
         if options.sabotage:
             print(f"without {options.sabotage!r} seed {seed} fails: {found[0]}")
             return 0
@@ -81,6 +84,13 @@ def happened() -> str:
     return (
         f"{Execution.objects.count()} executions, {placed} orders sent, {Fill.objects.count()} fills, {repairs} repairs"
     )
+
+
+def has_sent() -> bool:
+    """Say whether anything reached the broker."""
+    from app.executions.models import Order
+
+    return Order.objects.filter(sent_at__isnull=False).exists()
 
 
 def run(world: World, seed: int, steps: Sequence[Step]) -> list[str]:

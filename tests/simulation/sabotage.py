@@ -1,5 +1,6 @@
 """Switch one rule of the application off, in the workers of a run only: the proof that the run would see it missing."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -12,17 +13,28 @@ from app.executions.services import apply, guard, place, reconcile, submit
 from app.worker import broker_thread, guard_thread
 
 
+def _replace(owner: Any, name: str, by: Callable[..., Any]) -> None:
+    """Put `by` in the place of the owner's function. Raises TypeError where it could not be called in its stead.
+
+    A rule that breaks down is not one that is switched off: such a run would fail, and prove nothing.
+    """
+    wanted = inspect.signature(getattr(owner, name)).parameters.values()
+    places = [p.name for p in wanted if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    names = {p.name: p.name for p in wanted if p.kind is p.KEYWORD_ONLY}
+    inspect.signature(by).bind(*places, **names)
+    setattr(owner, name, by)
+
+
 def _claim() -> None:
     """Every delivery of a task is taken for the first."""
 
-    def claim(*, execution_id: int, account_id: str, now: Any) -> bool:
-        del account_id
+    def claim(*, execution_id: int, now: Any, **_: Any) -> bool:
         known = submit.Execution.objects.filter(pk=execution_id)
         known.filter(status="REQUESTED").update(status="SUBMITTING", claimed_at=now)
         return known.exists()
 
-    submit._claim = claim
-    submit._write_ahead = _write_ahead_of_any
+    _replace(submit, "_claim", claim)
+    _replace(submit, "_write_ahead", _write_ahead_of_any)
 
 
 def _write_ahead_of_any(*, bracket_id: int, connection_id: int, **_: Any) -> Callable[[Any], None]:
@@ -45,8 +57,8 @@ def _id_floor() -> None:
         del order_ids
         return accounts.BrokerConnection.objects.select_for_update(no_key=True).get(pk=connection_id)
 
-    submit.order_id_floor_raise = raise_nothing
-    place.order_id_floor_raise = raise_nothing
+    _replace(submit, "order_id_floor_raise", raise_nothing)
+    _replace(place, "order_id_floor_raise", raise_nothing)
 
 
 def _dedupe_key() -> None:
@@ -66,16 +78,15 @@ def _dedupe_key() -> None:
         changed = [(record(event, now=now, **more), event) for event in events]
         return [(execution_id, event) for execution_id, event in changed if execution_id is not None]
 
-    def all_of_them(events: Any, **_: Any) -> list[Any]:
-        return list(events)
+    def all_of_them(told: Any, **_: Any) -> list[Any]:
+        return list(told)
 
     from app.worker import event_recorder
 
-    event_recorder.broker_event_record = record
-    event_recorder.broker_events_record = record_all
-    reconcile.broker_event_record = record
-    reconcile.broker_events_record = record_all
-    reconcile.unheard = all_of_them
+    for owner in (event_recorder, reconcile):
+        _replace(owner, "broker_event_record", record)
+        _replace(owner, "broker_events_record", record_all)
+    _replace(reconcile, "unheard", all_of_them)
 
 
 def _reconcile() -> None:
@@ -85,17 +96,17 @@ def _reconcile() -> None:
         del settle_seconds
         return reconcile.ReconcileReport(asked_at=broker_thread.clock.now(), open_orders=0, told=0)
 
-    broker_thread.BrokerThread._reconcile = no_reconcile
+    _replace(broker_thread.BrokerThread, "_reconcile", no_reconcile)
 
 
 def _guard() -> None:
     """Nobody looks after the stops."""
-    guard_thread.guard_look = lambda **_: guard.GuardLook()
+    _replace(guard_thread, "guard_look", lambda **_: guard.GuardLook())
 
 
 def _fencing() -> None:
     """Whoever was deposed may go on writing and sending."""
-    fencing.fence_check.__code__ = (lambda row, *, fence: None).__code__
+    fencing.fence_check.__code__ = (lambda row, *, fence: None).__code__  # Imported by name in many places.
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {

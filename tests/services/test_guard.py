@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from app.accounts.services import connection_ensure
 from app.brokers.errors import NotConnected
@@ -279,6 +280,32 @@ def test_only_what_can_need_it_is_looked_at(submitted: Submitted) -> None:
     over.hear(told(over.entry, T.CANCELLED), told(over.stop, T.CANCELLED))
     assert execution_ids_to_guard("DU1234567") == [held.execution_id]
     assert execution_ids_to_guard("DU7654321") == []
+
+
+def test_what_needs_nothing_is_told_from_one_query_and_forgotten(
+    submitted: Submitted, guard: Guard, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    # Given a stop that is missing after its repair was given up for now, and positions that are covered
+    lacking, *covered = submitted(), submitted(), submitted(), submitted()
+    for book in covered:
+        filled(book)
+    guard.broker.place_order_fails = NotConnected("no line")
+    filled(lacking, stop=T.CANCELLED)
+    guard.look(lacking)
+    bracket_id = lacking.stop.bracket_id
+    assert bracket_id in guard.watch.needs
+
+    # When it is replaced, then what is covered costs one query, however many there are
+    guard.broker.place_order_fails = None
+    guard.look(lacking, after=5)
+    (protect,) = protect_of(lacking)
+    lacking.hear(told(protect, T.SUBMITTED))
+    ids = [book.execution_id for book in (lacking, *covered)]
+    with django_assert_num_queries(1):
+        look = guard_look(execution_ids=ids, broker=guard.broker, watch=guard.watch, now=guard.now)
+    assert (look.brackets, look.repaired, look.asks_broker, look.again) == (4, 0, False, frozenset())
+    # And how long it has been missing begins anew, should it ever be missing again
+    assert bracket_id not in guard.watch.needs
 
 
 def test_what_is_asked_to_be_closed_meanwhile_gets_no_stop(submitted: Submitted, guard: Guard) -> None:

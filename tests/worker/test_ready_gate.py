@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,10 +16,12 @@ from app.brokers.base import (
     BracketTicket,
     BrokerSession,
     ConnectionState,
+    EventSink,
     OpenOrder,
     OrderTicket,
     PlacedBracket,
     Position,
+    StateSink,
     WriteAhead,
 )
 from app.brokers.errors import IncompleteAnswer, NotConnected
@@ -42,6 +45,9 @@ class WillingBroker:
     def __init__(self, *, holds: str, fails: bool) -> None:
         self.holds, self.fails = holds, fails
         self.asked, self.let = threading.Event(), threading.Event()
+        self.waits, self.its_turn = threading.Event(), threading.Event()
+        self.its_turn.set()
+        self.tell_state: StateSink = lambda _state, _reason: None
         self.sent: list[str] = []
         self.is_connected = False
 
@@ -55,6 +61,7 @@ class WillingBroker:
     async def place_bracket(
         self, bracket: BracketTicket, *, id_floor: int = 0, write_ahead: WriteAhead | None = None
     ) -> PlacedBracket:
+        await self._turn(write_ahead)
         self.sent.append("bracket")
         return PlacedBracket(order_ids={}, reference="IB-1:2")
 
@@ -67,6 +74,7 @@ class WillingBroker:
         write_ahead: WriteAhead | None = None,
         cancels: Sequence[int] = (),
     ) -> int:
+        await self._turn(write_ahead)
         self.sent.append("order")
         return 1
 
@@ -96,6 +104,12 @@ class WillingBroker:
 
     async def ping(self) -> datetime:
         return datetime.now(UTC)
+
+    async def _turn(self, write_ahead: WriteAhead | None) -> None:
+        self.waits.set()
+        await asyncio.to_thread(self.its_turn.wait, 20)
+        if write_ahead is not None:
+            await asyncio.to_thread(write_ahead, {})
 
     async def _answer(self, question: str) -> Sequence[Any]:
         if question != self.holds or self.let.is_set():
@@ -143,9 +157,12 @@ def start() -> Iterator[Callable[[WillingBroker], BrokerThread]]:
 
     def run(broker: WillingBroker) -> BrokerThread:
         recorder = EventRecorder(on_changed=lambda _id, _event: None)
-        thread = BrokerThread(
-            make_broker=lambda _on_event, _on_state: broker, recorder=recorder, account_id=ACCOUNT, client_id=1
-        )
+
+        def make_broker(_on_event: EventSink, on_state: StateSink) -> WillingBroker:
+            broker.tell_state = on_state
+            return broker
+
+        thread = BrokerThread(make_broker=make_broker, recorder=recorder, account_id=ACCOUNT, client_id=1)
         started.append((thread, recorder, broker))
         recorder.start()
         thread.start()
@@ -194,3 +211,27 @@ def test_an_incomplete_answer_never_makes_it_ready(
     eventually(lambda: "incomplete_answer" in BrokerConnection.objects.get().reason)
     assert broker.sent == []
     eventually(lambda: thread.state is ConnectionState.READY)  # The next try is answered.
+
+
+@pytest.mark.parametrize("name", ["bracket", "order"])
+@pytest.mark.parametrize("gap", [ConnectionState.DEGRADED, ConnectionState.READY])
+def test_what_waits_for_its_turn_through_a_gap_is_not_sent_before_the_reconcile_that_follows(
+    start: Callable[[WillingBroker], BrokerThread], name: str, gap: ConnectionState
+) -> None:
+    # Given an order that waits for its turn to be sent
+    broker = WillingBroker(holds="", fails=False)
+    thread = start(broker)
+    eventually(lambda: thread.state is ConnectionState.READY)
+    broker.its_turn.clear()
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(attempts(thread)[name])
+        assert broker.waits.wait(10)
+        # When the Gateway loses IB (1100), and perhaps has it back (1102), and only then its turn comes
+        broker.holds = QUESTIONS[0]
+        broker.tell_state(ConnectionState.DEGRADED, "1100")
+        broker.tell_state(gap, "1102")
+        broker.its_turn.set()
+        # Then it is not sent: what happened in the gap is asked for first
+        with pytest.raises(NotConnected):
+            sending.result(timeout=10)
+    assert broker.sent == []

@@ -9,6 +9,7 @@ simulate --sabotage guard --seeds 1-50     with a rule switched off: succeeds wh
 import argparse
 import itertools
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ def main(arguments: list[str]) -> int:
         return fuzz.main()
     options = _options(arguments)
     logging.disable(logging.WARNING)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ended like by Ctrl-C: nothing is left running.
     with tempfile.TemporaryDirectory(prefix="simulation-") as folder:
         world = World(folder=Path(options.keep or folder), sabotage=options.sabotage)
         world.folder.mkdir(parents=True, exist_ok=True)

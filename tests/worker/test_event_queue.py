@@ -21,7 +21,7 @@ from app.domain.order_ref import EXECUTION_KEY_LENGTH, OrderRef
 from app.domain.terms import Action, Leg
 from app.worker import event_recorder
 from app.worker.event_queue import next_batch
-from app.worker.event_recorder import BATCH_MAX, EventRecorder
+from app.worker.event_recorder import BATCH_MAX, BUSY_EVENTS, EventRecorder
 from tests.eventually import eventually
 
 NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
@@ -172,6 +172,8 @@ def test_news_is_gathered_where_it_comes_thick_and_fast_but_not_that_of_a_lost_o
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(event_recorder, "BATCH_EVERY_SECONDS", 3600.0)
+    monkeypatch.setattr(event_recorder, "BUSY_EVENTS", 2)
+    monkeypatch.setattr(event_recorder, "BUSY_SECONDS", 3600.0)
     recorder = EventRecorder(on_changed=lambda _execution, _event: None)
     batches: list[list[str]] = []
     recorder._record_all = lambda events: batches.append([event.dedupe_key for event in events])  # type: ignore[method-assign]
@@ -196,6 +198,27 @@ def test_news_is_gathered_where_it_comes_thick_and_fast_but_not_that_of_a_lost_o
     recorder.put(first)
     recorder.stop(seconds_max=10)
     assert batches[2:] == [[first.dedupe_key]] * 2
+
+
+def test_news_of_a_few_brackets_is_recorded_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_recorder, "BATCH_EVERY_SECONDS", 3600.0)
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None)
+    recorded: list[str] = []
+    recorder._record_all = lambda events: recorded.extend(event.dedupe_key for event in events)  # type: ignore[method-assign]
+    recorder.start()
+    for number in range(BUSY_EVENTS - 1):
+        recorder.put(state("a", T.SUBMITTED, number=number))
+        eventually(lambda expected=number + 1: len(recorded) == expected)
+    recorder.stop(seconds_max=10)
+
+
+def test_a_drain_is_over_where_the_recorder_ends() -> None:
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None)
+    drained = threading.Event()
+    recorder._queue.put(drained)
+    recorder._queue.put(event_recorder._END)
+    recorder.start()
+    assert drained.wait(10)
 
 
 def test_who_waits_until_it_keeps_up_waits_while_more_than_a_batch_does() -> None:

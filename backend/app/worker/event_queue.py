@@ -11,14 +11,24 @@ nothing overtakes it, but a cost, which may come before or after its deal.
 
 from collections.abc import Sequence
 
-from app.domain.broker_events import AnyBrokerEvent, CommissionTold, FillTold, OrderMessageTold, OrderTold, ToldStatus
+from app.domain.broker_events import (
+    AnyBrokerEvent,
+    CommissionTold,
+    FillTold,
+    MessageMeaning,
+    OrderMessageTold,
+    OrderTold,
+    ToldStatus,
+)
 from app.domain.order_ref import parse_order_ref
 
 _LOST = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.INACTIVE})
 
 
 def tells_of_loss(event: AnyBrokerEvent) -> bool:
-    """Say whether an order is gone: shares may be without their stop until the guard hears of it."""
+    """Say whether an order is gone or refused: shares may be without their stop until the guard hears of it."""
+    if isinstance(event, OrderMessageTold):
+        return event.meaning is MessageMeaning.REFUSAL
     return isinstance(event, OrderTold) and event.status in _LOST
 
 

@@ -22,6 +22,7 @@ Numbered points at which the process may die, what the rows say then, and who ma
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -45,8 +46,9 @@ DRAIN_SECONDS_MAX = 30.0
 # What one transaction takes at most: more would hold its executions locked for long.
 BATCH_MAX = 64
 # From one transaction to the next while news comes thick and fast: fewer of them leave more of the processor to what
-# is sent. The first news after a pause, and that of a lost order, does not wait.
+# is sent. News of a lost order does not wait, nor does any while it comes as that of a few brackets does.
 BATCH_EVERY_SECONDS = 0.05
+BUSY_EVENTS, BUSY_SECONDS = 32, 0.5
 
 
 class _End:
@@ -70,6 +72,7 @@ class EventRecorder:
         self._drains: list[tuple[threading.Event, set[int]]] = []
         self._is_ending = False
         self._batch_at = float("-inf")
+        self._taken_at: deque[float] = deque(maxlen=BUSY_EVENTS)
         self._keeps_up = threading.Event()
         self._keeps_up.set()
         # By which right it writes: set by who holds the connection. An old holder's events are dropped (see _record).
@@ -115,6 +118,7 @@ class EventRecorder:
             self._take()
             self._gather()
             if self._is_ending and not self._waiting:
+                self._tell_drained(set())
                 break
             self._in_hand, self._waiting = next_batch(self._waiting, length_max=BATCH_MAX)
             (self._keeps_up.clear if self._waiting else self._keeps_up.set)()
@@ -134,10 +138,12 @@ class EventRecorder:
                 return
 
     def _gather(self) -> None:
-        """Let what comes within a moment be of the same batch, where the last batch was a moment ago."""
+        """Let what comes within a moment be of the same batch, where much came lately and the last was a moment ago."""
         while self._waiting and not (self._drains or self._is_ending or any(map(tells_of_loss, self._waiting))):
-            pause = self._batch_at + BATCH_EVERY_SECONDS - time.monotonic()
-            if pause <= 0 or len(self._waiting) >= BATCH_MAX:
+            now = time.monotonic()
+            pause = self._batch_at + BATCH_EVERY_SECONDS - now
+            is_busy = len(self._taken_at) == BUSY_EVENTS and now - self._taken_at[0] < BUSY_SECONDS
+            if pause <= 0 or not is_busy or len(self._waiting) >= BATCH_MAX:
                 return
             with suppress(queue.Empty):
                 self._sort(self._queue.get(timeout=pause))
@@ -149,6 +155,7 @@ class EventRecorder:
             self._drains.append((taken, {id(event) for event in self._waiting}))
         else:
             self._waiting.append(taken)
+            self._taken_at.append(time.monotonic())
 
     def _tell_drained(self, recorded: set[int]) -> None:
         """Tell those who wait for nothing any more. Not by place: a lost order's news overtakes what was put before."""

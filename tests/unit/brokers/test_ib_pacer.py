@@ -286,19 +286,26 @@ def test_what_leaves_late_is_made_up_for() -> None:
     run(story())
 
 
-def test_a_pause_of_the_whole_process_is_not_made_up_for_at_once() -> None:
+@pytest.mark.parametrize("stalled_seconds", [0.2, 0.5, 1.0, 5.0])
+@pytest.mark.parametrize("later_seconds", [0.05, 0.1, 0.3, 0.9, 1.2])
+def test_after_a_stall_protective_orders_find_a_slot_each(stalled_seconds: float, later_seconds: float) -> None:
     async def story() -> None:
-        # Given a queue that is never empty
+        # Given more brackets than can be sent
         desk = Desk()
-        for number in range(12 * LIMIT):
-            desk.send(str(number))
+        for number in range(400):
+            desk.send(f"bracket-{number}", messages=2 + number % 2)
         await desk.clock.advance(2)
-        before = len(desk.sent)
-        # When the clock jumps by five seconds, as it does for a process that was stopped
-        desk.clock.now += 5
+        # When the process stands still, and five protective orders come soon after it goes on
+        desk.clock.now += stalled_seconds
+        await desk.clock.advance(later_seconds)
+        asked_at = desk.clock.time()
+        for number in range(5):
+            desk.send(f"protect-{number}", priority=SendPriority.PROTECT)
         await desk.clock.advance(2)
-        # Then it goes on at no more than the limit and what may be late in a second
-        assert len(desk.sent) - before <= 3 * (LIMIT + LATE)
+        # Then what was late has not filled the second before them
+        waited = [moment - asked_at for moment, name in desk.sent if name.startswith("protect")]
+        assert len(waited) == 5
+        assert max(waited) <= 5 / (LIMIT - LIMIT // 3)
         assert desk.most_in_a_window() <= LIMIT + LATE
         for task in desk.tasks:
             task.cancel()

@@ -11,6 +11,7 @@ within reach: were a window's messages all sent at its start, a protective order
 window's end. Spaced, the oldest message leaves the window within one slot, and PROTECT takes that slot first.
 What leaves late (a busy processor, a slow disk) is counted as of when it was due, else each lateness would make all
 later windows longer, for good; `late_messages` bounds by how much a window can be fuller while that is made up for.
+Only a little lateness is: after a long stall everything would be due at once, and the clump would fill the window.
 Source of the limit: IBKR Campus, "Pacing limitations": market data lines / 2 per second, 50 by default.
 """
 
@@ -29,6 +30,8 @@ from app.core.errors import TradingError
 
 # Comparing floats that were added up differently must not grant a slot one rounding error too early.
 _ROUNDING_SECONDS = 1e-6
+# What was due longer ago is due from then on.
+_LATE_SECONDS_MAX = 0.1
 
 
 class TimerHandle(Protocol):
@@ -195,7 +198,7 @@ class Pacer:
 
     def _due_at(self, head: _Waiting, now: float) -> float:
         """Return when the head's first message should leave, or should have left."""
-        due = max(head.asked_at, now - self.window_seconds)
+        due = max(head.asked_at, now - _LATE_SECONDS_MAX)
         if head.priority == SendPriority.PROTECT:
             return due
         due = max(due, self._room_at(self._due, head, limit=self.messages_per_window))
@@ -221,7 +224,8 @@ class Pacer:
             self._burst.extend([head.due] * head.messages)
             return
         burst = sum(moment + self.window_seconds > head.due for moment in self._burst)
-        self._spaced_until = head.due + head.messages * self.window_seconds / (self.messages_per_window - burst)
+        step = head.messages * self.window_seconds / max(self.messages_per_window - burst, 1)
+        self._spaced_until = head.due + step
 
     def _now(self) -> float:
         return self._time_source().time()

@@ -232,7 +232,8 @@ def _write_ahead(*, bracket_id: int, connection_id: int, fence: int) -> WriteAhe
             raise Conflict("The kill switch was engaged while it waited for its turn.", code="kill_switch_engaged")
         # Its news is told once it is sent: the first byte does not wait for Redis. One statement, because other orders
         # wait behind it.
-        stored = Order.objects.filter(bracket=bracket_id, status=OrderStatus.CREATED.value).update(
+        unsent = Order.objects.filter(bracket=bracket_id, order_ref__in=order_ids, status=OrderStatus.CREATED.value)
+        stored = unsent.update(
             order_id=Case(*(When(order_ref=order_ref, then=order_id) for order_ref, order_id in order_ids.items())),
             client_id=holder.client_id,
             sent_at=clock.now(),

@@ -153,12 +153,16 @@ def test_a_dead_program_is_started_again_while_a_job_runs(supervisor: Watched) -
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_signal_ends_the_watch(supervisor: Watched, number: signal.Signals) -> None:
-    with supervisor.stop_signals_heard():
-        supervisor.start([program("p", SERVE)])
-        os.kill(os.getpid(), number)
+    before = signal.signal(number, signal.default_int_handler)  # As in a terminal; these tests may run under `nohup`.
+    try:
+        with supervisor.stop_signals_heard():
+            supervisor.start([program("p", SERVE)])
+            os.kill(os.getpid(), number)
 
-        with pytest.raises(StopRequestedError) as request:
-            supervisor.run()
+            with pytest.raises(StopRequestedError) as request:
+                supervisor.run()
+    finally:
+        signal.signal(number, before)
 
     assert request.value.exit_code == 128 + number
 

@@ -79,7 +79,7 @@ class Pacer:
         self,
         *,
         messages_per_window: int = 45,
-        late_messages: int = 2,
+        late_messages: int | None = None,
         window_seconds: float = 1.0,
         burst_messages: int | None = None,
         queue_length_max: int = 2000,
@@ -87,15 +87,15 @@ class Pacer:
     ) -> None:
         if messages_per_window < 1:
             raise ValueError("messages_per_window must be at least 1.")
-        if late_messages < 0:
+        if late_messages is not None and late_messages < 0:
             raise ValueError("late_messages must not be negative.")
         self.messages_per_window = messages_per_window
-        self.late_messages = late_messages
+        self.late_messages = messages_per_window // 20 if late_messages is None else late_messages
         self.window_seconds = window_seconds
         self.burst_messages = messages_per_window // 3 if burst_messages is None else burst_messages
         self.queue_length_max = queue_length_max
         self._clock = clock
-        self._sent: deque[float] = deque(maxlen=messages_per_window + late_messages)
+        self._sent: deque[float] = deque(maxlen=messages_per_window + self.late_messages)
         self._due: deque[float] = deque(maxlen=messages_per_window)
         self._burst: deque[float] = deque(maxlen=self.burst_messages)
         self._spaced_until = float("-inf")

@@ -49,16 +49,19 @@ def run() -> Iterator[Run]:
     kept = {name: value for name, value in os.environ.items() if name not in ours and "XDIST" not in name}
 
     def _run(suite: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", *arguments],
-            cwd=suite,
-            env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # As in a terminal: what is started in the background ignores Ctrl-C, and so would all that it starts.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs here
-        )
+        # As in a terminal: what is started in the background ignores Ctrl-C, and so would all that it starts.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", "-q", *arguments],
+                cwd=suite,
+                env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
         started.append(process)
         return process
 

@@ -79,7 +79,10 @@ def _use_servers_of(stack: RunningStack) -> None:
 
 
 def _requested(count: int) -> list[int]:
-    """Write so many requests without telling the worker, every second with a target, and return their ids."""
+    """Write so many requests without telling the worker, every second with a target, and return their ids.
+
+    They become visible all at once: what the worker's sweep saw of them earlier, it would send before the burst begins.
+    """
     from django.contrib.auth.models import User
     from django.db import transaction
 
@@ -91,11 +94,8 @@ def _requested(count: int) -> list[int]:
     from app.setups.services import setup_create
 
     analyst, account = User.objects.get(username="demo"), Account.objects.get()
-    ids = []
-    info = SymbolInfo(contract=Contract(symbol="AAPL"), con_id=265598, long_name="APPLE", primary_exchange="NASDAQ")
+    setups = []
     for number in range(count):
-        now = clock.now()
-        instrument_record(info=info, last_price=Decimal(190), now=now)
         values: dict[str, Any] = {
             "symbol": "AAPL",
             "side": "LONG",
@@ -105,13 +105,20 @@ def _requested(count: int) -> list[int]:
             "entry_timeout_seconds": 3600,
             "take_profits": [{"price": Decimal(300)}] if number % 2 else [],
         }
-        setup = setup_create(owner=analyst, account=account, values=values, increments=None, last_price=Decimal(190))
-        with transaction.atomic():
+        setups.append(
+            setup_create(owner=analyst, account=account, values=values, increments=None, last_price=Decimal(190))
+        )
+    info = SymbolInfo(contract=Contract(symbol="AAPL"), con_id=265598, long_name="APPLE", primary_exchange="NASDAQ")
+    ids = []
+    with transaction.atomic():
+        for setup in setups:
+            now = clock.now()
+            instrument_record(info=info, last_price=Decimal(190), now=now)
             execution, _ = execution_request(
                 setup=setup, user=analyst, idempotency_key=str(uuid.uuid4()), body={}, now=now
             )
             ids.append(execution.pk)
-            transaction.get_connection().run_on_commit.clear()
+        transaction.get_connection().run_on_commit.clear()
     return ids
 
 

@@ -1,17 +1,20 @@
 """Who may send next, and when: a priority queue in front of the socket that keeps the broker's message limit.
 
-    turn(PROTECT) ──┐                        ┌─ `messages_per_window` due in any window, as a schedule
-    turn(ENTRY)   ──┼─> queue ─> one holder ─┼─ at most `late_messages` more in any window, as they really leave
-    turn(QUERY)   ──┘   (priority, then FIFO)└─ but for PROTECT: a burst per window, the rest evenly spaced
+    turn(PROTECT) ──┐                        ┌─ a schedule: evenly spaced, but for a burst after a quiet moment;
+    turn(ENTRY)   ──┼─> queue ─> one holder ─┤  PROTECT may be a slot ahead of it
+    turn(QUERY)   ──┘   (priority, then FIFO)└─ as it really leaves: `late_messages` above the limit in any window
 
 A turn is exclusive: order ids taken inside it reach the wire in the order they were taken. Who has something to do
 before it sends (the write-ahead) asks for its turn `ahead_seconds` before its slot and waits for `cleared` before
 the first byte: else each window would be longer by what is done in a turn. Spacing is what keeps a slot
 within reach: were a window's messages all sent at its start, a protective order that comes next would wait for the
 window's end. Spaced, the oldest message leaves the window within one slot, and PROTECT takes that slot first.
-What leaves late (a busy processor, a slow disk) is counted as of when it was due, else each lateness would make all
-later windows longer, for good; `late_messages` bounds by how much a window can be fuller while that is made up for.
-Only a little lateness is: after a long stall everything would be due at once, and the clump would fill the window.
+The burst is for who comes after a quiet moment. In a backlog there is none: each turn takes time, so a clump would
+end late, and the lateness of every second would be lost.
+What leaves late (a busy processor, a slow disk) counts in the schedule as of when it was due, else each lateness would
+make all later windows longer, for good; `late_messages` bounds by how much a window can be fuller while that is made
+up for. Only a little lateness is: after a long stall everything would be due at once, and the clump would fill the
+window. The last of them is kept for PROTECT, which so need not wait for the oldest message to leave the window.
 Source of the limit: IBKR Campus, "Pacing limitations": market data lines / 2 per second, 50 by default.
 """
 
@@ -32,6 +35,8 @@ from app.core.errors import TradingError
 _ROUNDING_SECONDS = 1e-6
 # What was due longer ago is due from then on.
 _LATE_SECONDS_MAX = 0.1
+# A slot: the legs of a bracket.
+_SLOT_MESSAGES = 3
 
 
 class TimerHandle(Protocol):
@@ -90,14 +95,14 @@ class Pacer:
         if late_messages is not None and late_messages < 0:
             raise ValueError("late_messages must not be negative.")
         self.messages_per_window = messages_per_window
-        self.late_messages = messages_per_window // 20 if late_messages is None else late_messages
+        self.late_messages = messages_per_window // 15 if late_messages is None else late_messages
         self.window_seconds = window_seconds
         self.burst_messages = messages_per_window // 3 if burst_messages is None else burst_messages
         self.queue_length_max = queue_length_max
         self._clock = clock
         self._sent: deque[float] = deque(maxlen=messages_per_window + self.late_messages)
-        self._due: deque[float] = deque(maxlen=messages_per_window)
         self._burst: deque[float] = deque(maxlen=self.burst_messages)
+        self._is_burst_open = False
         self._spaced_until = float("-inf")
         self._queue: list[_Waiting] = []
         self._counter = 0
@@ -143,7 +148,7 @@ class Pacer:
         """Wait until the messages of the turn being held may leave."""
         head = self._holder
         while head is not None:
-            delay = max(head.due, self._room_at(self._sent, head, limit=self._sent_max)) - self._now()
+            delay = max(head.due, self._room_at(self._sent, head, limit=self._sent_max(head))) - self._now()
             if delay <= _ROUNDING_SECONDS:
                 return
             due: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -154,12 +159,8 @@ class Pacer:
                 timer.cancel()
 
     def record_sent(self) -> None:
-        """Count one message as leaving now, and as of when its turn was due."""
-        now = self._now()
-        self._sent.append(now)
-        due = min(self._holder.due, now) if self._holder else now
-        # A cancel is due at once and leaves between entries that are late: the schedule stays in order.
-        self._due.append(due if not self._due or due >= self._due[-1] else self._due[-1])
+        """Count one message as leaving now, inside a turn or not."""
+        self._sent.append(self._now())
 
     def drop_waiting(self, error: Callable[[], TradingError]) -> None:
         """Fail every turn that still waits with an error of its own; the turn being held is its holder's business."""
@@ -186,7 +187,7 @@ class Pacer:
         head = self._queue[0]
         now = self._now()
         due = self._due_at(head, now)
-        delay = max(due, self._room_at(self._sent, head, limit=self._sent_max)) - now
+        delay = max(due, self._room_at(self._sent, head, limit=self._sent_max(head))) - now
         if delay > head.ahead_seconds + _ROUNDING_SECONDS:
             self._timer = self._time_source().call_later(delay - head.ahead_seconds, self._grant_next)
             return
@@ -198,11 +199,22 @@ class Pacer:
 
     def _due_at(self, head: _Waiting, now: float) -> float:
         """Return when the head's first message should leave, or should have left."""
-        due = max(head.asked_at, now - _LATE_SECONDS_MAX)
+        due = self._spaced_until
         if head.priority == SendPriority.PROTECT:
-            return due
-        due = max(due, self._room_at(self._due, head, limit=self.messages_per_window))
-        return max(due, min(self._spaced_until, self._room_at(self._burst, head, limit=self.burst_messages)))
+            due -= _SLOT_MESSAGES / self.messages_per_window * self.window_seconds
+        if self._is_burst_open:
+            due = min(due, self._room_at(self._burst, head, limit=self.burst_messages))
+        return max(due, head.asked_at, now - _LATE_SECONDS_MAX)
+
+    def _comes_after_quiet(self, head: _Waiting) -> bool:
+        """Say whether nothing was due before the head for as long as a burst's messages take when they are spaced."""
+        quiet_seconds = self.burst_messages / self.messages_per_window * self.window_seconds
+        return head.asked_at >= self._spaced_until + quiet_seconds
+
+    def _sent_max(self, head: _Waiting) -> int:
+        """Return how many messages a window may really hold with the head's."""
+        kept_for_protect = 0 if head.priority == SendPriority.PROTECT else min(self.late_messages, 1)
+        return self.messages_per_window + self.late_messages - kept_for_protect
 
     def _room_at(self, times: deque[float], head: _Waiting, *, limit: int) -> float:
         """Return from when on `times` leaves room for the head's messages in one window."""
@@ -213,19 +225,23 @@ class Pacer:
             return float("-inf")
         return times[surplus - 1] + self.window_seconds + 2 * _ROUNDING_SECONDS
 
-    @property
-    def _sent_max(self) -> int:
-        return self.messages_per_window + self.late_messages
-
     def _account_for(self, head: _Waiting) -> None:
-        if head.priority == SendPriority.PROTECT:
-            return
-        if head.due + _ROUNDING_SECONDS < self._spaced_until:
+        """Move the schedule on by a turn that is granted."""
+        is_ahead = head.due + _ROUNDING_SECONDS < self._spaced_until
+        self._is_burst_open = self._is_burst_open or self._comes_after_quiet(head)
+        is_in_burst = self._is_burst_open and self._room_at(self._burst, head, limit=self.burst_messages) <= head.due
+        if is_in_burst:
             self._burst.extend([head.due] * head.messages)
-            return
-        burst = sum(moment + self.window_seconds > head.due for moment in self._burst)
-        step = head.messages * self.window_seconds / max(self.messages_per_window - burst, 1)
-        self._spaced_until = head.due + step
+        elif is_ahead or head.due > head.asked_at:
+            self._is_burst_open = False
+        if not (is_ahead and is_in_burst):
+            self._spaced_until = max(self._spaced_until, head.due) + self._step(head.messages, head.due)
+
+    def _step(self, messages: int, at: float) -> float:
+        """Return the seconds that so many messages take in the schedule: more while a burst is in the window."""
+        burst = sum(moment + self.window_seconds > at for moment in self._burst)
+        share = messages / max(self.messages_per_window - burst, 1)
+        return share * (self.window_seconds + 2 * _ROUNDING_SECONDS)
 
     def _now(self) -> float:
         return self._time_source().time()

@@ -11,6 +11,7 @@ from app.brokers.base import SendPriority
 from app.brokers.ib.pacer import Pacer
 
 LIMIT = 45
+BROKERS_LIMIT = 50
 LATE = 3
 
 
@@ -89,16 +90,17 @@ class Desk:
         priority: SendPriority = SendPriority.ENTRY,
         messages: int = 1,
         hold_seconds: float = 0.0,
-        ahead_seconds: float = 0.0,
+        ahead_seconds: float | Callable[[], float] = 0.0,
     ) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._send(name, priority, messages, hold_seconds, ahead_seconds))
+        ahead = ahead_seconds if callable(ahead_seconds) else lambda: ahead_seconds
+        task = asyncio.create_task(self._send(name, priority, messages, hold_seconds, ahead))
         self.tasks.append(task)
         return task
 
     async def _send(
-        self, name: str, priority: SendPriority, messages: int, hold_seconds: float, ahead_seconds: float
+        self, name: str, priority: SendPriority, messages: int, hold_seconds: float, ahead: Callable[[], float]
     ) -> None:
-        async with self.pacer.turn(priority=priority, messages=messages, ahead_seconds=ahead_seconds):
+        async with self.pacer.turn(priority=priority, messages=messages, ahead_seconds=ahead):
             self.holders += 1
             self.holders_max = max(self.holders_max, self.holders)
             if hold_seconds:

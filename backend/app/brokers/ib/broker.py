@@ -99,7 +99,7 @@ class IBBroker:
         if len({ticket.order_ref for ticket in tickets}) != len(tickets):
             raise FixRequest("Two legs of a bracket have one order_ref.", code="order_ref_twice")
         turn = self._connection.sending(
-            priority=SendPriority.ENTRY, messages=len(tickets), ahead_seconds=self._ahead_seconds
+            priority=SendPriority.ENTRY, messages=len(tickets), ahead_seconds=lambda: self._ahead_seconds
         )
         async with turn as link:
             self._connection.require_ready(link)
@@ -125,7 +125,7 @@ class IBBroker:
         """Send one order outside any native bracket, ahead of waiting entries; see `Broker.place_order`."""
         queued_at = time.monotonic()
         turn = self._connection.sending(
-            priority=SendPriority.PROTECT, messages=1 + len(cancels), ahead_seconds=self._ahead_seconds
+            priority=SendPriority.PROTECT, messages=1 + len(cancels), ahead_seconds=lambda: self._ahead_seconds
         )
         async with turn as link:
             turn_at = time.monotonic()

@@ -142,7 +142,7 @@ class Connection:
 
     @asynccontextmanager
     async def sending(
-        self, *, priority: SendPriority, messages: int, ahead_seconds: float = 0.0
+        self, *, priority: SendPriority, messages: int, ahead_seconds: Callable[[], float] = lambda: 0.0
     ) -> AsyncIterator[Link]:
         """Hold the socket for so many messages. Raises NotConnected and QueueFull before anything was sent.
 

@@ -33,9 +33,8 @@ from app.core.errors import TradingError
 
 # Comparing floats that were added up differently must not grant a slot one rounding error too early.
 _ROUNDING_SECONDS = 1e-6
-# What was due longer ago is due from then on.
-_LATE_SECONDS_MAX = 0.1
-# A slot: the legs of a bracket.
+# A slot: the legs of a bracket. By so much PROTECT may be ahead of the schedule, and others late: what was due longer
+# ago is due from then on.
 _SLOT_MESSAGES = 3
 
 
@@ -63,10 +62,14 @@ class _Waiting:
     priority: int
     number: int
     messages: int
-    ahead_seconds: float
+    ahead_seconds: Callable[[], float]
     asked_at: float
     granted: asyncio.Future[None]
     due: float = 0.0
+
+
+def _not_ahead() -> float:
+    return 0.0
 
 
 def _wake(waiting: "asyncio.Future[None]") -> None:
@@ -99,6 +102,7 @@ class Pacer:
         self.window_seconds = window_seconds
         self.burst_messages = messages_per_window // 3 if burst_messages is None else burst_messages
         self.queue_length_max = queue_length_max
+        self._slot_seconds = _SLOT_MESSAGES / messages_per_window * window_seconds
         self._clock = clock
         self._sent: deque[float] = deque(maxlen=messages_per_window + self.late_messages)
         self._burst: deque[float] = deque(maxlen=self.burst_messages)
@@ -116,10 +120,11 @@ class Pacer:
 
     @asynccontextmanager
     async def turn(
-        self, *, priority: SendPriority, messages: int = 1, ahead_seconds: float = 0.0
+        self, *, priority: SendPriority, messages: int = 1, ahead_seconds: Callable[[], float] = _not_ahead
     ) -> AsyncIterator[None]:
         """Wait until `messages` messages may be sent, or will be `ahead_seconds` later; hold the socket in the block.
 
+        `ahead_seconds` is asked when the turn could be granted, because who waits long may know better by then.
         Raises QueueFull when `queue_length_max` turns wait already, ValueError when a window could never hold that many
         messages, and the error given to `drop_waiting`. Cancelling gives up the place in the queue.
         """
@@ -148,7 +153,7 @@ class Pacer:
         """Wait until the messages of the turn being held may leave."""
         head = self._holder
         while head is not None:
-            delay = max(head.due, self._room_at(self._sent, head, limit=self._sent_max(head))) - self._now()
+            delay = max(head.due, self._sent_room_at(head)) - self._now()
             if delay <= _ROUNDING_SECONDS:
                 return
             due: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -187,9 +192,10 @@ class Pacer:
         head = self._queue[0]
         now = self._now()
         due = self._due_at(head, now)
-        delay = max(due, self._room_at(self._sent, head, limit=self._sent_max(head))) - now
-        if delay > head.ahead_seconds + _ROUNDING_SECONDS:
-            self._timer = self._time_source().call_later(delay - head.ahead_seconds, self._grant_next)
+        delay = max(due, self._sent_room_at(head)) - now
+        ahead = head.ahead_seconds()
+        if delay > ahead + _ROUNDING_SECONDS:
+            self._timer = self._time_source().call_later(delay - ahead, self._grant_next)
             return
         heapq.heappop(self._queue)
         self._holder = head
@@ -199,22 +205,45 @@ class Pacer:
 
     def _due_at(self, head: _Waiting, now: float) -> float:
         """Return when the head's first message should leave, or should have left."""
-        due = self._spaced_until
-        if head.priority == SendPriority.PROTECT:
-            due -= _SLOT_MESSAGES / self.messages_per_window * self.window_seconds
+        is_protect = head.priority == SendPriority.PROTECT
+        due = self._spaced_until - (self._slot_seconds if is_protect else 0.0)
         if self._is_burst_open:
-            due = min(due, self._room_at(self._burst, head, limit=self.burst_messages))
-        return max(due, head.asked_at, now - _LATE_SECONDS_MAX)
+            due = min(due, self._burst_room_at(head))
+        return max(due, head.asked_at, now if is_protect else now - self._slot_seconds)
+
+    def _account_for(self, head: _Waiting) -> None:
+        """Move the schedule on by a turn that is granted."""
+        if head.due + _ROUNDING_SECONDS >= self._spaced_until:
+            if self._comes_after_quiet(head):
+                self._is_burst_open = True
+                self._burst.clear()
+                self._burst.extend([head.due] * head.messages)
+            elif head.due > head.asked_at:
+                self._is_burst_open = False
+        elif self._is_burst_open and self._burst_room_at(head) <= head.due:
+            self._burst.extend([head.due] * head.messages)
+            return
+        else:
+            self._is_burst_open = False
+        self._spaced_until = max(self._spaced_until, head.due) + self._step(head.messages, head.due)
 
     def _comes_after_quiet(self, head: _Waiting) -> bool:
         """Say whether nothing was due before the head for as long as a burst's messages take when they are spaced."""
         quiet_seconds = self.burst_messages / self.messages_per_window * self.window_seconds
         return head.asked_at >= self._spaced_until + quiet_seconds
 
-    def _sent_max(self, head: _Waiting) -> int:
-        """Return how many messages a window may really hold with the head's."""
-        kept_for_protect = 0 if head.priority == SendPriority.PROTECT else min(self.late_messages, 1)
-        return self.messages_per_window + self.late_messages - kept_for_protect
+    def _burst_room_at(self, head: _Waiting) -> float:
+        """Return from when on the head may leave ahead of the schedule, in a burst."""
+        return self._room_at(self._burst, head, limit=self.burst_messages)
+
+    def _sent_room_at(self, head: _Waiting) -> float:
+        """Return from when on a window really has room for the head's messages."""
+        limit = self.messages_per_window + self.late_messages
+        room = self._room_at(self._sent, head, limit=limit)
+        if head.priority == SendPriority.PROTECT or not self.late_messages:
+            return room
+        # The last place is for PROTECT, but where the next one is free within a slot.
+        return max(room, self._room_at(self._sent, head, limit=limit - 1) - self._slot_seconds)
 
     def _room_at(self, times: deque[float], head: _Waiting, *, limit: int) -> float:
         """Return from when on `times` leaves room for the head's messages in one window."""
@@ -224,18 +253,6 @@ class Pacer:
         if surplus <= 0:
             return float("-inf")
         return times[surplus - 1] + self.window_seconds + 2 * _ROUNDING_SECONDS
-
-    def _account_for(self, head: _Waiting) -> None:
-        """Move the schedule on by a turn that is granted."""
-        is_ahead = head.due + _ROUNDING_SECONDS < self._spaced_until
-        self._is_burst_open = self._is_burst_open or self._comes_after_quiet(head)
-        is_in_burst = self._is_burst_open and self._room_at(self._burst, head, limit=self.burst_messages) <= head.due
-        if is_in_burst:
-            self._burst.extend([head.due] * head.messages)
-        elif is_ahead or head.due > head.asked_at:
-            self._is_burst_open = False
-        if not (is_ahead and is_in_burst):
-            self._spaced_until = max(self._spaced_until, head.due) + self._step(head.messages, head.due)
 
     def _step(self, messages: int, at: float) -> float:
         """Return the seconds that so many messages take in the schedule: more while a burst is in the window."""

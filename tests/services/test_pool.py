@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, OperationalError, connection, transaction
 
 from app.accounts.models import Account
-from app.accounts.pool import is_connection_error
+from app.accounts.pool import is_connection_error, pool_renew
 from app.accounts.services import account_ensure
 from app.worker.loop_thread import with_own_connection
 
@@ -54,6 +54,25 @@ def test_dead_connections_fail_once_and_not_each() -> None:
             except OperationalError:
                 answers.append(0)
     assert answers == [0, 1, 1, 1, 1]
+
+
+def test_a_pool_that_was_never_opened_survives_a_failure_and_can_grow() -> None:
+    # Given a process that has not asked the database for anything yet
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]
+    # When what it does first fails, by a way of its own, because the server is just starting
+    pool_renew(OperationalError("the database system is starting up"))
+    # Then several of its threads can work at once as soon as the server answers
+    together = threading.Barrier(CONNECTIONS)
+
+    def ask_together() -> int:
+        answer = ask()
+        together.wait(timeout=10)
+        return answer
+
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        asked = [threads.submit(with_own_connection, ask_together) for _ in range(CONNECTIONS)]
+        assert [future.result() for future in asked] == [1] * CONNECTIONS
 
 
 def test_a_row_that_a_stopped_process_has_locked_is_free_after_a_while() -> None:

@@ -227,6 +227,19 @@ def test_a_connection_to_another_account_leaves_the_execution_alone(requested: R
     assert Book(execution.pk).execution.status == ExecutionStatus.REQUESTED.value
 
 
+def test_a_worker_that_has_no_connection_yet_leaves_the_execution_alone(requested: Requested) -> None:
+    # Given a worker that serves the queue already, and does not know its connection's row yet
+    execution = requested()
+    unconnected = FakeBroker(connection=BrokerConnection(pk=0, account=execution.account, client_id=1))
+    # When it is handed an execution
+    with pytest.raises(NotConnected):
+        submit(execution, unconnected)
+    # Then it has not claimed it: whoever is connected can send it
+    assert unconnected.placements == 0
+    assert Book(execution.pk).execution.claimed_at is None
+    assert Book(execution.pk).execution.status == ExecutionStatus.REQUESTED.value
+
+
 def test_the_second_tranche_that_cannot_be_sent_does_not_undo_the_first(
     requested: Requested, broker: FakeBroker
 ) -> None:

@@ -27,7 +27,8 @@ def is_connection_error(error: BaseException) -> bool:
 def pool_renew(error: BaseException) -> None:
     """Throw dead connections out of this process's pool where `error` says that there may be some. Never raises."""
     pool = getattr(connection, "pool", None)
-    if pool is None or not is_connection_error(error):
+    # A pool that was never opened holds nothing, and a check of it would fail and keep it from ever growing.
+    if pool is None or pool.closed or not is_connection_error(error):
         return
     try:
         pool.check()

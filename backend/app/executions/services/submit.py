@@ -48,10 +48,12 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
     the row untouched, where the broker is connected to another account than the execution's.
     """
     holder = BrokerConnection.objects.filter(pk=broker.connection_id).first()
-    if holder is not None:
-        fence_check(holder, fence=broker.fence)
-        _require_entries_allowed(holder, now=now)
-    half_open = holder is not None and circuit_of(holder, now=now) is Circuit.HALF_OPEN
+    if holder is None:
+        # A worker serves the queue from when it holds the lock, a moment before it knows the connection's row.
+        raise NotConnected("This worker has no connection to the broker yet.")
+    fence_check(holder, fence=broker.fence)
+    _require_entries_allowed(holder, now=now)
+    half_open = circuit_of(holder, now=now) is Circuit.HALF_OPEN
     if not _claim(
         execution_id=execution_id,
         account_id=broker.account_id,

@@ -101,7 +101,8 @@ def test_thirty_of_a_hundred_are_stopped_once_however_the_children_behave(
     eventually(settled)
     print(f"{activate}, {after_cancel}: 30 shares under one stop {time.monotonic() - filled_at:.2f} s after the fill")
     # Then one stop covers them, and never were there two
-    assert max(seen) == 1
+    assert max(seen) <= 1
+    assert len(live_stops(simulator)) == 1
     # And it closes the position, no more
     simulator.control.set_price("AAPL", "184.00")
     eventually(lambda: position(simulator) == 0)

@@ -25,8 +25,8 @@ def ask() -> int:
         return int(cursor.fetchone()[0])
 
 
-def test_dead_connections_fail_once_and_not_each() -> None:
-    # Given a pool with several connections that were in use at once
+def ask_at_once() -> list[int]:
+    """Ask in several threads, each with a connection of its own; return the answers."""
     together = threading.Barrier(CONNECTIONS)
 
     def ask_together() -> int:
@@ -36,7 +36,12 @@ def test_dead_connections_fail_once_and_not_each() -> None:
 
     with ThreadPoolExecutor(CONNECTIONS) as threads:
         asked = [threads.submit(with_own_connection, ask_together) for _ in range(CONNECTIONS)]
-        assert [future.result() for future in asked] == [1] * CONNECTIONS
+        return [future.result() for future in asked]
+
+
+def test_dead_connections_fail_once_and_not_each() -> None:
+    # Given a pool with several connections that were in use at once
+    assert ask_at_once() == [1] * CONNECTIONS
     # When the server ends them all, as a restart does
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as other:
         ended = other.execute(
@@ -63,16 +68,7 @@ def test_a_pool_that_was_never_opened_survives_a_failure_and_can_grow() -> None:
     # When what it does first fails, by a way of its own, because the server is just starting
     pool_renew(OperationalError("the database system is starting up"))
     # Then several of its threads can work at once as soon as the server answers
-    together = threading.Barrier(CONNECTIONS)
-
-    def ask_together() -> int:
-        answer = ask()
-        together.wait(timeout=10)
-        return answer
-
-    with ThreadPoolExecutor(CONNECTIONS) as threads:
-        asked = [threads.submit(with_own_connection, ask_together) for _ in range(CONNECTIONS)]
-        assert [future.result() for future in asked] == [1] * CONNECTIONS
+    assert ask_at_once() == [1] * CONNECTIONS
 
 
 def test_a_row_that_a_stopped_process_has_locked_is_free_after_a_while() -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group
 from pytest_django import Settings
 
+from app.accounts.fencing import fence_raise
 from app.accounts.models import Account, BrokerConnection
 from app.accounts.selectors import account_to_trade, is_alive, is_ready
 from app.accounts.services import (
@@ -13,6 +14,7 @@ from app.accounts.services import (
     account_ensure,
     account_worth_record,
     connection_ensure,
+    connection_gateway_heard,
     connection_heartbeat,
     connection_reconciled,
     connection_state_record,
@@ -111,6 +113,21 @@ def test_a_connection_is_ready_while_it_says_so_and_lives() -> None:
     assert (connection.server_version, connection.reason, connection.reconciled_at) == (178, "1100", at(21))
     assert is_alive(connection, now=at(20))
     assert not is_ready(connection, now=at(20))
+
+
+def test_what_a_deposed_holder_has_still_to_note_of_the_connection_is_not_stored() -> None:
+    connection = connection_ensure(account_id="DU1234567", client_id=1)
+    fence_raise(connection_id=connection.pk, name="first", process="", now=at(0))
+    fence_raise(connection_id=connection.pk, name="second", process="", now=at(1))
+    # When the first wakes and notes what it had done before, and then the second what it does
+    connection_reconciled(connection_id=connection.pk, now=at(2), fence=1)
+    connection_gateway_heard(connection_id=connection.pk, now=at(2), fence=1)
+    connection.refresh_from_db()
+    assert (connection.reconciled_at, connection.gateway_heard_at) == (None, None)
+    connection_reconciled(connection_id=connection.pk, now=at(3), fence=2)
+    connection_gateway_heard(connection_id=connection.pk, now=at(4), fence=2)
+    connection.refresh_from_db()
+    assert (connection.reconciled_at, connection.gateway_heard_at) == (at(3), at(4))
 
 
 def test_the_floor_only_rises() -> None:

@@ -119,6 +119,19 @@ def test_a_holder_that_was_taken_over_leaves_a_failed_run(submitted: Submitted, 
     assert last_run().error_code == "fenced"
 
 
+def test_a_run_that_concludes_nothing_is_not_completed_by_a_deposed_holder(broker: FakeBroker) -> None:
+    # Given a holder that another one deposes while it asks
+    def depose() -> None:
+        fence_raise(connection_id=broker.connection_id, name="another", process="", now=at(1))
+
+    broker.during_questions = depose
+    # When there is nothing to conclude
+    with pytest.raises(Fenced):
+        reconcile(broker)
+    # Then its run does not pass for a complete one
+    assert (last_run().is_complete, last_run().error_code) == (False, "fenced")
+
+
 def test_a_fault_of_the_database_fails_the_run(held: Book, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object, **__: object) -> None:
         raise OperationalError("the server is away")

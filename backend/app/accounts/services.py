@@ -99,14 +99,22 @@ def connection_heartbeat(
     return bool(rows.update(heartbeat_at=now, events_waiting=events_waiting, oldest_event_at=oldest_event_at))
 
 
-def connection_gateway_heard(*, connection_id: int, now: datetime) -> None:
-    """Store that the Gateway answered, on a connection that can execute."""
-    BrokerConnection.objects.filter(pk=connection_id).update(gateway_heard_at=now)
+def connection_gateway_heard(*, connection_id: int, now: datetime, fence: int | None = None) -> None:
+    """Store that the Gateway answered, on a connection that can execute.
+
+    With `fence`, only while that is the holder's.
+    """
+    rows = BrokerConnection.objects.filter(pk=connection_id)
+    (rows if fence is None else rows.filter(fence=fence)).update(gateway_heard_at=now)
 
 
-def connection_reconciled(*, connection_id: int, now: datetime) -> None:
-    """Store that our rows agreed with the broker's complete answer at `now`."""
-    BrokerConnection.objects.filter(pk=connection_id).update(reconciled_at=now, gateway_heard_at=now)
+def connection_reconciled(*, connection_id: int, now: datetime, fence: int | None = None) -> None:
+    """Store that our rows agreed with the broker's complete answer at `now`.
+
+    With `fence`, only while that is the holder's.
+    """
+    rows = BrokerConnection.objects.filter(pk=connection_id)
+    (rows if fence is None else rows.filter(fence=fence)).update(reconciled_at=now, gateway_heard_at=now)
 
 
 class OrderIdTooLow(RetryLater):

@@ -294,8 +294,7 @@ class BrokerThread:
         if ticks % PING_EVERY_TICKS == 0:
             await self._broker.ping()
             if self._state is ConnectionState.READY:
-                heard = {"connection_id": self._connection_id, "now": clock.now()}
-                await in_database_thread(accounts.connection_gateway_heard, **heard)
+                await in_database_thread(accounts.connection_gateway_heard, **self._holding(), now=clock.now())
         if self._state is ConnectionState.READY and (self._reconcile_wanted or ticks % RECONCILE_EVERY_TICKS == 0):
             self._reconcile_wanted = False
             await self._reconcile(settle_seconds=RECONCILE_SETTLE_SECONDS)
@@ -326,8 +325,11 @@ class BrokerThread:
             execution_reconcile, broker=self, now=now, settle_seconds=settle_seconds, drain=self._recorder.drain
         )
         self._reconcile_wanted = self._reconcile_wanted or bool(report.look_again)
-        await in_database_thread(accounts.connection_reconciled, connection_id=self._connection_id, now=now)
+        await in_database_thread(accounts.connection_reconciled, **self._holding(), now=now)
         return report
+
+    def _holding(self) -> dict[str, int]:
+        return {"connection_id": self._connection_id, "fence": self.fence}
 
     async def _record_worth(self) -> None:
         summary = await self._broker.account_summary()

@@ -104,6 +104,7 @@ def execution_reconcile(
             if order.pk in lacking_before:
                 text = f"the broker says that {order.told_filled.normalize():f} are filled, and its deals do not"
                 _flag(order, text, holding=holding, now=now)
+        reconcile_run_complete(run, holding=holding, now=clock.now())
     except TradingError as error:
         reconcile_run_fail(run, error_code=error.code, error=error.message, now=clock.now())
         raise
@@ -111,7 +112,6 @@ def execution_reconcile(
         with suppress(DatabaseError):  # Where the database is away, the run stays unfinished.
             reconcile_run_fail(run, error_code="database", error=str(error).strip(), now=clock.now())
         raise
-    reconcile_run_complete(run, now=clock.now())
     logger.info(
         "reconciled",
         open_orders=report.open_orders,

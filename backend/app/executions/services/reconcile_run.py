@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
+from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.accounts.services import account_ensure
 from app.domain.broker_events import AnyBrokerEvent
@@ -50,8 +53,13 @@ def reconcile_run_note(
     ]
 
 
-def reconcile_run_complete(run: ReconcileRun, *, now: datetime) -> None:
-    """Save a run whose every question was answered, and forget old ones that found nothing."""
+@transaction.atomic
+def reconcile_run_complete(run: ReconcileRun, *, holding: Holding, now: datetime) -> None:
+    """Save a run whose every question was answered, and forget old ones that found nothing.
+
+    Raises Fenced where another worker has taken over meanwhile: what is true now is in its run.
+    """
+    fence_require(holding)
     run.is_complete, run.finished_at = True, now
     run.save()
     quiet = ReconcileRun.objects.filter(account=run.account, is_complete=True, differences=[], actions=[])

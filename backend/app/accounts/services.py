@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from django.contrib.auth.models import Group, Permission
+from django.db.models import QuerySet
 
 from app.accounts.models import Account, BrokerConnection
 from app.brokers.base import AccountSummary, ConnectionState
@@ -63,6 +64,12 @@ def connection_ensure(*, account_id: str, client_id: int) -> BrokerConnection:
     return connection
 
 
+def _held_by(connection_id: int, fence: int | None) -> QuerySet[BrokerConnection]:
+    """Return the connection's row; with a fence, only while that is the holder's."""
+    row = BrokerConnection.objects.filter(pk=connection_id)
+    return row if fence is None else row.filter(fence=fence)
+
+
 def connection_state_record(
     *,
     connection_id: int,
@@ -78,8 +85,7 @@ def connection_state_record(
         changed["gateway_heard_at"] = now
     if server_version is not None:
         changed["server_version"] = server_version
-    rows = BrokerConnection.objects.filter(pk=connection_id)
-    (rows if fence is None else rows.filter(fence=fence)).update(**changed)
+    _held_by(connection_id, fence).update(**changed)
 
 
 def connection_heartbeat(
@@ -94,9 +100,8 @@ def connection_heartbeat(
 
     With `fence`, only while that is the holder's; says whether it was stored.
     """
-    rows = BrokerConnection.objects.filter(pk=connection_id)
-    rows = rows if fence is None else rows.filter(fence=fence)
-    return bool(rows.update(heartbeat_at=now, events_waiting=events_waiting, oldest_event_at=oldest_event_at))
+    row = _held_by(connection_id, fence)
+    return bool(row.update(heartbeat_at=now, events_waiting=events_waiting, oldest_event_at=oldest_event_at))
 
 
 def connection_gateway_heard(*, connection_id: int, now: datetime, fence: int | None = None) -> None:
@@ -104,8 +109,7 @@ def connection_gateway_heard(*, connection_id: int, now: datetime, fence: int | 
 
     With `fence`, only while that is the holder's.
     """
-    rows = BrokerConnection.objects.filter(pk=connection_id)
-    (rows if fence is None else rows.filter(fence=fence)).update(gateway_heard_at=now)
+    _held_by(connection_id, fence).update(gateway_heard_at=now)
 
 
 def connection_reconciled(*, connection_id: int, now: datetime, fence: int | None = None) -> None:
@@ -113,8 +117,7 @@ def connection_reconciled(*, connection_id: int, now: datetime, fence: int | Non
 
     With `fence`, only while that is the holder's.
     """
-    rows = BrokerConnection.objects.filter(pk=connection_id)
-    (rows if fence is None else rows.filter(fence=fence)).update(reconciled_at=now, gateway_heard_at=now)
+    _held_by(connection_id, fence).update(reconciled_at=now, gateway_heard_at=now)
 
 
 class OrderIdTooLow(RetryLater):

@@ -308,11 +308,10 @@ class BrokerThread:
                 try:
                     await in_database_thread(
                         accounts.connection_heartbeat,
-                        connection_id=self._connection_id,
+                        **self._holding(),
                         events_waiting=waiting,
                         oldest_event_at=oldest_at,
                         now=clock.now(),
-                        fence=self.fence,
                     )
                 except (DatabaseError, psycopg.Error) as error:
                     # The watchdog hears the silence.
@@ -356,12 +355,11 @@ class BrokerThread:
         if self.fence:
             await in_database_thread(
                 accounts.connection_state_record,
-                connection_id=self._connection_id,
+                **self._holding(),
                 state=state,
                 reason=reason,
                 now=clock.now(),
                 server_version=server_version,
-                fence=self.fence,
             )
 
     def _on_holding(self, holding: Holding | None, *, is_holder: bool) -> None:

@@ -68,10 +68,6 @@ class _Waiting:
     due: float = 0.0
 
 
-def _not_ahead() -> float:
-    return 0.0
-
-
 def _wake(waiting: "asyncio.Future[None]") -> None:
     if not waiting.done():
         waiting.set_result(None)
@@ -120,7 +116,7 @@ class Pacer:
 
     @asynccontextmanager
     async def turn(
-        self, *, priority: SendPriority, messages: int = 1, ahead_seconds: Callable[[], float] = _not_ahead
+        self, *, priority: SendPriority, messages: int = 1, ahead_seconds: Callable[[], float] = lambda: 0.0
     ) -> AsyncIterator[None]:
         """Wait until `messages` messages may be sent, or will be `ahead_seconds` later; hold the socket in the block.
 

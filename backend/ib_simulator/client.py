@@ -198,6 +198,30 @@ class SimulatorControl(FaultCommands, OrderStateCommands):
             reason=reason,
         )
 
+    def modify_order(
+        self,
+        *,
+        order_id: int | None = None,
+        perm_id: int | None = None,
+        order_ref: str | None = None,
+        client_id: int | None = None,
+        quantity: Number | None = None,
+        limit_price: Number | None = None,
+        stop_price: Number | None = None,
+    ) -> dict[str, Any]:
+        """Change a live order as somebody at TWS would. Returns it."""
+        order: dict[str, Any] = self.send(
+            "modify_order",
+            order_id=order_id,
+            perm_id=perm_id,
+            order_ref=order_ref,
+            client_id=client_id,
+            quantity=quantity,
+            limit_price=limit_price,
+            stop_price=stop_price,
+        )["order"]
+        return order
+
     def place_external(self, *, symbol: str, action: str, quantity: Number, **more: Any) -> dict[str, Any]:
         """Place a manual order; more: account, order_type, limit_price, stop_price, tif, order_ref. Returns it."""
         order: dict[str, Any] = self.send("place_external", symbol=symbol, action=action, quantity=quantity, **more)[

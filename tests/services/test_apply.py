@@ -359,13 +359,6 @@ def test_a_child_that_shrank_unseen_is_filled_when_the_broker_says_so(submitted:
     assert (book.stop.quantity, book.execution.attention) == (4, "")
 
 
-def test_an_entry_of_another_size_calls_a_person(submitted: Submitted) -> None:
-    book = submitted()
-    book.hear(told(book.entry, T.SUBMITTED, remaining=7))
-    assert book.entry.quantity == 10
-    assert "ENTRY: the broker works 7 shares, not 10" in book.execution.attention
-
-
 @pytest.mark.parametrize(
     ("status", "changed"),
     [

@@ -212,6 +212,28 @@ def test_the_broker_gets_a_moment_to_cut_a_stop_itself(submitted: Submitted, gua
     assert (order_id, ticket.quantity, parent_id) == (book.stop.order_id, 4, 0)
 
 
+def test_a_stop_that_is_cut_stays_where_a_person_has_moved_it(submitted: Submitted, guard: Guard) -> None:
+    # Given a stop moved in TWS, and an entry that ended with fewer shares than the stop would sell
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+    book.hear(told(book.stop, T.PRE_SUBMITTED, stop_price=Decimal("188.5")), fill(book.entry, "4"))
+    book.hear(told(book.entry, T.CANCELLED, filled=4, remaining=6))
+    # When it is cut
+    guard.look(book)
+    guard.look(book, after=1)
+    # Then it still waits where it was moved to
+    [(_order_id, ticket, _parent)] = guard.broker.modified
+    assert (ticket.quantity, ticket.stop_price) == (4, Decimal("188.5"))
+
+
+def test_a_stop_that_replaces_another_waits_where_a_person_had_moved_that(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    book.hear(told(book.stop, T.PRE_SUBMITTED, stop_price=Decimal("188.5")))
+    filled(book, stop=T.CANCELLED)
+    guard.look(book)
+    assert [order.stop_price for order in protect_of(book)] == [Decimal("188.5")]
+
+
 def test_an_open_entry_whose_stop_sleeps_on_is_cancelled(submitted: Submitted, guard: Guard) -> None:
     book = submitted(entry_type="LIMIT", entry_price=Decimal(190))
     book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED, why_held="child,trigger"))

@@ -53,6 +53,11 @@ def client(table: Table) -> JoinedClient:
         (b'{"cmd":"fill","order_id":1,"quantity":""}', "bad_value"),
         (b'{"cmd":"fill","order_id":1,"quantity":"11"}', "bad_value"),
         (b'{"cmd":"cancel_order","order_ref":"x"}', "unknown_order"),
+        (b'{"cmd":"modify_order","order_ref":"x"}', "unknown_order"),
+        (b'{"cmd":"modify_order","order_id":1,"quantity":0}', "bad_value"),
+        (b'{"cmd":"modify_order","order_id":1,"quantity":"1.5"}', "refused"),
+        (b'{"cmd":"modify_order","order_id":1,"limit_price":"1.001"}', "refused"),
+        (b'{"cmd":"modify_order","order_id":1,"stop_price":"140"}', "refused"),
         (b'{"cmd":"set_switch","name":"x","value":"y"}', "unknown_switch"),
         (b'{"cmd":"set_switch","name":"fill_sequence","value":"y"}', "bad_value"),
         (b'{"cmd":"set_position","account":"U1","symbol":"AAPL","quantity":"1"}', "unknown_account"),
@@ -150,7 +155,7 @@ def test_a_client_id_tells_equal_order_ids_apart(table: Table, client: JoinedCli
     assert [order["filled"] for order in table.orders()] == ["10", "0"]
 
 
-@pytest.mark.parametrize("command", ["fill", "cancel_order"])
+@pytest.mark.parametrize("command", ["fill", "cancel_order", "modify_order"])
 def test_a_finished_order_is_not_live(table: Table, client: JoinedClient, command: str) -> None:
     client.place(market("BUY", 10))
 

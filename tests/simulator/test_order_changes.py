@@ -6,7 +6,7 @@ import pytest
 from ib_async import TagValue
 from ib_async.order import PriceCondition
 
-from tests.simulator.joined import JoinedClient, Table, limit, market
+from tests.simulator.joined import JoinedClient, Table, limit, market, stop
 
 
 @pytest.fixture
@@ -67,6 +67,67 @@ def test_a_change_that_is_refused_leaves_the_order_as_it_was(
     assert [line for line in client.order_news() if line.startswith("error")] == ([f"error 1 {code}"] if code else [])
     [order] = table.orders()
     assert (order["quantity"], order["limit_price"], order["live"]) == ("10", "150", True)
+
+
+# --- changes by hand -----------------------------------------------------------------------------------------
+
+
+def test_whoever_placed_an_order_is_told_what_somebody_at_tws_made_of_it(table: Table, client: JoinedClient) -> None:
+    client.place(limit("BUY", 10, 150))
+    client.read()
+
+    table.control("modify_order", order_id=1, quantity=4, limit_price="151.5")
+
+    assert client.order_news() == ["open 1 Submitted 4", "status 1 Submitted 0/4"]
+    [order] = table.orders()
+    assert (order["quantity"], order["limit_price"], order["order_id"]) == ("4", "151.5", 1)
+
+
+def test_an_entry_made_smaller_by_hand_takes_its_children_with_it(table: Table, client: JoinedClient) -> None:
+    client.place(limit("BUY", 10, 150, transmit=False))
+    client.place(stop("SELL", 10, 140, parentId=1))
+
+    table.control("modify_order", order_id=1, quantity=4)
+
+    assert [order["quantity"] for order in table.orders()] == ["4", "4"]
+
+
+def test_a_stop_moved_by_hand_triggers_where_it_was_moved_to(table: Table, client: JoinedClient) -> None:
+    client.place(stop("SELL", 10, 140))
+
+    table.control("modify_order", order_id=1, stop_price="180")
+    table.control("set_price", symbol="AAPL", price="179")
+
+    [order] = table.orders()
+    assert (order["stop_price"], order["status"]) == ("180", "Filled")
+
+
+def test_a_limit_moved_by_hand_through_the_market_fills(table: Table, client: JoinedClient) -> None:
+    client.place(limit("BUY", 10, 150))
+
+    table.control("modify_order", order_id=1, limit_price="195")
+
+    assert [order["status"] for order in table.orders()] == ["Filled"]
+
+
+@pytest.mark.parametrize("change", [{"limit_price": "150"}, {"stop_price": "150"}])
+def test_a_trailing_order_is_moved_by_the_market_not_by_hand(table: Table, change: dict[str, str]) -> None:
+    trailing = {"order_type": "TRAIL LIMIT", "trail_amount": "5", "limit_offset": "1"}
+    perm_id = table.control("place_external", symbol="AAPL", action="SELL", quantity=10, **trailing)["order"]["perm_id"]
+
+    assert table.control("modify_order", perm_id=perm_id, **change)["code"] == "refused"
+    assert table.control("modify_order", perm_id=perm_id, quantity=5)["order"]["quantity"] == "5"
+
+
+def test_what_is_being_cancelled_or_filled_so_far_is_not_changed_by_hand(table: Table, client: JoinedClient) -> None:
+    client.place(limit("BUY", 10, 150))
+    table.control("fill", order_id=1, quantity="4")
+    assert table.control("modify_order", order_id=1, quantity=4)["code"] == "refused"
+
+    table.control("hold_cancels")
+    client.api.cancelOrder(1)
+
+    assert table.control("modify_order", order_id=1, quantity=5)["code"] == "refused"
 
 
 def test_a_refusal_of_a_change_leaves_the_order_alive(table: Table, client: JoinedClient) -> None:

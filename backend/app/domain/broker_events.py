@@ -67,7 +67,8 @@ class BrokerEvent:
 class OrderTold(BrokerEvent):
     """An order's state. `order_ref` is "" and `perm_id` 0 where the message does not carry them.
 
-    `filled` and `remaining` are what the message claims; filled quantities are taken from fills only.
+    `filled` and `remaining` are what the message claims; filled quantities are taken from fills only. Prices are None
+    where the broker has not told them, or the order has none; a trailing order's stop is where it stands by now.
     """
 
     kind: ClassVar[str] = "order_told"
@@ -83,6 +84,8 @@ class OrderTold(BrokerEvent):
     average_price: Decimal
     why_held: str = ""
     parent_id: int = 0
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
     source: str = "status"  # status | open_order | completed_order
 
 

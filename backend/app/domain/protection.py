@@ -5,7 +5,8 @@
     held > 0   cover = held   COVERED                      held = 0   entry open, its stop there     COVERED
                cover < held   PARTIAL, UNPROTECTED                    entry open, its stop over      UNPROTECTED
                cover > held   EXCESS                                  entry over, exits left         ORPHANED
-               a stop whose fate is not known: UNKNOWN     held < 0   more was closed than opened    EXCESS
+               a stop whose fate is not known: UNKNOWN                entry open, a stop of ours     it goes
+                                                           held < 0   more was closed than opened    EXCESS
 
 A stop counts once the broker works with it. One that still waits for its entry covers nothing: after a partial fill
 Interactive Brokers wakes the children early, late or not at all (seen both ways), and all three must be safe. While the
@@ -138,6 +139,10 @@ def _nothing_held(entry: LegFacts, exits: Sequence[LegFacts]) -> Protection:
         stop_is_over = all(leg.is_over for leg in exits if leg.leg is Leg.STOP_LOSS)
         coverage = Coverage.UNPROTECTED if stop_is_over else Coverage.COVERED
         repairs = _cancel_entry(entry, reason="its stop is over before it is filled") if stop_is_over else ()
+        if entry.told_filled <= entry.filled:
+            # A child waits for its entry; a stop of ours would open a position of its own.
+            own = [leg for leg in exits if leg.leg is Leg.PROTECT]
+            repairs = (*repairs, *_cancels(own, reason="it protects nothing any more"))
         return Protection(coverage=coverage, held=_NONE, covered=_NONE, repairs=(*repairs, *discards))
     left = [leg for leg in exits if leg.status in _AT_WORK or leg.status is OrderStatus.INACTIVE]
     if not left:

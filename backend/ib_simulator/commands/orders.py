@@ -54,6 +54,23 @@ def cancel_order(gateway: "Gateway", arguments: Arguments) -> Answer:
     return {"order": order_state(order)}
 
 
+def modify_order(gateway: "Gateway", arguments: Arguments) -> Answer:
+    """Change a live order's quantity or prices as somebody at TWS would; whoever placed it is told."""
+    order = find_order(gateway, arguments)
+    if order.stage in {Stage.DONE, Stage.DRAFT}:
+        raise CommandError(code="order_not_live", message=f"the order is {order.stage.value} ({order.status.value})")
+    try:
+        gateway.desk.modify_by_hand(
+            order,
+            quantity=arguments.positive("quantity") if arguments.has("quantity") else None,
+            limit_price=arguments.optional_decimal("limit_price"),
+            stop_price=arguments.optional_decimal("stop_price"),
+        )
+    except Refusal as refusal:
+        raise CommandError(code="refused", message=str(refusal)) from refusal
+    return {"order": order_state(order)}
+
+
 def reject_next(gateway: "Gateway", arguments: Arguments) -> Answer:
     """Refuse the next order (or the next `count`) that fits symbol and order_type, `on` its placing or its change."""
     code, on = arguments.integer("code"), arguments.text("on", default=EITHER)
@@ -96,4 +113,4 @@ def place_external(gateway: "Gateway", arguments: Arguments) -> Answer:
     return {"order": order_state(order)}
 
 
-COMMANDS = named(fill, pause_fills, resume_fills, cancel_order, reject_next, place_external)
+COMMANDS = named(fill, pause_fills, resume_fills, cancel_order, modify_order, reject_next, place_external)

@@ -253,6 +253,12 @@ class Desk:
         if sequence in {"error_then_inactive", "error_then_cancelled"}:
             self._floor.announce(order)
 
+    def modify_by_hand(
+        self, order: Order, *, quantity: Decimal | None, limit_price: Decimal | None, stop_price: Decimal | None
+    ) -> None:
+        """Change a live order as somebody at TWS does; its owner is told. Raises Refusal."""
+        self._changes.modify_by_hand(order, quantity=quantity, limit_price=limit_price, stop_price=stop_price)
+
     # --- ending ----------------------------------------------------------------------------------------------
 
     def cancel(self, client_id: int, order_id: int) -> None:

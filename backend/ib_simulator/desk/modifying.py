@@ -1,10 +1,11 @@
 """Changes of live orders: the same id again. A change that is refused leaves the order as it was."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from ib_simulator.desk.fills import Fills
 from ib_simulator.desk.floor import Floor
-from ib_simulator.desk.orders import CLOSE_TYPES, STOP_TYPES, TRAIL_TYPES, Order, Stage
+from ib_simulator.desk.orders import CLOSE_TYPES, LIMIT_TYPES, STOP_TYPES, TRAIL_TYPES, TRIGGERED_TYPES, Order, Stage
 from ib_simulator.desk.refusals import Refusals
 from ib_simulator.desk.terms import Terms, check_terms, read_terms
 from ib_simulator.desk.trailing import fix_limit
@@ -38,10 +39,7 @@ class Changes:
         self._check_identity(order, request, instrument)
         self._check_parent(order, request)
         check_type_change(order.order_type, terms.order_type)
-        if request.quantity <= order.filled:
-            raise Refusal(code=105, text=f"{NOT_THE_SAME} Already filled.")
-        if order.cancelling:
-            raise Refusal(code=134, text="Modify order failed.")
+        self._check_live(order, request.quantity)
         self._refusals.check_price_cap(order, terms)
         if not request.transmit:
             return
@@ -52,13 +50,46 @@ class Changes:
             order = self._double(order)
         self._apply(order, request, terms)
 
+    def modify_by_hand(
+        self, order: Order, *, quantity: Decimal | None, limit_price: Decimal | None, stop_price: Decimal | None
+    ) -> None:
+        """Change a live order as somebody at TWS does; what is None stays. Raises Refusal as `modify` does."""
+        wanted = order.quantity if quantity is None else quantity
+        has_prices = (order.order_type in LIMIT_TYPES - TRAIL_TYPES, order.order_type in TRIGGERED_TYPES - TRAIL_TYPES)
+        for given, has, name in zip((limit_price, stop_price), has_prices, ("limit", "stop"), strict=True):
+            if given is not None and not has:
+                raise Refusal(code=105, text=f"{NOT_THE_SAME} It has no {name} price.")
+        terms = terms_of(order)
+        if limit_price is not None:
+            terms = replace(terms, limit_price=limit_price)
+        if stop_price is not None:
+            terms = replace(terms, stop_price=stop_price)
+        instrument = order.instrument
+        check_terms(
+            terms,
+            action=order.action,
+            quantity=wanted,
+            tick=instrument.tick,
+            now=self._floor.clock(),
+            is_signed=bool(instrument.legs),
+        )
+        self._check_live(order, wanted)
+        order.quantity = wanted
+        apply_terms(order, terms, stop_sent_anew=False)
+        self._take_effect(order)
+
+    def _check_live(self, order: Order, quantity: Decimal) -> None:
+        if quantity <= order.filled:
+            raise Refusal(code=105, text=f"{NOT_THE_SAME} Already filled.")
+        if order.cancelling:
+            raise Refusal(code=134, text="Modify order failed.")
+
     def _terms(self, order: Order, request: PlaceOrder) -> Terms:
         terms = read_terms(request)
         if not request.tif:
             terms = replace(terms, tif=order.tif, good_till=order.good_till)
         # Clients copy the limit of the last openOrder into their order; the offset is what they set.
-        both = terms.limit_price is not None and terms.limit_offset is not None
-        return replace(terms, limit_price=None) if both and terms.order_type == "TRAIL LIMIT" else terms
+        return _by_offset(terms)
 
     def _check_identity(self, order: Order, request: PlaceOrder, instrument: Instrument) -> None:
         if instrument is not order.instrument or request.action != order.action:
@@ -94,6 +125,9 @@ class Changes:
         order.outside_rth = request.outside_rth
         order.fields = echoed_words(request.fields)
         order.groups = request.groups
+        self._take_effect(order)
+
+    def _take_effect(self, order: Order) -> None:
         self._floor.schedule(order)
         self._floor.announce(order)
         self._fills.shrink_children(order)
@@ -106,6 +140,27 @@ def check_type_change(old: str, new: str) -> None:
     begins_to_trail = new in TRAIL_TYPES and old not in STOP_TYPES
     if closes or begins_to_trail:
         raise Refusal(code=329, text="Order modify failed. Cannot change to the new order type.")
+
+
+def _by_offset(terms: Terms) -> Terms:
+    both = terms.limit_price is not None and terms.limit_offset is not None
+    return replace(terms, limit_price=None) if both and terms.order_type == "TRAIL LIMIT" else terms
+
+
+def terms_of(order: Order) -> Terms:
+    """Return the terms as they are by now."""
+    terms = Terms(
+        order_type=order.order_type,
+        tif=order.tif,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        trail_amount=order.trail_amount,
+        trail_percent=order.trail_percent,
+        limit_offset=order.limit_offset,
+        good_after=order.good_after,
+        good_till=order.good_till,
+    )
+    return _by_offset(terms)
 
 
 def apply_terms(order: Order, terms: Terms, *, stop_sent_anew: bool) -> None:

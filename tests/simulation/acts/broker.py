@@ -1,8 +1,11 @@
 """What the broker does to orders and to what it tells of them."""
 
 import random
+from decimal import Decimal
+from typing import Any
 
 from tests.simulation.acts.step import Act, attempt, later, live_orders
+from tests.simulation.book import leg_of
 from tests.simulation.world import SYMBOL, World
 
 
@@ -11,6 +14,25 @@ def cancel_by_hand(world: World, chance: random.Random, _number: int) -> None:
     orders = live_orders(world)
     if orders:
         attempt(lambda: world.peer.cancel_order(perm_id=chance.choice(orders)["perm_id"]))
+
+
+def modify_by_hand(world: World, chance: random.Random, _number: int) -> None:
+    """Somebody changes one of our orders in TWS: how large it is, or where it waits.
+
+    An exit is made smaller only: one that is larger than what is held may fill before anybody can cut it.
+    """
+    orders = [order for order in live_orders(world) if order["order_ref"]]
+    if not orders:
+        return
+    order = chance.choice(orders)
+    most = 150 if leg_of(order) == "ENTRY" else int(Decimal(order["quantity"]))
+    changes: list[dict[str, Any]] = [{"quantity": chance.randint(1, most)}]
+    price = world.price + Decimal(chance.randrange(-150, 150)) / 100
+    if order["order_type"] == "LMT":
+        changes.append({"limit_price": price})
+    elif order["order_type"] == "STP":
+        changes.append({"stop_price": price})
+    attempt(lambda: world.peer.modify_order(perm_id=order["perm_id"], **chance.choice(changes)))
 
 
 def reject_next(world: World, chance: random.Random, _number: int) -> None:
@@ -116,6 +138,7 @@ def nightly_reset(world: World, chance: random.Random, number: int) -> None:
 
 ACTS: dict[str, tuple[int, Act]] = {
     "cancel_by_hand": (5, cancel_by_hand),
+    "modify_by_hand": (5, modify_by_hand),
     "reject_next": (2, reject_next),
     "switch": (5, switch),
     "lose_messages": (3, lose_messages),

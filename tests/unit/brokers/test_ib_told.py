@@ -143,6 +143,20 @@ def test_an_echo_has_only_the_prices_its_type_has(
     assert described is not None
     expected = [None if price is None else Decimal(price) for price in (limit_price, stop_price)]
     assert [described.limit_price, described.stop_price] == expected
+    assert [event.limit_price, event.stop_price] == expected
+
+
+def test_the_stop_of_a_trailing_order_is_where_it_stands_and_not_its_distance(told: SessionTold) -> None:
+    event = open_order(told, orderType="TRAIL", auxPrice=2.5, trailStopPrice=187.5)
+    assert event.stop_price == Decimal("187.5")
+
+
+def test_a_status_message_says_the_prices_that_were_told_before_and_a_moved_one_is_news(told: SessionTold) -> None:
+    assert order_status(told).limit_price is None
+    placed = open_order(told)
+    assert order_status(told).limit_price == Decimal(190)
+    moved = open_order(told, lmtPrice=191.0)
+    assert (moved.limit_price, moved.dedupe_key != placed.dedupe_key) == (Decimal(191), True)
 
 
 def test_an_open_order_is_described_until_it_has_finished(told: SessionTold) -> None:

@@ -104,6 +104,17 @@ def told(protection: Protection) -> list[tuple[RepairKind, int | None, int | Non
         ([entry(S.FILLED, 100), stop(S.CREATED)], C.UNKNOWN, []),
         # Exits that are left over, and exits that both filled.
         ([entry(S.FILLED, 100), stop(S.HELD), target(S.FILLED, filled=100)], C.ORPHANED, [(K.CANCEL, STOP, None)]),
+        # A stop of ours whose shares are gone while the entry still works: filled, it would open a position.
+        (
+            [entry(S.WORKING, 30), stop(S.HELD), target(S.WORKING, filled=30), protect(S.HELD, 30)],
+            C.COVERED,
+            [(K.CANCEL, PROTECT, None)],
+        ),
+        (
+            [entry(S.PENDING_CANCEL, 30), stop(S.CANCELLED), target(S.CANCELLED, filled=30), protect(S.HELD, 30)],
+            C.UNPROTECTED,
+            [(K.CANCEL, PROTECT, None)],
+        ),
         ([entry(S.NOT_PLACED), stop(S.HELD)], C.ORPHANED, [(K.CANCEL, STOP, None)]),
         ([entry(S.CANCELLED), stop(S.HELD)], C.ORPHANED, []),
         (
@@ -169,6 +180,12 @@ def test_an_entry_that_is_told_filled_without_its_deals_has_the_broker_asked() -
     assert told(found) == [(K.CANCEL_ENTRY, ENTRY, None), (K.PLACE_STOP, None, 30)]
 
 
+def test_a_stop_of_ours_stays_where_the_entry_is_told_filled_without_its_deals() -> None:
+    told_filled = replace(entry(S.WORKING, 30), told_filled=Decimal(60))
+    found = assess([told_filled, stop(S.HELD), target(S.WORKING, filled=30), protect(S.HELD, 30)])
+    assert (found.repairs, found.asks_broker) == ((), True)
+
+
 def test_only_the_broker_can_tell_where_a_stop_is_unanswered() -> None:
     assert assess([entry(S.FILLED, 100), stop(S.SENT)]).asks_broker
     assert assess([entry(S.CANCELLED), stop(S.HELD)]).asks_broker
@@ -230,12 +247,12 @@ def test_repairs_end_and_leave_every_share_covered_once(legs: list[LegFacts]) ->
             legs = carry_out(legs, repair)
     else:
         raise AssertionError(f"the repairs do not end: {legs}")
-    if found.held > 0 and found.coverage is not C.UNPROTECTED:
-        assert found.coverage is C.COVERED
-        assert found.covered == found.held
-    if found.coverage is C.UNPROTECTED:
+    if found.coverage in (C.UNPROTECTED, C.PARTIAL):
         # Only what is being cancelled already is waited for.
         assert next(one for one in legs if one.leg is Leg.ENTRY).status not in TERMINAL
+    elif found.held > 0:
+        assert found.coverage is C.COVERED
+        assert found.covered == found.held
 
 
 @given(brackets())

@@ -253,6 +253,8 @@ class SessionTold:
             average_price=state.average_price,
             why_held=state.why_held,
             parent_id=state.parent_id,
+            limit_price=state.limit_price,
+            stop_price=state.stop_price,
             source=source,
         )
         return told.last_event

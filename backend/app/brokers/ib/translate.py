@@ -92,7 +92,10 @@ def to_limit_price(order: WireOrder) -> Decimal | None:
 
 def to_stop_price(order: WireOrder) -> Decimal | None:
     """Return an order's trigger; None for a market or limit order, which the Gateway echoes with 0."""
-    return None if order.orderType in ("MKT", "LMT") else to_decimal(order.auxPrice)
+    if order.orderType in ("MKT", "LMT"):
+        return None
+    # A trailing order's auxPrice is its distance.
+    return to_decimal(order.trailStopPrice if order.orderType.startswith("TRAIL") else order.auxPrice)
 
 
 def to_contract(contract: WireContract) -> Contract:

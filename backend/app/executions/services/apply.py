@@ -235,6 +235,7 @@ def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None
         attention_add(execution, f"{order.leg}: the broker told an unknown status {event.raw_status!r}")
         return
     _quantity_follow(event, order=order, execution=execution)
+    _prices_follow(event, order=order)
     moved = _EVENT_OF_TOLD[event.status]
     if event.source == "completed_order" and event.status is ToldStatus.INACTIVE:
         # Not parked: it is listed among what finished. What the broker refused while nobody heard it ends there.
@@ -261,7 +262,10 @@ def _perm_id_set(order: Order, *, perm_id: int, execution: Execution) -> None:
 
 
 def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) -> None:
-    """Take over the quantity the broker works with: it shrinks a child to what its parent filled."""
+    """Take over the quantity the broker works with: it shrinks a child to what its parent filled.
+
+    An entry it never shrinks by itself: a person did, in TWS, or it is not the order that we sent.
+    """
     if OrderStatus(order.status) in TERMINAL:
         return  # A word from before the end; what it was finished with stands.
     if event.status is ToldStatus.FILLED and event.source == "open_order":
@@ -276,8 +280,19 @@ def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) ->
         attention_add(
             execution, f"{order.leg}: the broker works {told.normalize():f} shares, not {order.quantity.normalize():f}"
         )
+    if told >= order.filled_quantity:
+        order.quantity = told
+
+
+def _prices_follow(event: OrderTold, *, order: Order) -> None:
+    """Take over where a live order waits: a person may have moved it in TWS, and what we change must leave it there."""
+    if OrderStatus(order.status) in TERMINAL:
         return
-    order.quantity = told
+    for name in ("limit_price", "stop_price"):
+        told, known = getattr(event, name), getattr(order, name)
+        if told and known is not None and told != known:
+            logger.info("order_price_moved", price=name, was=str(known), told=str(told))
+            setattr(order, name, told)
 
 
 def _message_told(event: OrderMessageTold, *, order: Order, execution: Execution) -> None:

@@ -24,6 +24,8 @@ COMMISSION_KEY = "commission:"  # What a cost's dedupe key begins with; the deal
 _ORDER_FIELDS = (
     "status",
     "quantity",
+    "limit_price",
+    "stop_price",
     "filled_quantity",
     "told_filled",
     "average_price",

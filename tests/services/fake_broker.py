@@ -66,6 +66,7 @@ class FakeBroker:
     question_fails: dict[str, Exception] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
     placements: int = 0
+    held_up: Callable[[], object] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -91,6 +92,9 @@ class FakeBroker:
             self.before_write_ahead(bracket)
             order_ids = self._reserve(bracket, id_floor=id_floor)
             write_ahead(order_ids)
+            if self.held_up is not None:  # As IBBroker does where its confirmation is old when the order could leave.
+                self.held_up()
+                write_ahead(order_ids)
             self.after_write_ahead(order_ids)
             if fail_at is FailAt.AFTER_WRITE_AHEAD:
                 raise ProcessDied
@@ -117,6 +121,9 @@ class FakeBroker:
             if self.place_order_fails is not None:
                 raise self.place_order_fails
             write_ahead({ticket.order_ref: id_floor + 1})
+            if self.held_up is not None:
+                self.held_up()
+                write_ahead({ticket.order_ref: id_floor + 1})
             if self.dies_after_write_ahead:
                 raise ProcessDied
             self.singles.append(ticket)

@@ -83,6 +83,46 @@ def test_a_holder_that_is_taken_over_after_its_claim_sends_nothing_and_frees_the
     assert BrokerConnection.objects.get(pk=broker.connection_id).order_id_floor == 0
 
 
+def test_a_holder_that_was_held_up_after_its_write_ahead_sends_once(
+    requested: Callable[..., Execution], broker: FakeBroker
+) -> None:
+    execution = requested()
+    broker.held_up = lambda: None
+
+    reference = execution_submit(execution_id=execution.pk, broker=broker, now=at(6))
+
+    assert reference
+    assert len(broker.sent) == 1
+    assert set(Order.objects.values_list("status", flat=True)) == {"SENT"}
+
+
+def test_a_holder_that_is_taken_over_after_its_write_ahead_sends_nothing_and_leaves_the_row_to_the_new_one(
+    requested: Callable[..., Execution], broker: FakeBroker
+) -> None:
+    execution = requested()
+    broker.held_up = lambda: taken_over(broker)
+
+    assert execution_submit(execution_id=execution.pk, broker=broker, now=at(6)) == ""
+
+    execution.refresh_from_db()
+    assert (execution.status, broker.sent) == ("SUBMITTING", [])
+    assert set(Order.objects.values_list("status", flat=True)) == {"SENT"}
+
+
+def test_a_guard_that_is_taken_over_after_its_write_ahead_sends_nothing(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "10"), told(book.stop, T.CANCELLED))
+    watch = Watch()
+    broker.held_up = lambda: taken_over(broker)
+
+    guard_look(execution_ids=[book.execution_id], broker=broker, watch=watch, now=at(30))
+
+    assert broker.singles == []
+    assert [order.status for order in book.orders if order.leg == "PROTECT"] == ["SENT"]
+
+
 def test_an_old_holders_events_are_not_recorded(submitted: Submitted, broker: FakeBroker) -> None:
     book = submitted()
     mine = holding(broker)

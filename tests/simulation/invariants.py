@@ -7,17 +7,16 @@ from decimal import Decimal
 from typing import Any
 
 from tests.simulation.book import bracket_of, held_by_bracket, leg_of
+from tests.simulation.witness import writes_of_deposed
 from tests.simulation.world import World
 
 MESSAGES_PER_SECOND_MAX = 50  # IB's limit (IB_FACTS B7); ours is set below it.
 ACTIVE_WORDS = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "PendingSubmit"})
 
 LOG_LINE = re.compile(r"time=(\S+) level=\w+ event=(\w+) ")
-# What a worker logs once it has committed or sent something.
-# The end of a reconcile is not among it: a worker that is stopped while it waits for the answer to its last commit says
-# "reconciled" when it wakes, though it has written nothing since. The run's row is fenced in the same transaction.
-WRITES = frozenset({"order_moved", "bracket_sent", "order_sent", "cancel_sent"})
-# A commit that began before the fence was raised is logged a moment after it.
+# What a worker logs in the same breath as the last byte: it is hardly ever stopped between the two.
+SENDS = frozenset({"bracket_on_wire", "single_order_sent", "change_on_wire", "cancel_on_wire"})
+# What began before the fence was raised may end a moment after it.
 AFTER_THE_FENCE = timedelta(seconds=0.5)
 
 
@@ -36,7 +35,8 @@ def at_rest(world: World) -> list[str]:
     found += naked(orders)
     found += unsettled()
     found += ids_used_twice()
-    found += written_by_deposed(world)
+    found += written_by_deposed()
+    found += sent_by_deposed(world)
     return found or audited()
 
 
@@ -114,6 +114,12 @@ def rows_against_book(orders: list[dict[str, Any]]) -> list[str]:
             found.append(f"differs: {order.order_ref} is {order.status} here, {there['status']} there")
         if order.filled_quantity != Decimal(there["filled"]):
             found.append(f"fills differ: {order.order_ref} {order.filled_quantity} here, {there['filled']} there")
+        if is_open and is_open_there:
+            found += [
+                f"{name} differs: {order.order_ref} {getattr(order, name)} here, {there[name]} there"
+                for name in ("quantity", "limit_price", "stop_price")
+                if getattr(order, name) != (None if there[name] is None else Decimal(there[name]))
+            ]
     return found + [f"unknown to us: {ref} is {order['status']} there" for ref, order in theirs.items()]
 
 
@@ -144,24 +150,32 @@ def ids_used_twice() -> list[str]:
     ]
 
 
-def written_by_deposed(world: World) -> list[str]:
-    """Nothing is written or sent by a worker after another one has raised the fence, told by their logs."""
+def written_by_deposed() -> list[str]:
+    """Nothing is written by a worker after another one has raised the fence, told by the database."""
+    found = writes_of_deposed(after_seconds=AFTER_THE_FENCE.total_seconds())
+    return [
+        f"deposed: {who} wrote {what} at {at:%H:%M:%S.%f} though {by} had taken over" for who, what, at, by in found
+    ]
+
+
+def sent_by_deposed(world: World) -> list[str]:
+    """Nor is anything sent, told by their logs."""
     raised: list[tuple[datetime, int, str]] = []
-    written: list[tuple[datetime, str, str]] = []
+    sent: list[tuple[datetime, str, str]] = []
     for name in world.started:
         for line in world.log_of(name).read_text().splitlines():
             if told := LOG_LINE.match(line):
                 at, event = datetime.fromisoformat(told[1]), told[2]
                 if event == "fence_raised":
                     raised.append((at, int(line.partition(" fence=")[2].split()[0]), name))
-                elif event in WRITES:
-                    written.append((at, name, event))
+                elif event in SENDS:
+                    sent.append((at, name, event))
     found = []
-    for at, name, event in written:
+    for at, name, event in sent:
         mine = max((fence for moment, fence, holder in raised if holder == name and moment <= at), default=0)
         newer = [holder for moment, fence, holder in raised if fence > mine and moment + AFTER_THE_FENCE < at]
         if newer:
-            found.append(f"deposed: {name} wrote {event} at {at:%H:%M:%S.%f} though {newer[0]} had taken over")
+            found.append(f"deposed: {name} sent ({event}) at {at:%H:%M:%S.%f} though {newer[0]} had taken over")
     return found[:3]
 
 

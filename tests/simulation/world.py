@@ -22,6 +22,7 @@ import redis
 from ib_simulator.client import ControlError
 from ib_simulator.process import SimulatorProcess
 from local_stack.throw_away import ThrowAwayServers
+from tests.simulation import witness
 from tests.simulation.shared_clock import SharedClock
 from tests.simulation.wire import Wire
 
@@ -83,7 +84,7 @@ class World:
 
         django.setup()
         call_command("migrate", verbosity=0)
-        for statement in SECOND_HALVES.get(self._sabotage, ()):
+        for statement in (*witness.STATEMENTS, *SECOND_HALVES.get(self._sabotage, ())):
             self._execute(statement)
         self.forget_connections()
         # What a commit has answered survives a kill of the server, as with a real one.

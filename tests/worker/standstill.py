@@ -4,12 +4,13 @@ A row that the test has locked, a statement that waits in a trigger of the test'
 process waits inside its own code, so what a kill leaves behind then is what it leaves at that point, each time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
 import redis
 
+from app.executions.news import CLIENT_NAME
 from tests.eventually import eventually
 from tests.running_stack import RunningStack
 from tests.worker.desk import Desk
@@ -34,8 +35,11 @@ def waits_for_row(stack: RunningStack, table: str) -> None:
 
 
 @contextmanager
-def gate(stack: RunningStack, *, before: str, table: str, when: str) -> Iterator[None]:
-    """Let whoever is about to `before` (INSERT, UPDATE) a row of the table wait there, in its transaction."""
+def gate(stack: RunningStack, *, before: str, table: str, when: str) -> Iterator[Callable[[], None]]:
+    """Let whoever is about to `before` (INSERT, UPDATE) a row of the table wait there, in its transaction.
+
+    Yields what opens it; it is gone at the end of the block, which waits for the transactions that came through.
+    """
     with psycopg.connect(stack.up["database_url"], autocommit=True) as keeper:
         keeper.execute("SELECT pg_advisory_lock(%s)", [GATE])
         keeper.execute(
@@ -46,10 +50,14 @@ def gate(stack: RunningStack, *, before: str, table: str, when: str) -> Iterator
             f"CREATE TRIGGER test_gate AFTER {before} ON {table} FOR EACH ROW WHEN ({when}) "
             "EXECUTE FUNCTION test_gate()"
         )
+
+        def open_it() -> None:
+            keeper.execute("SELECT pg_advisory_unlock_all()")
+
         try:
-            yield
+            yield open_it
         finally:
-            keeper.execute("SELECT pg_advisory_unlock(%s)", [GATE])
+            open_it()
             keeper.execute(f"DROP TRIGGER test_gate ON {table}")
 
 
@@ -70,6 +78,7 @@ def news_stopped(desk: Desk) -> Iterator["redis.Redis"]:
             client.execute_command("CLIENT", "UNPAUSE")
 
 
-def a_publish_waits(client: "redis.Redis") -> bool:
-    """Say whether somebody waits for Valkey to take a publish."""
-    return any(told["cmd"] == "publish" and "b" in told["flags"] for told in client.client_list())
+def news_wait(client: "redis.Redis") -> bool:
+    """Say whether somebody waits for Valkey to take the news of an execution."""
+    clients = (told for told in client.client_list() if told["name"] == CLIENT_NAME)
+    return any(told["cmd"] == "publish" and "b" in told["flags"] for told in clients)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
@@ -58,7 +59,7 @@ class Worker:
         self.changed: list[int] = []
         self.recorder = self.make_recorder()
         self.thread = BrokerThread(
-            make_broker=lambda on_event, on_state: get_broker(ib, on_event=on_event, on_state=on_state),
+            make_broker=partial(get_broker, ib),
             recorder=self.recorder,
             account_id=ACCOUNT,
             client_id=client_id,

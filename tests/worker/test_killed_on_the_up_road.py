@@ -10,9 +10,9 @@ import redis
 from tests.eventually import eventually
 from tests.worker.desk import Desk
 from tests.worker.standstill import (
-    a_publish_waits,
     gate,
     news_stopped,
+    news_wait,
     row_locked,
     waits_at_gate,
     waits_for_row,
@@ -96,15 +96,18 @@ def test_point_4_committed_news_not_published(desk: Desk) -> None:
     execution_id = desk.working()
     with news_of(desk, execution_id) as news, ExitStack() as until_killed:
         # Given a Valkey that takes no publish from the moment at which the deal is being stored
-        with gate(desk.stack, before="INSERT", table="executions_brokerevent", when="NEW.kind = 'fill_told'"):
+        at_the_deal = gate(desk.stack, before="INSERT", table="executions_brokerevent", when="NEW.kind = 'fill_told'")
+        with at_the_deal as open_gate:
             desk.broker.control.fill(order_ref=desk.ref(execution_id, "ENTRY"))
             waits_at_gate(desk.stack)
             valkey = until_killed.enter_context(news_stopped(desk))
             while news.get_message(timeout=0.1):
                 """What came before the deal."""
-        eventually(lambda: a_publish_waits(valkey))
-        assert fills_heard(desk, execution_id) == 1
-        fence = desk.kill_worker()
+            open_gate()
+            # Then its news waits when it is committed, and not before
+            eventually(lambda: news_wait(valkey), every_seconds=0.01)
+            assert fills_heard(desk, execution_id) == 1
+            fence = desk.kill_worker()
         assert news.get_message(timeout=0.1) is None
     desk.next_worker(after=fence)
 

@@ -15,6 +15,7 @@ from app.brokers.base import (
     AccountSummary,
     BracketTicket,
     BrokerSession,
+    Confirm,
     ConnectionState,
     EventSink,
     OpenOrder,
@@ -158,7 +159,8 @@ def start() -> Iterator[Callable[[WillingBroker], BrokerThread]]:
     def run(broker: WillingBroker) -> BrokerThread:
         recorder = EventRecorder(on_changed=lambda _id, _event: None)
 
-        def make_broker(_on_event: EventSink, on_state: StateSink) -> WillingBroker:
+        def make_broker(*, on_event: EventSink, on_state: StateSink, confirm: Confirm) -> WillingBroker:
+            del on_event, confirm
             broker.tell_state = on_state
             return broker
 

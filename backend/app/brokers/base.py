@@ -132,7 +132,11 @@ class Bar:
     volume: Decimal
 
 
+# Called with order ids by order_ref before the first byte, in a thread; what it raises, nothing was sent. Called again
+# with the same ids where the first call was a while ago when their turn came: then it says whether it still holds.
 WriteAhead = Callable[[Mapping[str, int]], None]
+# The same for what has no row: raises where it must not be sent.
+Confirm = Callable[[], None]
 EventSink = Callable[[AnyBrokerEvent], None]
 StateSink = Callable[[ConnectionState, str], None]
 
@@ -299,4 +303,12 @@ class BlockingBroker(Protocol):
 
     def positions(self) -> Sequence[Position]:
         """See Broker.positions."""
+        ...
+
+
+class MakeBroker(Protocol):
+    """Makes a broker that tells its news to these."""
+
+    def __call__(self, *, on_event: EventSink, on_state: StateSink, confirm: Confirm) -> Broker:
+        """Return one that is not connected yet."""
         ...

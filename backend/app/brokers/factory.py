@@ -1,16 +1,23 @@
 """Which broker stands behind the protocol: chosen from plain arguments, so that nobody above names an adapter."""
 
-from app.brokers.base import Broker, ConnectionState, DataProvider, EventSink, StateSink
+from app.brokers.base import Broker, Confirm, ConnectionState, DataProvider, EventSink, StateSink
 from app.brokers.ib import IBBroker, IBDataProvider, IBSettings
 from app.core.errors import FixRequest
 
 IB = "ib"
 
 
-def get_broker(settings: IBSettings, *, on_event: EventSink, on_state: StateSink, broker_type: str = IB) -> Broker:
+def get_broker(
+    settings: IBSettings,
+    *,
+    on_event: EventSink,
+    on_state: StateSink,
+    confirm: Confirm | None = None,
+    broker_type: str = IB,
+) -> Broker:
     """Return a broker that is not connected yet. Raises FixRequest `broker_type_unknown`."""
     _require_known(broker_type)
-    return IBBroker(settings, on_event=on_event, on_state=on_state)
+    return IBBroker(settings, on_event=on_event, on_state=on_state, confirm=confirm)
 
 
 def get_data_provider(

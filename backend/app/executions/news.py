@@ -17,6 +17,7 @@ from django.db import transaction
 from app.core.logging import get_logger
 
 logger = get_logger(__name__)
+CLIENT_NAME = "order-news"  # What `CLIENT LIST` of the server shows.
 _PAUSE = threading.Event()  # Never set: a wait on it is a pause that a signal can interrupt.
 
 
@@ -27,7 +28,7 @@ def channel_of(execution_id: int) -> str:
 
 @cache
 def _client() -> "redis.Redis":
-    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=2)
+    return redis.Redis.from_url(settings.REDIS_URL, client_name=CLIENT_NAME, socket_connect_timeout=1, socket_timeout=2)
 
 
 def publish_on_commit(*execution_ids: int) -> None:

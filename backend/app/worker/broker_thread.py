@@ -20,15 +20,13 @@ from app.accounts.entry_gate import failure_note
 from app.accounts.fencing import Fenced, Holding
 from app.brokers.base import (
     BracketTicket,
-    Broker,
     BrokerSession,
     ConnectionState,
-    EventSink,
+    MakeBroker,
     OpenOrder,
     OrderTicket,
     PlacedBracket,
     Position,
-    StateSink,
     WriteAhead,
 )
 from app.brokers.errors import NotConnected
@@ -58,7 +56,6 @@ RECONCILE_SETTLE_SECONDS = SEND_SECONDS_MAX + 30.0
 ANSWER_SECONDS_MAX = 30.0
 # How long an entry lets what was told be recorded first.
 KEEP_UP_SECONDS_MAX = 5.0
-MakeBroker = Callable[[EventSink, StateSink], Broker]
 
 
 class BrokerThread:
@@ -75,7 +72,7 @@ class BrokerThread:
         on_holding: Callable[[bool], None] = lambda _is_holder: None,
         silent_seconds: float = HOLDER_SILENT_SECONDS,
     ) -> None:
-        self._broker = make_broker(recorder.put, self._on_broker_state)
+        self._broker = make_broker(on_event=recorder.put, on_state=self._on_broker_state, confirm=self._confirm)
         self._recorder = recorder
         self._account_id = account_id
         self._client_id = client_id
@@ -177,15 +174,17 @@ class BrokerThread:
     def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
         """Send a change of an order."""
         self._require_ready()
-        self._holder.require()
         changed = self._broker.modify_order(order_id=order_id, contract=contract, ticket=ticket, parent_id=parent_id)
         self._loop_thread.call(changed, seconds_max=ANSWER_SECONDS_MAX)
 
     def cancel_order(self, order_id: int) -> None:
         """Send a cancel."""
         self._require_ready()
-        self._holder.require()
         self._loop_thread.call(self._broker.cancel_order(order_id), seconds_max=ANSWER_SECONDS_MAX)
+
+    def _confirm(self) -> None:
+        self._require_ready()
+        with_own_connection(self._holder.require)
 
     def open_orders(self) -> Sequence[OpenOrder]:
         """Ask for all open orders of the account."""
@@ -268,8 +267,6 @@ class BrokerThread:
         left_behind = (await self._reconcile(settle_seconds=0)).left_behind
         await self._record_worth()
         await self._set_state(ConnectionState.READY, "")
-        if left_behind:
-            await in_database_thread(self._holder.require)
         for order_id in left_behind:
             await self._broker.cancel_order(order_id)
         await in_database_thread(requested_resend)

@@ -6,6 +6,7 @@ and `worker_shutdown` are the right moments: a bootstep would stop the loop befo
 
 import gc
 import sys
+from functools import partial
 from typing import Any
 
 from celery.signals import worker_init, worker_ready, worker_shutdown
@@ -71,7 +72,7 @@ def start(sender: Any, **_: Any) -> None:
         ib_settings = _settings(client_id=settings.IB_CLIENT_ID)
         _Held.recorder = EventRecorder(on_changed=_look_after)
         _Held.broker = BrokerThread(
-            make_broker=lambda on_event, on_state: get_broker(ib_settings, on_event=on_event, on_state=on_state),
+            make_broker=partial(get_broker, ib_settings),
             recorder=_Held.recorder,
             account_id=ib_settings.account,
             client_id=ib_settings.client_id,

@@ -14,6 +14,7 @@ from app.brokers.base import (
     AccountSummary,
     BracketTicket,
     BrokerSession,
+    Confirm,
     ConnectionState,
     EventSink,
     OpenOrder,
@@ -40,6 +41,8 @@ log = get_logger(__name__)
 # How long before its slot an order is written ahead: as long as that took lately. More would only hold the socket.
 _AHEAD_SECONDS_MAX = 0.05
 _AHEAD_WEIGHT = 0.125
+# For how long a confirmation holds. A database that is slower than this is asked twice.
+_CONFIRMED_SECONDS_MAX = 0.5
 _SUMMARY_TAGS = ("NetLiquidation", "AvailableFunds", "BuyingPower")
 
 
@@ -55,7 +58,8 @@ class IBBroker:
     """Implements `Broker`. `on_event` and `on_state` are called in the event loop and must not block.
 
     Events are what the wire said, translated before the client library interprets it, and may be told twice with one
-    `dedupe_key`. Lives in the event loop in which `connect` runs; not thread-safe.
+    `dedupe_key`. `confirm` is asked, in a thread, before a change or a cancel leaves: nothing is written ahead of them.
+    Lives in the event loop in which `connect` runs; not thread-safe.
     """
 
     def __init__(
@@ -64,10 +68,12 @@ class IBBroker:
         *,
         on_event: EventSink = _ignore_event,
         on_state: StateSink = _ignore_state,
+        confirm: Confirm | None = None,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self.settings = settings or IBSettings.from_environment()
         self._connection = Connection(self.settings, on_event=on_event, on_state=on_state, now=now)
+        self._confirm = confirm
         self._ahead_seconds = 0.0
 
     @property
@@ -92,8 +98,8 @@ class IBBroker:
     ) -> PlacedBracket:
         """Send all legs as one native bracket; see `Broker.place_bracket`.
 
-        `write_ahead` runs in a thread. When it takes longer than the settings allow, nothing is sent and RetryLater
-        `write_ahead_timeout` is raised, though it may still finish.
+        `write_ahead` runs in a thread (see `_cleared`). When it takes longer than the settings allow, nothing is sent
+        and RetryLater `write_ahead_timeout` is raised, though it may still finish.
         """
         tickets = bracket.orders
         if len({ticket.order_ref for ticket in tickets}) != len(tickets):
@@ -105,10 +111,10 @@ class IBBroker:
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
             order_ids = {ticket.order_ref: link.client.take_order_id() for ticket in tickets}
-            await self._write_ahead(write_ahead, order_ids)
-            await self._connection.pacer.cleared()
+            await self._written_ahead(write_ahead, order_ids)
             self._connection.require_ready(link)
             self._send_bracket(link, bracket, order_ids)
+            log.info("bracket_on_wire", order_ids=list(order_ids.values()))
             await self._connection.delivered(link)
         entry_id, stop_id = order_ids[bracket.entry.order_ref], order_ids[bracket.stop_loss.order_ref]
         return PlacedBracket(order_ids=order_ids, reference=f"IB-{entry_id}:{stop_id}")
@@ -132,8 +138,7 @@ class IBBroker:
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
             order_id = link.client.take_order_id()
-            await self._write_ahead(write_ahead, {ticket.order_ref: order_id})
-            await self._connection.pacer.cleared()
+            await self._written_ahead(write_ahead, {ticket.order_ref: order_id})
             self._connection.require_ready(link)
             link.told.record_placed(order_id)
             self._send(link, contract, ticket, order_id=order_id, parent_id=0, transmit=True)
@@ -148,14 +153,20 @@ class IBBroker:
     async def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
         """Send the order again under its id, changed. Give `parent_id` only while the parent lives (else 135)."""
         async with self._connection.sending(priority=SendPriority.PROTECT, messages=1) as link:
+            await self._cleared(self._confirm)
+            self._connection.require_ready(link)
             link.told.record_request(order_id)
             self._send(link, contract, ticket, order_id=order_id, parent_id=parent_id, transmit=True)
+            log.info("change_on_wire", order_id=order_id)
             await self._connection.delivered(link)
 
     async def cancel_order(self, order_id: int) -> None:
         """Ask for a cancel of any order of this client id, of this session or an earlier one."""
         async with self._connection.sending(priority=SendPriority.PROTECT, messages=1) as link:
+            await self._cleared(self._confirm)
+            self._connection.require_ready(link)
             self._send_cancel(link, order_id)
+            log.info("cancel_on_wire", order_id=order_id)
             await self._connection.delivered(link)
 
     def _send_cancel(self, link: Link, order_id: int) -> None:
@@ -237,21 +248,40 @@ class IBBroker:
             buying_power=figures["BuyingPower"],
         )
 
-    async def _write_ahead(self, write_ahead: WriteAhead | None, order_ids: Mapping[str, int]) -> None:
-        if write_ahead is None:
-            return
+    async def _written_ahead(self, write_ahead: WriteAhead | None, order_ids: Mapping[str, int]) -> None:
+        """Have the ids stored and return once the order may leave (see `_cleared`). Learns how long storing takes."""
+
+        def stored() -> None:
+            if write_ahead is not None:
+                begun = time.monotonic()
+                write_ahead(order_ids)
+                took = min(time.monotonic() - begun, _AHEAD_SECONDS_MAX)
+                self._ahead_seconds += (took - self._ahead_seconds) * _AHEAD_WEIGHT
+
+        await self._cleared(stored if write_ahead is not None else None)
+
+    async def _cleared(self, confirm: Confirm | None) -> None:
+        """Return once the next message may leave, confirmed a moment ago; send it without another await.
+
+        Who confirms asks the database whether this worker still holds the connection. A process that was stopped since
+        may have been deposed meanwhile: it asks again.
+        """
         limit = self.settings.write_ahead_timeout_seconds
-        begun = time.monotonic()
         try:
             # Not wait_for: before Python 3.12 it loses a cancel that comes with the answer, and we would send after it.
             async with asyncio.timeout(limit):
-                await asyncio.to_thread(write_ahead, order_ids)
+                while True:
+                    begun = time.monotonic()
+                    if confirm is not None:
+                        await asyncio.to_thread(confirm)
+                    await self._connection.pacer.cleared()
+                    if confirm is None or time.monotonic() - begun < _CONFIRMED_SECONDS_MAX:
+                        return
+                    log.warning("confirmed_again", after_seconds=round(time.monotonic() - begun, 1))
         except TimeoutError:
             raise RetryLater(
-                f"The order ids were not stored within {limit:g} s; nothing was sent.", code="write_ahead_timeout"
+                f"It was not confirmed within {limit:g} s that it may be sent; nothing was.", code="write_ahead_timeout"
             ) from None
-        took = min(time.monotonic() - begun, _AHEAD_SECONDS_MAX)
-        self._ahead_seconds += (took - self._ahead_seconds) * _AHEAD_WEIGHT
 
     def _send_bracket(self, link: Link, bracket: BracketTicket, order_ids: Mapping[str, int]) -> None:
         for order_id in order_ids.values():

@@ -6,11 +6,12 @@ An order still CREATED was never sent, so sending it again after a crash is safe
 reconcile that follows every connect.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
-from app.accounts.fencing import fence_check
+from app.accounts.fencing import Holding, fence_check, fence_require
 from app.accounts.models import BrokerConnection
 from app.accounts.services import order_id_floor_raise
 from app.brokers.base import BlockingBroker, OrderTicket, WriteAhead
@@ -88,7 +89,20 @@ def _write_ahead(*, order_pk: int, connection_id: int, fence: int) -> WriteAhead
         order.status = transition(OrderStatus.CREATED, OrderEvent.SENT).status.value
         order.save(update_fields=["order_id", "client_id", "sent_at", "status"])
 
-    return write_ahead
+    return stored_once(write_ahead, holding=Holding(connection_id=connection_id, fence=fence))
+
+
+def stored_once(write_ahead: WriteAhead, *, holding: Holding) -> WriteAhead:
+    """Return a write-ahead that stores at the first call, and at further ones only asks whether we still may send."""
+    calls = itertools.count()
+
+    def stored(order_ids: Mapping[str, int]) -> None:
+        if next(calls) == 0:
+            write_ahead(order_ids)
+        else:
+            fence_require(holding)
+
+    return stored
 
 
 def _settled(order: Order) -> Conflict:

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Case, When
 
 from app.accounts.entry_gate import CIRCUIT_OPEN, circuit_of, entry_refusal_on, failed_last_at, failures_forget
-from app.accounts.fencing import fence_check
+from app.accounts.fencing import Holding, fence_check
 from app.accounts.kill_switch import kill_switch_on
 from app.accounts.models import BrokerConnection
 from app.accounts.services import OrderIdTooLow, order_id_floor_raise
@@ -33,7 +33,7 @@ from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.models import Bracket, Execution, Order
 from app.executions.services.apply import broker_event_record
-from app.executions.services.place import contract_of, order_ticket
+from app.executions.services.place import contract_of, order_ticket, stored_once
 
 logger = get_logger(__name__)
 
@@ -244,4 +244,4 @@ def _write_ahead(*, bracket_id: int, connection_id: int, fence: int) -> WriteAhe
         if stored != len(order_ids):
             raise Conflict("An order was settled while its bracket waited for its turn.", code="execution_settled")
 
-    return write_ahead
+    return stored_once(write_ahead, holding=Holding(connection_id=connection_id, fence=fence))

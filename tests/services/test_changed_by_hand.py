@@ -42,6 +42,16 @@ def test_an_entry_whose_new_size_was_never_told_is_over_when_it_is_told_filled(s
     assert (book.entry.quantity, book.entry.status) == (7, "FILLED")
 
 
+@pytest.mark.parametrize("source", ["status", "completed_order"])
+def test_an_entry_that_was_made_larger_unseen_has_the_size_that_was_filled(submitted: Submitted, source: str) -> None:
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "25"))
+    assert (book.entry.status, book.execution.attention) == ("FILLED", "ENTRY: filled 25 of 10")
+    book.hear(told(book.entry, T.FILLED, filled=25, remaining=0, source=source))
+    assert book.entry.quantity == 25
+    assert execution_replay(book.execution_id) == []
+
+
 def test_a_size_below_what_is_filled_is_not_taken_over(submitted: Submitted) -> None:
     book = submitted()
     book.hear(fill(book.entry, "4"), told(book.entry, T.SUBMITTED, filled=1, remaining=2))

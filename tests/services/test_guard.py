@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from app.accounts.models import BrokerConnection
 from app.accounts.services import connection_ensure
 from app.brokers.errors import NotConnected
 from app.core import clock
@@ -197,6 +198,17 @@ def test_an_order_is_placed_once_whoever_asks(submitted: Submitted, guard: Guard
     with pytest.raises(Exception, match="sent once"):
         order_place(order_pk=new.pk, broker=guard.broker)
     assert len(guard.broker.singles) == 1
+
+
+def test_a_worker_whose_connection_is_not_known_yet_sends_nothing(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    guard.broker.place_order_fails = NotConnected("away")
+    guard.look(book)
+    guard.broker.place_order_fails, guard.broker.connection = None, BrokerConnection(pk=0)
+    with pytest.raises(NotConnected):
+        order_place(order_pk=protect_of(book)[0].pk, broker=guard.broker)
+    assert (protect_of(book)[0].status, guard.broker.singles) == ("CREATED", [])
 
 
 def test_the_broker_gets_a_moment_to_cut_a_stop_itself(submitted: Submitted, guard: Guard) -> None:

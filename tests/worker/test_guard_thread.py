@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from app.core import clock
-from app.executions.models import Decision, Execution
+from app.executions.models import Decision, Execution, Order
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.place import contract_of, order_ticket
 from app.executions.services.submit import execution_submit
@@ -107,6 +107,28 @@ def test_thirty_of_a_hundred_are_stopped_once_however_the_children_behave(
     simulator.control.set_price("AAPL", "184.00")
     eventually(lambda: position(simulator) == 0)
     assert not live_stops(simulator)
+
+
+def test_a_stop_of_ours_that_the_gateway_refused_for_too_many_messages_is_placed_again(
+    worker: GuardedWorker,
+    simulator: SimulatorProcess,  # noqa: F811
+    analyst: User,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Given a Gateway that takes one message a second, and two positions whose stops are cancelled
+    executions = [placed(analyst, worker) for _ in range(2)]
+    eventually(lambda: stopped(simulator) == 20)
+    simulator.control.set_limit("messages_per_second", 1)
+    simulator.control.set_switch("pacing", "reject")
+    for execution in executions:
+        simulator.control.cancel_order(order_ref=order_ref(execution, "STOP_LOSS"))
+    # When it has refused one of the new stops, and says only that it refused something
+    eventually(lambda: "'code': 100" in caplog.text)
+    simulator.control.set_switch("pacing", "off")
+    # Then that one is found not to be there, and another takes its place
+    eventually(lambda: stopped(simulator) == 20)
+    protects = Order.objects.filter(leg="PROTECT").order_by("status").values_list("status", flat=True)
+    eventually(lambda: list(protects.all()) == ["HELD", "HELD", "NOT_PLACED"])
 
 
 def test_a_stop_cancelled_by_hand_is_replaced(

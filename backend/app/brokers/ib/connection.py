@@ -322,9 +322,15 @@ class Connection:
             self._connectivity_lost = False
             self._recover(f"{code}: the Gateway has Interactive Brokers again; reconcile")
         elif code == error_codes.SOCKET_PORT_RESET:
-            self._drop(link, f"The Gateway moved to another port: {text}")
-            link.client.close_socket()
-            self._tell_state(ConnectionState.DISCONNECTED, f"{code}: {text}")
+            self._leave(link, "The Gateway moved to another port.", code=code, text=text)
+        elif code == error_codes.MESSAGE_RATE_EXCEEDED:
+            # It doesn't say which message it refused. What a new connection is told shows it at once.
+            self._leave(link, "The Gateway refused messages: there were too many in a second.", code=code, text=text)
+
+    def _leave(self, link: Link, reason: str, *, code: int, text: str) -> None:
+        self._drop(link, reason)
+        link.client.close_socket()
+        self._tell_state(ConnectionState.DISCONNECTED, f"{code}: {text}")
 
     def _degrade_until_recovered(self, reason: str) -> None:
         self._to_recover = set(_RECOVERY_QUESTIONS)

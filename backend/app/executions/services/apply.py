@@ -267,7 +267,10 @@ def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) ->
     An entry it never shrinks by itself: a person did, in TWS, or it is not the order that we sent.
     """
     if OrderStatus(order.status) in TERMINAL:
-        return  # A word from before the end; what it was finished with stands.
+        # A word from before the end; what it was finished with stands. Unless that was more than we knew it to be.
+        if event.status is ToldStatus.FILLED and event.filled == order.filled_quantity > order.quantity:
+            order.quantity = event.filled
+        return
     if event.status is ToldStatus.FILLED and event.source == "open_order":
         return  # It carries what was filled before the last deal: taken for the whole, the order would end too small.
     # What is filled in full was as large as what was filled; its `remaining` is of the size it was sent with.

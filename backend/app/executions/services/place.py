@@ -15,6 +15,7 @@ from app.accounts.fencing import Holding, fence_check, fence_require
 from app.accounts.models import BrokerConnection
 from app.accounts.services import order_id_floor_raise
 from app.brokers.base import BlockingBroker, OrderTicket, WriteAhead
+from app.brokers.errors import NotConnected
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.logging import bind_order, get_logger
@@ -36,11 +37,14 @@ def order_place(*, order_pk: int, broker: BlockingBroker, cancels: Sequence[int]
     order = Order.objects.select_related("bracket__execution").get(pk=order_pk)
     if order.status != OrderStatus.CREATED.value:
         raise _settled(order)
+    holder = BrokerConnection.objects.filter(pk=broker.connection_id).first()
+    if holder is None:
+        raise NotConnected("This worker has no connection to the broker yet.")
     with bind_order(execution=order.bracket.execution_id, order_ref=order.order_ref):
         order_id = broker.place_order(
             order_ticket(order),
             contract=contract_of(order.bracket.execution),
-            id_floor=BrokerConnection.objects.get(pk=broker.connection_id).order_id_floor,
+            id_floor=holder.order_id_floor,
             write_ahead=_write_ahead(order_pk=order_pk, connection_id=broker.connection_id, fence=broker.fence),
             cancels=cancels,
         )

@@ -68,6 +68,9 @@ class EmbeddedPostgres:
             f"max_connections={CONNECTIONS_MAX}",
             "timezone=UTC",
             "log_timezone=UTC",
+            # A young database has no old log files to write into again, and who needs a new one waits until its 16 MB
+            # are written: 10 to 20 ms in which no order is written ahead, against 2 without.
+            "wal_init_zero=off",
             *(THROW_AWAY_SETTINGS if self.throw_away else ()),
         ]
         options = [word for setting in settings for word in ("-c", setting)]

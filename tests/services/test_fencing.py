@@ -23,8 +23,10 @@ from app.accounts.models import BrokerConnection
 from app.accounts.services import connection_heartbeat, connection_state_record
 from app.brokers.base import ConnectionState
 from app.domain.broker_events import ToldStatus
-from app.executions.models import BrokerEvent, Decision, Execution, Order
+from app.executions.models import Actor, BrokerEvent, Decision, Execution, Order
 from app.executions.services.apply import broker_event_record
+from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
+from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
 from app.executions.services.guard import Watch, guard_look
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.submit import execution_submit
@@ -121,6 +123,30 @@ def test_a_guard_that_is_taken_over_after_its_write_ahead_sends_nothing(
 
     assert broker.singles == []
     assert [order.status for order in book.orders if order.leg == "PROTECT"] == ["SENT"]
+
+
+def test_an_old_holder_writes_down_nothing_that_closes_a_position(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "10"), told(book.stop, T.CANCELLED))
+    execution_flatten_request(execution_id=book.execution_id, actor=Actor.PERSON, user=None, reason="", now=at(30))
+    taken_over(broker)
+
+    with pytest.raises(Fenced):
+        execution_flatten_send(execution_id=book.execution_id, broker=broker, now=at(31))
+
+    assert [order.leg for order in book.orders] == ["ENTRY", "STOP_LOSS"]
+
+
+def test_an_old_holder_notes_no_cancel(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED))
+    execution_cancel_request(execution_id=book.execution_id, reason="requested", now=at(30))
+    taken_over(broker)
+
+    with pytest.raises(Fenced):
+        execution_cancel_send(execution_id=book.execution_id, broker=broker, now=at(31))
+
+    assert book.execution.cancel_sent_at is None
 
 
 def test_an_old_holders_events_are_not_recorded(submitted: Submitted, broker: FakeBroker) -> None:

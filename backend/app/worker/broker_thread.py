@@ -36,7 +36,7 @@ from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
 from app.executions.services.reconcile import ReconcileReport, execution_reconcile
-from app.executions.services.sweep import execution_sweep, requested_resend
+from app.executions.services.sweep import SweepReport, execution_sweep, requested_resend
 from app.worker.backoff import backoff_seconds
 from app.worker.event_recorder import EventRecorder
 from app.worker.holder import HOLDER_SILENT_SECONDS, Holder
@@ -283,9 +283,12 @@ class BrokerThread:
             ticks += 1
             await self._tick(ticks)
 
+    def _sweep(self) -> SweepReport:
+        self._holder.check()  # In the same database session, which whoever deposes us ends.
+        return execution_sweep(now=clock.now())
+
     async def _tick(self, ticks: int) -> None:
-        await in_database_thread(self._holder.check)
-        swept = await in_database_thread(execution_sweep, now=clock.now())
+        swept = await in_database_thread(self._sweep)
         if swept.asks_broker and ticks % ASK_AGAIN_EVERY_TICKS == 0:
             self._reconcile_wanted = True
         if ticks % PING_EVERY_TICKS == 0:

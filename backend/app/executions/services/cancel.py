@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
@@ -91,14 +92,17 @@ def execution_cancel_send(*, execution_id: int, broker: BlockingBroker, now: dat
         for order in ours:
             broker.cancel_order(order.order_id or 0)
             logger.info("cancel_sent", order_ref=order.order_ref, order_id=order.order_id)
-    _note_sent(
-        execution_id=execution_id, orders=ours, foreign=[order for order in orders if order not in ours], now=now
-    )
+    holding = Holding(connection_id=connection.pk, fence=broker.fence)
+    foreign = [order for order in orders if order not in ours]
+    _note_sent(execution_id=execution_id, orders=ours, foreign=foreign, holding=holding, now=now)
     return len(ours)
 
 
 @transaction.atomic
-def _note_sent(*, execution_id: int, orders: list[Order], foreign: list[Order], now: datetime) -> None:
+def _note_sent(
+    *, execution_id: int, orders: list[Order], foreign: list[Order], holding: Holding, now: datetime
+) -> None:
+    fence_require(holding)
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     execution.cancel_sent_at = now
     if not execution.cancel_reason and any(order.leg == Leg.ENTRY.value for order in orders):

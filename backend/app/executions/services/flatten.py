@@ -15,6 +15,7 @@ from decimal import Decimal
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
@@ -77,7 +78,7 @@ def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: da
     if connection is None:
         raise NotConnected("There is no connection to the broker yet.")
     with bind_order(execution=execution_id):
-        due = _write_down(execution_id, connection=connection, now=now)
+        due = _write_down(execution_id, connection=connection, fence=broker.fence, now=now)
         for order in due.cancels:
             broker.cancel_order(order.order_id or 0)
             logger.info("cancel_sent", order_ref=order.order_ref, order_id=order.order_id)
@@ -93,9 +94,10 @@ def is_flattening(execution: Execution, bracket: Bracket) -> bool:
 
 
 @transaction.atomic
-def _write_down(execution_id: int, *, connection: BrokerConnection, now: datetime) -> _Due:
-    """Decide the next step under the lock, and write down what it places."""
+def _write_down(execution_id: int, *, connection: BrokerConnection, fence: int, now: datetime) -> _Due:
+    """Decide the next step under the lock, and write down what it places. Raises Fenced."""
     due = _Due()
+    fence_require(Holding(connection_id=connection.pk, fence=fence))
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     if execution.flatten_requested_at is None or execution.is_finished:
         return due

@@ -1,6 +1,7 @@
 """What is sent is confirmed a moment before: a process that was stopped since may have been deposed."""
 
-from functools import partial
+import itertools
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,37 +14,33 @@ from tests.integration.broker_desk import AAPL, BrokerDesk, bracket, sent_orders
 pytestmark = pytest.mark.simulator_only
 
 
-class LongAgo:
-    """A database that confirms, and whose first confirmation is old when the order could leave: deposed meanwhile."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, deposed: bool) -> None:
-        self.calls: list[object] = []
-        self._deposed, self._set = deposed, partial(monkeypatch.setattr, ib_broker, "_CONFIRMED_SECONDS_MAX")
-        self._set(0.0)
-
-    def __call__(self, *order_ids: object) -> None:
-        self.calls.append(order_ids)
-        if len(self.calls) == 2:
-            self._set(60.0)
-            if self._deposed:
-                raise NotConnected("Another worker has taken the connection over.")
+@pytest.fixture(autouse=True)
+def _clock_of_a_stopped_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every look at the clock be 0.6 s after the last: longer than a confirmation holds, but not a second one."""
+    moment = itertools.count(step=0.6)
+    monkeypatch.setattr(ib_broker, "time", SimpleNamespace(monotonic=lambda: next(moment)))
 
 
-async def test_what_was_written_ahead_too_long_ago_is_asked_about_again(
-    desk: BrokerDesk, simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch
+async def test_what_was_written_ahead_too_long_ago_is_asked_about_again_and_then_sent(
+    desk: BrokerDesk, simulator: SimulatorProcess
 ) -> None:
-    write_ahead = LongAgo(monkeypatch, deposed=False)
-    await desk.broker.place_bracket(bracket("setup"), write_ahead=write_ahead)
-    first, second = write_ahead.calls
-    assert first == second
+    calls: list[object] = []
+    placed = await desk.broker.place_bracket(bracket("setup"), write_ahead=calls.append)
+    assert calls == [placed.order_ids] * 2
     assert len(sent_orders(simulator.control.messages())) == 2
 
 
 @pytest.mark.parametrize("sends", ["bracket", "order", "change", "cancel"])
 async def test_who_was_deposed_since_the_write_ahead_sends_nothing(
-    broker_settings: IBSettings, simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch, sends: str
+    broker_settings: IBSettings, simulator: SimulatorProcess, sends: str
 ) -> None:
-    deposed = LongAgo(monkeypatch, deposed=True)
+    calls: list[object] = []
+
+    def deposed(*order_ids: object) -> None:
+        calls.append(order_ids)
+        if len(calls) == 2:
+            raise NotConnected("Another worker has taken the connection over.")
+
     broker = IBBroker(broker_settings, confirm=deposed)
     await broker.connect()
     ticket = bracket("setup").stop_loss
@@ -56,5 +53,5 @@ async def test_who_was_deposed_since_the_write_ahead_sends_nothing(
     with pytest.raises(NotConnected):
         await attempts[sends]()
     await broker.disconnect()
-    assert len(deposed.calls) == 2
+    assert len(calls) == 2
     assert not {message["name"] for message in simulator.control.messages()} & {"placeOrder", "cancelOrder"}

@@ -52,6 +52,18 @@ def test_an_entry_that_was_made_larger_unseen_has_the_size_that_was_filled(submi
     assert execution_replay(book.execution_id) == []
 
 
+@pytest.mark.parametrize("source", ["open_order", "status"])
+def test_a_live_word_that_leaves_nothing_to_fill_ends_no_order(submitted: Submitted, source: str) -> None:
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "4"))
+    # When a message about the partly filled entry, or its stop, carries a size of 0
+    book.hear(told(book.entry, T.SUBMITTED, filled=4, remaining=0, source=source))
+    book.hear(told(book.stop, T.PRE_SUBMITTED, filled=0, remaining=0, source=source))
+    # Then both are as large as they were
+    assert (book.entry.quantity, book.entry.status) == (10, "WORKING")
+    assert (book.stop.quantity, book.stop.status) == (10, "HELD")
+
+
 def test_a_size_below_what_is_filled_is_not_taken_over(submitted: Submitted) -> None:
     book = submitted()
     book.hear(fill(book.entry, "4"), told(book.entry, T.SUBMITTED, filled=1, remaining=2))

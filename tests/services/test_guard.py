@@ -246,6 +246,45 @@ def test_a_stop_that_replaces_another_waits_where_a_person_had_moved_that(submit
     assert [order.stop_price for order in protect_of(book)] == [Decimal("188.5")]
 
 
+def test_a_stop_that_replaces_one_of_ours_waits_where_a_person_had_moved_that(
+    submitted: Submitted, guard: Guard
+) -> None:
+    # Given a stop of ours that somebody moved in TWS and then cancelled
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    guard.look(book)
+    first = protect_of(book)[0]
+    book.hear(told(first, T.PRE_SUBMITTED, stop_price=Decimal("189.5")), told(first, T.CANCELLED))
+    # When another takes its place
+    guard.look(book, after=5)
+    # Then it waits there too
+    assert [order.stop_price for order in protect_of(book)] == [Decimal("189.5")] * 2
+
+
+def test_an_entry_that_fills_more_than_its_stop_covers_is_cancelled_with_the_first_repair(
+    submitted: Submitted, guard: Guard
+) -> None:
+    # Given an entry that somebody made larger in TWS than its stop is
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED, remaining=25), told(book.stop, T.PRE_SUBMITTED))
+    book.hear(fill(book.entry, "11"))
+    # When it has filled the first share beyond it
+    guard.look(book)
+    # Then that gets a stop, and the rest of the entry is cancelled at once: it could come in any number of pieces
+    assert [order.quantity for order in protect_of(book)] == [1]
+    assert guard.broker.cancelled == [book.entry.order_id]
+
+
+def test_the_entry_is_cancelled_even_where_no_more_repairs_are_done(
+    submitted: Submitted, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.executions.services.guard.REPAIRS_MAX", 0)
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED, remaining=25), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "11"))
+    guard.look(book)
+    assert (protect_of(book), guard.broker.cancelled) == ([], [book.entry.order_id])
+
+
 def test_an_open_entry_whose_stop_sleeps_on_is_cancelled(submitted: Submitted, guard: Guard) -> None:
     book = submitted(entry_type="LIMIT", entry_price=Decimal(190))
     book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED, why_held="child,trigger"))

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from app.accounts.models import BrokerConnection
 from app.brokers.base import (
@@ -26,12 +27,15 @@ from app.brokers.base import (
     WriteAhead,
 )
 from app.brokers.errors import IncompleteAnswer, NotConnected
+from app.core import clock
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
 from app.domain.terms import Action, OrderType, TimeInForce
+from app.executions.models import Execution, Order
 from app.worker.broker_thread import BrokerThread
 from app.worker.event_recorder import EventRecorder
 from tests.eventually import eventually
+from tests.worker.test_broker_thread import analyst, requested  # noqa: F401 - Fixtures, by name.
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,7 +54,7 @@ class WillingBroker:
         self.its_turn.set()
         self.tell_state: StateSink = lambda _state, _reason: None
         self.sent: list[str] = []
-        self.is_connected = False
+        self.is_connected = self.cancel_fails = False
 
     async def connect(self) -> BrokerSession:
         self.is_connected = True
@@ -83,6 +87,9 @@ class WillingBroker:
         self.sent.append("modify")
 
     async def cancel_order(self, order_id: int) -> None:
+        if self.cancel_fails:
+            self.cancel_fails = False
+            raise NotConnected("The connection is another one by now.")
         self.sent.append("cancel")
 
     async def open_orders(self) -> Sequence[OpenOrder]:
@@ -237,3 +244,24 @@ def test_what_waits_for_its_turn_through_a_gap_is_not_sent_before_the_reconcile_
         with pytest.raises(NotConnected):
             sending.result(timeout=10)
     assert broker.sent == []
+
+
+def test_the_cancel_of_what_rests_in_the_gateway_untransmitted_is_tried_until_it_has_left(
+    start: Callable[[WillingBroker], BrokerThread],
+    analyst: User,  # noqa: F811
+) -> None:
+    # Given an entry that was written ahead, and that the broker does not know
+    execution = requested(analyst)
+    now = clock.now()
+    Execution.objects.update(status="SUBMITTING", claimed_at=now)
+    for order_id, order in enumerate(Order.objects.order_by("id"), start=5):
+        Order.objects.filter(pk=order.pk).update(status="SENT", order_id=order_id, client_id=1, sent_at=now)
+    broker = WillingBroker(holds="", fails=False)
+    broker.cancel_fails = True
+    # When the connection breaks at the cancel of what may have stayed in the Gateway
+    start(broker)
+    eventually(lambda: not broker.cancel_fails)
+    # Then it leaves over the next one, though the reconcile has nothing to say of it any more
+    eventually(lambda: broker.sent == ["cancel"])
+    execution.refresh_from_db()
+    assert execution.status == "NOT_PLACED"

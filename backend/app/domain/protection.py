@@ -139,10 +139,13 @@ def _nothing_held(entry: LegFacts, exits: Sequence[LegFacts]) -> Protection:
         stop_is_over = all(leg.is_over for leg in exits if leg.leg is Leg.STOP_LOSS)
         coverage = Coverage.UNPROTECTED if stop_is_over else Coverage.COVERED
         repairs = _cancel_entry(entry, reason="its stop is over before it is filled") if stop_is_over else ()
-        if entry.told_filled <= entry.filled:
-            # A child waits for its entry; a stop of ours would open a position of its own.
-            own = [leg for leg in exits if leg.leg is Leg.PROTECT]
-            repairs = (*repairs, *_cancels(own, reason="it protects nothing any more"))
+        own = [leg for leg in exits if leg.leg is Leg.PROTECT and leg.status in _AT_WORK]
+        if own:
+            # A child waits for its entry; a stop of ours would open a position of its own. It stays for what the entry
+            # may have filled unheard: until its deals are told, and its cancel is answered.
+            coverage = Coverage.ORPHANED
+            if entry.told_filled <= entry.filled and entry.status is not OrderStatus.PENDING_CANCEL:
+                repairs = (*repairs, *_cancels(own, reason="it protects nothing any more"))
         return Protection(coverage=coverage, held=_NONE, covered=_NONE, repairs=(*repairs, *discards))
     left = [leg for leg in exits if leg.status in _AT_WORK or leg.status is OrderStatus.INACTIVE]
     if not left:
@@ -208,7 +211,7 @@ def _repair(
         yield from _cancels(stuck, reason="it does not protect the shares that are held")
         return
     if not entry.is_over:
-        yield from _cancel_entry(entry, reason="its stop is over")
+        yield from _cancel_entry(entry, reason="its stop does not cover what it has filled")
     planned = [leg for leg in stops if leg.status is OrderStatus.CREATED]
     for leg in planned:
         if leg.quantity == missing and leg is planned[0]:

@@ -35,7 +35,7 @@ from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
-from app.executions.services.reconcile import ReconcileReport, execution_reconcile
+from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.sweep import SweepReport, execution_sweep, requested_resend
 from app.worker.backoff import backoff_seconds
 from app.worker.event_recorder import EventRecorder
@@ -87,9 +87,9 @@ class BrokerThread:
         )
         self._tell_holding = on_holding
         self._loop_thread = LoopThread("broker")
-        self._stopping = asyncio.Event()
-        self._changed = asyncio.Event()
+        self._stopping, self._changed = asyncio.Event(), asyncio.Event()
         self._reconcile_wanted = False
+        self._left_behind: set[int] = set()
 
     def start(self) -> None:
         """Start the thread; it connects by itself and keeps trying."""
@@ -183,7 +183,6 @@ class BrokerThread:
         self._loop_thread.call(self._broker.cancel_order(order_id), seconds_max=ANSWER_SECONDS_MAX)
 
     def _confirm(self) -> None:
-        self._require_ready()
         with_own_connection(self._holder.require)
 
     def open_orders(self) -> Sequence[OpenOrder]:
@@ -264,11 +263,9 @@ class BrokerThread:
             ConnectionState.SYNCHRONISING, "", server_version=session.server_version if session else None
         )
         await asyncio.to_thread(self._recorder.drain)
-        left_behind = (await self._reconcile(settle_seconds=0)).left_behind
+        await self._reconcile(settle_seconds=0)
         await self._record_worth()
         await self._set_state(ConnectionState.READY, "")
-        for order_id in left_behind:
-            await self._broker.cancel_order(order_id)
         await in_database_thread(requested_resend)
 
     async def _serve(self) -> None:
@@ -318,14 +315,17 @@ class BrokerThread:
                     logger.warning("heartbeat_not_recorded", error=str(error).strip())
             await self._pause(TICK_SECONDS)
 
-    async def _reconcile(self, *, settle_seconds: float) -> ReconcileReport:
+    async def _reconcile(self, *, settle_seconds: float) -> None:
         now = clock.now()
         report = await in_database_thread(
             execution_reconcile, broker=self, now=now, settle_seconds=settle_seconds, drain=self._recorder.drain
         )
         self._reconcile_wanted = self._reconcile_wanted or bool(report.look_again)
         await in_database_thread(accounts.connection_reconciled, **self._holding(), now=now)
-        return report
+        self._left_behind.update(report.left_behind)
+        for order_id in sorted(self._left_behind):  # No later report names them again: kept until they are cancelled.
+            await self._broker.cancel_order(order_id)
+            self._left_behind.discard(order_id)
 
     def _holding(self) -> dict[str, int]:
         return {"connection_id": self._connection_id, "fence": self.fence}

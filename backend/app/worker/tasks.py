@@ -4,9 +4,8 @@ from typing import Any
 
 from celery import shared_task
 
-from app.accounts.services import OrderIdTooLow
 from app.alerts.delivery import alerts_deliver
-from app.brokers.errors import BrokerTimeout, NotConnected, QueueFull
+from app.brokers.errors import BrokerTimeout
 from app.core import clock
 from app.core.errors import Conflict, RetryLater, TradingError
 from app.core.logging import get_logger
@@ -30,7 +29,7 @@ def submit(execution_id: int) -> None:
     """Put the execution on the wire. Where there is no connection now, the sweep sends it again."""
     try:
         execution_submit(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
-    except (NotConnected, QueueFull, OrderIdTooLow) as error:
+    except RetryLater as error:
         logger.warning("submit_waits", execution=execution_id, reason=error.code)
 
 
@@ -39,7 +38,7 @@ def cancel(execution_id: int) -> None:
     """Send the cancels that are due on the execution; the sweep repeats what could not be sent."""
     try:
         execution_cancel_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
-    except (NotConnected, BrokerTimeout) as error:
+    except (RetryLater, BrokerTimeout) as error:
         logger.warning("cancel_waits", execution=execution_id, reason=error.code)
 
 

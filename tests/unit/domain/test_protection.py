@@ -104,16 +104,17 @@ def told(protection: Protection) -> list[tuple[RepairKind, int | None, int | Non
         ([entry(S.FILLED, 100), stop(S.CREATED)], C.UNKNOWN, []),
         # Exits that are left over, and exits that both filled.
         ([entry(S.FILLED, 100), stop(S.HELD), target(S.FILLED, filled=100)], C.ORPHANED, [(K.CANCEL, STOP, None)]),
-        # A stop of ours whose shares are gone while the entry still works: filled, it would open a position.
+        # A stop of ours whose shares are gone while the entry still works: filled, it would open a position. While the
+        # entry's cancel is not answered it stays, for what that may have filled.
         (
             [entry(S.WORKING, 30), stop(S.HELD), target(S.WORKING, filled=30), protect(S.HELD, 30)],
-            C.COVERED,
+            C.ORPHANED,
             [(K.CANCEL, PROTECT, None)],
         ),
         (
             [entry(S.PENDING_CANCEL, 30), stop(S.CANCELLED), target(S.CANCELLED, filled=30), protect(S.HELD, 30)],
-            C.UNPROTECTED,
-            [(K.CANCEL, PROTECT, None)],
+            C.ORPHANED,
+            [],
         ),
         ([entry(S.NOT_PLACED), stop(S.HELD)], C.ORPHANED, [(K.CANCEL, STOP, None)]),
         ([entry(S.CANCELLED), stop(S.HELD)], C.ORPHANED, []),

@@ -41,8 +41,10 @@ log = get_logger(__name__)
 # How long before its slot an order is written ahead: as long as that took lately. More would only hold the socket.
 _AHEAD_SECONDS_MAX = 0.05
 _AHEAD_WEIGHT = 0.125
-# For how long a confirmation holds. A database that is slower than this is asked twice.
+# For how long a confirmation holds, and how much longer that of each further try: a slow database answers the second as
+# slowly as the first, a process that stood still is quick when it asks again.
 _CONFIRMED_SECONDS_MAX = 0.5
+_EACH_TRY_LONGER = 4
 _SUMMARY_TAGS = ("NetLiquidation", "AvailableFunds", "BuyingPower")
 
 
@@ -164,7 +166,7 @@ class IBBroker:
         """Ask for a cancel of any order of this client id, of this session or an earlier one."""
         async with self._connection.sending(priority=SendPriority.PROTECT, messages=1) as link:
             await self._cleared(self._confirm)
-            self._connection.require_ready(link)
+            self._connection.require_same(link)
             self._send_cancel(link, order_id)
             log.info("cancel_on_wire", order_id=order_id)
             await self._connection.delivered(link)
@@ -270,14 +272,16 @@ class IBBroker:
         try:
             # Not wait_for: before Python 3.12 it loses a cancel that comes with the answer, and we would send after it.
             async with asyncio.timeout(limit):
+                holds = _CONFIRMED_SECONDS_MAX
                 while True:
                     begun = time.monotonic()
                     if confirm is not None:
                         await asyncio.to_thread(confirm)
                     await self._connection.pacer.cleared()
-                    if confirm is None or time.monotonic() - begun < _CONFIRMED_SECONDS_MAX:
+                    if confirm is None or time.monotonic() - begun < holds:
                         return
                     log.warning("confirmed_again", after_seconds=round(time.monotonic() - begun, 1))
+                    holds *= _EACH_TRY_LONGER
         except TimeoutError:
             raise RetryLater(
                 f"It was not confirmed within {limit:g} s that it may be sent; nothing was.", code="write_ahead_timeout"

@@ -135,9 +135,15 @@ class Connection:
             raise NotConnected(f"Not connected to Interactive Brokers ({self.state}).")
         return self._link
 
+    def require_same(self, link: Link) -> None:
+        """Raise NotConnected unless `link` is still the one."""
+        if self.require_link() is not link:
+            raise NotConnected("The connection is another one by now; nothing was sent.")
+
     def require_ready(self, link: Link) -> None:
         """Raise NotConnected unless `link` is still the one, and IB is behind it."""
-        if self.require_link() is not link or self.state is not ConnectionState.READY:
+        self.require_same(link)
+        if self.state is not ConnectionState.READY:
             raise NotConnected(f"The connection changed ({self.state}); nothing was sent.")
 
     @asynccontextmanager

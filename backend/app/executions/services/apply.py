@@ -277,7 +277,9 @@ def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) ->
     told = event.filled if event.status is ToldStatus.FILLED else event.filled + event.remaining
     finished = event.source == "completed_order" and event.status is not ToldStatus.FILLED
     live = event.status not in (ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.INACTIVE)
-    if not live or finished or told <= 0 or told == order.quantity:
+    # Echoes of live orders with a size of 0 were seen (IB_FACTS B1): they are no word of a size.
+    sized = event.status is ToldStatus.FILLED or event.remaining > 0
+    if not live or finished or not sized or told <= 0 or told == order.quantity:
         return
     if told < order.filled_quantity or not Leg(order.leg).is_exit:
         attention_add(

@@ -51,6 +51,7 @@ ANSWER_SECONDS = 3.0
 UNKNOWN_SECONDS_MAX = 5.0
 # What a complete answer did not settle is asked for again, not at every look.
 ASK_AGAIN_SECONDS = 30.0
+_STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
 _JUDGED_BY = ("pk", "leg", "status", "quantity", "filled_quantity", "told_filled", "why_held")
 CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
 
@@ -143,11 +144,18 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
             age = watch.seconds(bracket.pk, (protection.coverage, protection.repairs))
             again.add(execution.pk)
             asks_broker = (protection.asks_broker and watch.may_ask(bracket.pk)) or asks_broker
-            due = [repair for repair in protection.repairs if age >= GRACE_SECONDS.get(repair.kind, 0.0)]
+            due = _due(protection.repairs, age=age)
             if due and watch.may_act(bracket.pk):
                 watch.note_acted(bracket.pk)
                 repaired += _carry_out(execution, bracket, due, broker=broker, now=now)
     return GuardLook(brackets=looked, repaired=repaired, asks_broker=asks_broker, again=frozenset(again))
+
+
+def _due(repairs: Sequence[Repair], *, age: float) -> list[Repair]:
+    """Return what is due by now. Where a stop has to be placed at once, the rest of its entry goes at once too."""
+    places = any(repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND) for repair in repairs)
+    at_once = {RepairKind.CANCEL_ENTRY} if places else set()
+    return [one for one in repairs if one.kind in at_once or age >= GRACE_SECONDS.get(one.kind, 0.0)]
 
 
 def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[int]]:
@@ -227,7 +235,7 @@ def _write_down(
     if order is not None and _is_foreign(order, broker):
         _ask(execution, f"{order.order_ref}: {repair.reason}; only client id {order.client_id} can change it", now=now)
         return None
-    if _repairs_lately(bracket_id, now=now) >= REPAIRS_MAX:
+    if repair.kind is not RepairKind.CANCEL_ENTRY and _repairs_lately(bracket_id, now=now) >= REPAIRS_MAX:
         _ask(execution, f"{of_tranche}; {REPAIRS_MAX} repairs in a minute did not help", now=now)
         return None
     if repair.kind is RepairKind.PLACE_STOP:
@@ -276,9 +284,11 @@ def _send(repair: Repair, *, order_pk: int, execution_id: int, broker: BlockingB
 
 
 def _protect_create(execution: Execution, bracket: Bracket, *, quantity: Decimal) -> Order:
-    """Write down a stop like the bracket's own, under the next free name."""
-    legs = list(bracket.orders.all())
+    """Write down a stop like the bracket's own, under the next free name, where the last one was at the broker."""
+    legs = sorted(bracket.orders.all(), key=lambda order: order.pk)
     own = next(order for order in legs if order.leg == Leg.STOP_LOSS.value)
+    stops = (order for order in legs if order.leg in _STOPS and order.acknowledged_at is not None)
+    last = max(stops, key=lambda order: order.leg == Leg.PROTECT.value and order.pk, default=own)
     number = 1 + sum(order.leg == Leg.PROTECT.value for order in legs)
     ref = OrderRef(execution_key=execution.key, tranche=bracket.tranche, leg=Leg.PROTECT, number=number)
     return Order.objects.create(
@@ -289,7 +299,7 @@ def _protect_create(execution: Execution, bracket: Bracket, *, quantity: Decimal
         action=own.action,
         order_type=OrderType.STOP.value,
         quantity=quantity,
-        stop_price=own.stop_price,
+        stop_price=last.stop_price,
         time_in_force=TimeInForce.GTC.value,
         outside_rth=own.outside_rth,
     )
@@ -318,9 +328,11 @@ def _is_foreign(order: Order, broker: BlockingBroker) -> bool:
 
 
 def _repairs_lately(bracket_id: int, *, now: datetime) -> int:
-    return Decision.objects.filter(
+    """Count them without cancels of the entry: those are few by themselves, and end what needs repairing."""
+    lately = Decision.objects.filter(
         bracket_id=bracket_id, actor=Actor.GUARD.value, decided_at__gt=now - REPAIRS_WINDOW, decided_at__lte=now
-    ).count()
+    )
+    return lately.exclude(action=RepairKind.CANCEL_ENTRY.value).count()
 
 
 def _ask(execution: Execution, text: str, *, now: datetime) -> None:

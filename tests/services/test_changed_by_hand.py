@@ -43,12 +43,15 @@ def test_an_entry_whose_new_size_was_never_told_is_over_when_it_is_told_filled(s
 
 
 @pytest.mark.parametrize("source", ["status", "completed_order"])
-def test_an_entry_that_was_made_larger_unseen_has_the_size_that_was_filled(submitted: Submitted, source: str) -> None:
+@pytest.mark.parametrize(("end", "remaining"), [(T.FILLED, 0), (T.CANCELLED, 75)])
+def test_an_entry_that_was_made_larger_unseen_has_the_size_that_was_filled(
+    submitted: Submitted, end: ToldStatus, remaining: int, source: str
+) -> None:
     book = submitted()
     book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "25"))
     assert (book.entry.status, book.execution.attention) == ("FILLED", "ENTRY: filled 25 of 10")
-    book.hear(told(book.entry, T.FILLED, filled=25, remaining=0, source=source))
-    assert book.entry.quantity == 25
+    book.hear(told(book.entry, end, filled=25, remaining=remaining, source=source))
+    assert (book.entry.status, book.entry.quantity) == ("FILLED", 25)
     assert execution_replay(book.execution_id) == []
 
 

@@ -48,6 +48,7 @@ _EVENT_OF_TOLD = {
     ToldStatus.FILLED: OrderEvent.FILLED_TOLD,
     ToldStatus.INACTIVE: OrderEvent.INACTIVE_TOLD,
 }
+_OVER = frozenset({ToldStatus.FILLED, ToldStatus.CANCELLED, ToldStatus.API_CANCELLED})
 
 
 @transaction.atomic
@@ -268,7 +269,7 @@ def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) ->
     """
     if OrderStatus(order.status) in TERMINAL:
         # A word from before the end; what it was finished with stands. Unless that was more than we knew it to be.
-        if event.status is ToldStatus.FILLED and event.filled == order.filled_quantity > order.quantity:
+        if event.status in _OVER and event.filled == order.filled_quantity > order.quantity:
             order.quantity = event.filled
         return
     if event.status is ToldStatus.FILLED and event.source == "open_order":

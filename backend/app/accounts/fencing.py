@@ -4,9 +4,9 @@
     new holder ── depose: end its process, end its database sessions ── raise the fence to 8 ──> connect, reconcile
     old holder wakes ── fence 7 ──> Fenced: every write-ahead, cancel, event and conclusion is refused
 
-A write-ahead compares under the lock of the connection's row, so no order passes after the fence was raised. What an
-old holder had written ahead before it was stopped cannot reach the broker beside the new one: both use one client id,
-and the Gateway refuses the new one (326) for as long as the old one's socket is open.
+A write-ahead compares under the lock of the connection's row, so no order passes after the fence was raised. Who was
+stopped between it and the first byte compares once more before that leaves. And nothing reaches the broker beside the
+new holder: both use one client id, and the Gateway refuses the new one (326) while the old one's socket is open.
 """
 
 import os

@@ -5,7 +5,7 @@
     held > 0   cover = held   COVERED                      held = 0   entry open, its stop there     COVERED
                cover < held   PARTIAL, UNPROTECTED                    entry open, its stop over      UNPROTECTED
                cover > held   EXCESS                                  entry over, exits left         ORPHANED
-               a stop whose fate is not known: UNKNOWN                entry open, a stop of ours     it goes
+               a stop whose fate is not known: UNKNOWN                entry open, a stop of ours     ORPHANED
                                                            held < 0   more was closed than opened    EXCESS
 
 A stop counts once the broker works with it. One that still waits for its entry covers nothing: after a partial fill

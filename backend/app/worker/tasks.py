@@ -5,7 +5,6 @@ from typing import Any
 from celery import shared_task
 
 from app.alerts.delivery import alerts_deliver
-from app.brokers.errors import BrokerTimeout
 from app.core import clock
 from app.core.errors import Conflict, RetryLater, TradingError
 from app.core.logging import get_logger
@@ -38,7 +37,7 @@ def cancel(execution_id: int) -> None:
     """Send the cancels that are due on the execution; the sweep repeats what could not be sent."""
     try:
         execution_cancel_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
-    except (RetryLater, BrokerTimeout) as error:
+    except RetryLater as error:
         logger.warning("cancel_waits", execution=execution_id, reason=error.code)
 
 
@@ -47,7 +46,7 @@ def flatten(execution_id: int) -> None:
     """Take the next step of closing what the execution holds; the sweep repeats it until nothing is left."""
     try:
         execution_flatten_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
-    except (RetryLater, Conflict, BrokerTimeout) as error:
+    except (RetryLater, Conflict) as error:
         logger.warning("flatten_waits", execution=execution_id, reason=error.code)
 
 

@@ -253,14 +253,17 @@ class IBBroker:
     async def _written_ahead(self, write_ahead: WriteAhead | None, order_ids: Mapping[str, int]) -> None:
         """Have the ids stored and return once the order may leave (see `_cleared`). Learns how long storing takes."""
 
-        def stored() -> None:
-            if write_ahead is not None:
-                begun = time.monotonic()
-                write_ahead(order_ids)
-                took = min(time.monotonic() - begun, _AHEAD_SECONDS_MAX)
-                self._ahead_seconds += (took - self._ahead_seconds) * _AHEAD_WEIGHT
+        if write_ahead is None:
+            await self._cleared(None)
+            return
 
-        await self._cleared(stored if write_ahead is not None else None)
+        def stored() -> None:
+            begun = time.monotonic()
+            write_ahead(order_ids)
+            took = min(time.monotonic() - begun, _AHEAD_SECONDS_MAX)
+            self._ahead_seconds += (took - self._ahead_seconds) * _AHEAD_WEIGHT
+
+        await self._cleared(stored)
 
     async def _cleared(self, confirm: Confirm | None) -> None:
         """Return once the next message may leave, confirmed a moment ago; send it without another await.

@@ -287,8 +287,8 @@ def _protect_create(execution: Execution, bracket: Bracket, *, quantity: Decimal
     """Write down a stop like the bracket's own, under the next free name, where the last one was at the broker."""
     legs = sorted(bracket.orders.all(), key=lambda order: order.pk)
     own = next(order for order in legs if order.leg == Leg.STOP_LOSS.value)
-    stops = (order for order in legs if order.leg in _STOPS and order.acknowledged_at is not None)
-    last = max(stops, key=lambda order: order.leg == Leg.PROTECT.value and order.pk, default=own)
+    at_broker = [order for order in legs if order.leg in _STOPS and order.acknowledged_at is not None]
+    last = at_broker[-1] if at_broker else own
     number = 1 + sum(order.leg == Leg.PROTECT.value for order in legs)
     ref = OrderRef(execution_key=execution.key, tranche=bracket.tranche, leg=Leg.PROTECT, number=number)
     return Order.objects.create(

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from app.accounts.admin_columns import decimal_shown
 from app.accounts.models import Account, BrokerConnection, KillSwitch
 from app.accounts.read_only_admin import AnyModelAdmin, ReadOnlyAdmin, ReadOnlyInline
 
@@ -31,7 +32,7 @@ class ConnectionInline(ReadOnlyInline):
 class AccountAdmin(AnyModelAdmin):
     """`is_active` can be changed; no account is ever deleted."""
 
-    list_display = ("account_id", "mode", "is_active", "currency", "net_liquidation", "worth_updated_at")
+    list_display = ("account_id", "mode", "is_active", "currency", "worth", "worth_updated_at")
     list_filter = ("is_active",)
     search_fields = ("account_id",)
     fields = (
@@ -39,13 +40,16 @@ class AccountAdmin(AnyModelAdmin):
         "mode",
         "is_active",
         "currency",
-        "net_liquidation",
-        "available_funds",
-        "buying_power",
+        "worth",
+        "available",
+        "power",
         "worth_updated_at",
         "created_at",
     )
     inlines = (ConnectionInline,)
+    worth = decimal_shown("net_liquidation", "net liquidation", places_min=2)
+    available = decimal_shown("available_funds", "available funds", places_min=2)
+    power = decimal_shown("buying_power", "buying power", places_min=2)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Return all fields but the switch; a new account is also named."""

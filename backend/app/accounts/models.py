@@ -97,6 +97,7 @@ class KillSwitch(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name_plural = "kill switches"
         permissions = [
             ("engage_kill_switch", "May stop trading"),
             ("release_kill_switch", "May let trading go on after it was stopped"),

@@ -10,6 +10,7 @@ class DeliveryInline(ReadOnlyInline):
     """The alert's way to each channel."""
 
     model = AlertDelivery
+    verbose_name_plural = "alert deliveries"
     fields = ("channel", "state", "attempts", "due_at", "sent_at", "error")
     readonly_fields = fields
 

@@ -36,6 +36,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
+    "app.web",  # Before the admin, whose templates some of its own stand for.
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -54,7 +55,6 @@ INSTALLED_APPS = [
     "app.setups",
     "app.executions",
     "app.api",
-    "app.web",
     "app.config",
 ]
 
@@ -156,6 +156,7 @@ LOGOUT_REDIRECT_URL = "web:login"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = ["app.config.formats"]
 
 # Served by the web process from where they are installed: nothing is collected.
 STATIC_URL = "static/"

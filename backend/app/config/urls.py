@@ -12,6 +12,8 @@ from app.web.login import LimitedAdminLoginForm
 admin.site.site_header = "Trading Analyst: order history"
 admin.site.site_title = "Trading Analyst"
 admin.site.index_title = "Order history"
+# Records are wide, and the index is one click away: the lists have the whole width.
+admin.site.enable_nav_sidebar = False
 admin.site.login_form = LimitedAdminLoginForm
 
 urlpatterns: list[URLPattern | URLResolver] = [

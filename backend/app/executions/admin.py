@@ -1,27 +1,43 @@
-"""The order history: executions with their orders, deals, costs and what the broker told; orders; deals; events.
+"""The order history: executions with their orders, fills, commissions and what the broker reported; and their lists.
 
 Only to read. Lists take a fixed number of queries, and as long over a million rows as over ten.
 """
 
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from app.accounts.admin_columns import decimal_shown, table
+from app.accounts.admin_export import ExportingAdmin
 from app.accounts.read_only_admin import ReadOnlyAdmin
-from app.core.decimal_text import plain
 from app.executions import selectors
+from app.executions.admin_tables import (
+    EVENT_COLUMNS,
+    EXECUTIONS_FILE,
+    FACT_COLUMNS,
+    FILL_COLUMNS,
+    FILLS_FILE,
+    ORDER_COLUMNS,
+    ORDERS_FILE,
+    cost,
+    execution_link,
+    facts_of,
+    last_message,
+    link_to,
+    order_line,
+    preflight_columns,
+    realised,
+)
+from app.executions.event_text import event_line
 from app.executions.models import BrokerEvent, Execution, Fill, Order
 from app.executions.order_search import executions_found, orders_found
 from app.market.models import Instrument
 
 EVENTS_SHOWN_MAX = 300
+REPORTED_LENGTH_MAX = 90
 
 
 class SymbolFilter(admin.SimpleListFilter):
@@ -47,7 +63,7 @@ class OrderSymbolFilter(SymbolFilter):
 
 
 @admin.register(Execution)
-class ExecutionAdmin(ReadOnlyAdmin):
+class ExecutionAdmin(ExportingAdmin):
     """What was done about setups."""
 
     list_display = (
@@ -56,35 +72,42 @@ class ExecutionAdmin(ReadOnlyAdmin):
         "side",
         "shares",
         "status",
+        "requested_at",
+        "needs_a_person",
         "reference",
         "reason_code",
         "exit_reason",
         "account",
         "requested_by",
-        "requested_at",
-        "needs_a_person",
     )
     list_filter = (SymbolFilter, "status", "account", "requested_at", "requested_by")
     search_fields = ("key",)  # Shows the box; `get_search_results` reads it.
     search_help_text = "order_ref, perm id, IB-<entry>:<stop>, exec id, symbol, or the execution's number"
     fieldsets = (
-        (None, {"fields": (("symbol", "side", "shares", "held"), ("status", "reference"), "attention", "orders")}),
-        ("Deals", {"fields": ("deals",)}),
-        ("What the broker told", {"fields": ("events",)}),
-        ("Request", {"fields": ("setup", "account", "requested_by", "requested_at", "idempotency_key", "preflight")}),
+        (None, {"fields": (("symbol", "side", "shares", "held"), ("status", "reference", "account"), "attention")}),
+        ("Orders", {"fields": ("orders",), "classes": ("records",)}),
+        ("Fills and commissions", {"fields": ("deals",), "classes": ("records",)}),
+        ("Checks before sending", {"fields": ("checks",), "classes": ("records", "collapse")}),
+        ("What the broker reported", {"fields": ("events",), "classes": ("records", "collapse")}),
         (
-            "Course",
+            "Request and course",
             {
+                "classes": ("collapse",),
                 "fields": (
+                    ("setup", "requested_by", "requested_at"),
+                    "idempotency_key",
                     ("claimed_at", "deadline_at", "on_timeout"),
                     ("cancel_requested_at", "cancel_sent_at", "cancel_reason"),
                     ("finished_at", "exit_reason", "reason_code"),
                     "reason",
-                )
+                ),
             },
         ),
     )
-    readonly_fields = ("shares", "held", "reference", "orders", "deals", "events")
+    readonly_fields = ("shares", "held", "reference", "orders", "deals", "checks", "events")
+    export_columns = EXECUTIONS_FILE
+    shares = decimal_shown("quantity", "shares")
+    held = decimal_shown("open_quantity", "open now")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return executions with what the list and the page show of them."""
@@ -96,16 +119,6 @@ class ExecutionAdmin(ReadOnlyAdmin):
         """Return the executions a name of the broker's or of ours leads to."""
         return executions_found(queryset, search_term), False
 
-    @admin.display(description="shares", ordering="quantity")
-    def shares(self, execution: Execution) -> str:
-        """Return the size, plainly."""
-        return plain(execution.quantity)
-
-    @admin.display(description="held now")
-    def held(self, execution: Execution) -> str:
-        """Return the shares open now, plainly."""
-        return plain(execution.open_quantity)
-
     @admin.display(boolean=True, description="look")
     def needs_a_person(self, execution: Execution) -> bool | None:
         """Return False (a red cross) where a person must look, else nothing."""
@@ -113,62 +126,64 @@ class ExecutionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Orders")
     def orders(self, execution: Execution) -> SafeString:
-        """Return the legs of all brackets."""
-        headings = (
-            "leg",
-            "order_ref",
-            "id",
-            "perm id",
-            "order",
-            "limit",
-            "stop",
-            "filled",
-            "average",
-            "status",
-            "told",
-        )
-        return _table(headings, (_order_row(order) for order in selectors.orders_of(execution)))
+        """Return the orders of all brackets."""
+        return table(ORDER_COLUMNS, selectors.orders_of(execution), caption="Orders")
 
-    @admin.display(description="Deals and commissions")
+    @admin.display(description="Fills")
     def deals(self, execution: Execution) -> SafeString:
-        """Return the deals of all legs with what they cost."""
-        headings = ("executed, UTC", "leg", "exec id", "shares", "price", "commission", "realised")
-        return _table(headings, (_deal_row(deal) for deal in selectors.deals_of(execution)))
+        """Return the fills of all orders with what they cost."""
+        return table(FILL_COLUMNS, selectors.deals_of(execution), caption="Fills and commissions")
+
+    @admin.display(description="Checks")
+    def checks(self, execution: Execution) -> SafeString:
+        """Return what the checks before sending measured."""
+        return table(preflight_columns(execution.preflight), execution.preflight, caption="Checks before sending")
 
     @admin.display(description="Events")
     def events(self, execution: Execution) -> SafeString:
-        """Return what the broker told, as stored."""
-        rows = (
-            (f"{event.received_at:%Y-%m-%d %H:%M:%S.%f}", event.kind, event.order or "", _facts(event))
-            for event in selectors.events_of(execution, newest_max=EVENTS_SHOWN_MAX)
-        )
-        return _table(("received, UTC", "kind", "order", "told"), rows)
+        """Return what the broker reported, as stored."""
+        events = selectors.events_of(execution, newest_max=EVENTS_SHOWN_MAX)
+        return table(EVENT_COLUMNS, events, caption="What the broker reported")
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
-    """Every leg ever sent."""
+class OrderAdmin(ExportingAdmin):
+    """Every order ever sent."""
 
     list_display = (
         "order_ref",
         "execution",
         "symbol",
         "leg",
-        "action",
-        "order_type",
-        "shares",
+        "display_status",
+        "asked_for",
+        "limit",
+        "stop",
         "filled",
         "average",
-        "display_status",
+        "sent_at",
         "order_id",
         "perm_id",
         "account",
-        "sent_at",
     )
     list_filter = (OrderSymbolFilter, "status", "leg", "account", "sent_at")
     list_select_related = ("account", "bracket__execution")
     search_fields = ("order_ref",)
     search_help_text = "order_ref, perm id, IB-<entry>:<stop>, exec id, or symbol"
+    fieldsets = (
+        (None, {"fields": (("execution", "symbol", "leg"), "order_ref", ("display_status", "asked_for"))}),
+        ("Prices", {"fields": (("limit", "stop", "filled", "average"),)}),
+        ("At the broker", {"fields": (("order_id", "client_id", "perm_id"), ("account", "outside_rth"), "why_held")}),
+        ("Course", {"fields": (("sent_at", "acknowledged_at", "finished_at"), "message")}),
+    )
+    readonly_fields = (
+        *("execution", "symbol", "display_status", "asked_for", "limit", "stop", "filled", "average", "message"),
+    )
+    export_columns = ORDERS_FILE
+    limit = decimal_shown("limit_price", "limit", places_min=2)
+    stop = decimal_shown("stop_price", "stop", places_min=2)
+    filled = decimal_shown("filled_quantity", "filled")
+    average = decimal_shown("average_price", "average", places_min=2)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -176,109 +191,112 @@ class OrderAdmin(ReadOnlyAdmin):
         """Return the orders a name of the broker's or of ours leads to."""
         return orders_found(queryset, search_term), False
 
-    @admin.display(description="execution")
+    @admin.display(description="execution", ordering="bracket__execution_id")
     def execution(self, order: Order) -> SafeString:
         """Return a link to the execution."""
-        number = order.bracket.execution_id
-        return format_html('<a href="{}">#{}</a>', reverse("admin:executions_execution_change", args=[number]), number)
+        return execution_link(order.bracket.execution)
 
     @admin.display(description="symbol")
     def symbol(self, order: Order) -> str:
         """Return the execution's symbol."""
         return order.bracket.execution.symbol
 
-    @admin.display(description="shares")
-    def shares(self, order: Order) -> str:
-        """Return the size, plainly."""
-        return plain(order.quantity)
+    @admin.display(description="order", ordering="quantity")
+    def asked_for(self, order: Order) -> str:
+        """Return what the order asks for."""
+        return order_line(order)
 
-    @admin.display(description="filled")
-    def filled(self, order: Order) -> str:
-        """Return the filled shares, plainly."""
-        return plain(order.filled_quantity)
-
-    @admin.display(description="average")
-    def average(self, order: Order) -> str:
-        """Return the average price, plainly."""
-        return _price(order.average_price)
+    @admin.display(description="last message")
+    def message(self, order: Order) -> str:
+        """Return the last code and text about the order."""
+        return last_message(order)
 
 
 @admin.register(Fill)
-class FillAdmin(ReadOnlyAdmin):
-    """Every deal."""
+class FillAdmin(ExportingAdmin):
+    """Every fill."""
 
-    list_display = ("exec_id", "order", "quantity", "price", "executed_at", "commission_paid", "superseded")
+    list_display = (
+        "exec_id",
+        "symbol",
+        "execution",
+        "leg",
+        "shares",
+        "price_paid",
+        "executed_at",
+        "commission_paid",
+        "realised",
+        "superseded",
+        "order",
+    )
     list_filter = ("order__account", "executed_at", "superseded")
-    list_select_related = ("order", "commission")
-    search_fields = ("exec_id", "order__order_ref")
+    list_select_related = ("order__account", "order__bracket__execution", "commission")
+    search_fields = ("exec_id", "order__order_ref", "order__bracket__execution__symbol")
+    fields = (
+        *("exec_id", ("symbol", "execution", "order_link", "leg"), ("shares", "price_paid", "executed_at")),
+        *(("commission_paid", "realised"), "superseded"),
+    )
+    readonly_fields = (
+        *("symbol", "execution", "order_link", "leg", "shares", "price_paid", "commission_paid", "realised"),
+    )
+    export_columns = FILLS_FILE
+    shares = decimal_shown("quantity", "shares")
+    price_paid = decimal_shown("price", "price", places_min=2)
 
-    @admin.display(description="commission")
+    @admin.display(description="symbol", ordering="order__bracket__execution__symbol")
+    def symbol(self, fill: Fill) -> str:
+        """Return the execution's symbol."""
+        return fill.order.bracket.execution.symbol
+
+    @admin.display(description="execution", ordering="order__bracket__execution_id")
+    def execution(self, fill: Fill) -> SafeString:
+        """Return a link to the execution."""
+        return execution_link(fill.order.bracket.execution)
+
+    @admin.display(description="order")
+    def order_link(self, fill: Fill) -> SafeString:
+        """Return a link to the order."""
+        return link_to(fill.order, fill.order.order_ref)
+
+    @admin.display(description="role", ordering="order__leg")
+    def leg(self, fill: Fill) -> str:
+        """Return what the order is for."""
+        return fill.order.leg
+
+    @admin.display(description="commission", ordering="commission__amount")
     def commission_paid(self, fill: Fill) -> str:
-        """Return the cost, where it is told."""
-        return _cost(fill)
+        """Return the cost, where it is known."""
+        return cost(fill)
+
+    @admin.display(description="realised", ordering="commission__realized_pnl")
+    def realised(self, fill: Fill) -> str:
+        """Return the realised result, where the fill closed something."""
+        return realised(fill)
 
 
 @admin.register(BrokerEvent)
 class BrokerEventAdmin(ReadOnlyAdmin):
-    """Everything the broker told, also about orders that are not ours."""
+    """Everything the broker reported, also about orders that are not ours."""
 
-    list_display = ("id", "received_at", "kind", "order", "account", "dedupe_key")
+    list_display = ("id", "received", "kind", "reported", "order", "account")
     list_filter = ("kind", "received_at")
     list_select_related = ("order",)
-    search_fields = ("dedupe_key",)
+    search_fields = ("dedupe_key", "order__order_ref")
+    fields = (("received_at", "recorded_at"), ("kind", "account"), ("order", "execution"), "dedupe_key", "facts")
+    readonly_fields = ("facts",)
 
+    @admin.display(description="received", ordering="id")
+    def received(self, event: BrokerEvent) -> Any:
+        """Return when it came. Sorted by id: the order of recording, also among what came within one second."""
+        return event.received_at
 
-def _order_row(order: Order) -> tuple[Any, ...]:
-    address = reverse("admin:executions_order_change", args=[order.pk])
-    told = f" – {order.last_error_code}: {order.last_error}" if order.last_error_code is not None else ""
-    average = f" at {_price(order.average_price)}" if order.average_price is not None else ""
-    prices = [_price(price) for price in (order.stop_price, order.limit_price) if price is not None]
-    return (
-        order.leg,
-        format_html('<a href="{}">{}</a>', address, order.order_ref),
-        order.order_id or "–",
-        order.perm_id,
-        f"{order.action} {plain(order.quantity)} {order.order_type} {order.time_in_force}",
-        " / ".join(prices) or "–",
-        f"{plain(order.filled_quantity)}{average}",
-        f"{order.display_status}{told}",
-    )
+    @admin.display(description="reported")
+    def reported(self, event: BrokerEvent) -> str:
+        """Return the event in a short line."""
+        line = event_line(event.payload)
+        return line if len(line) <= REPORTED_LENGTH_MAX else f"{line[: REPORTED_LENGTH_MAX - 1]}…"
 
-
-def _deal_row(deal: Fill) -> tuple[Any, ...]:
-    commission = getattr(deal, "commission", None)
-    return (
-        f"{deal.executed_at:%Y-%m-%d %H:%M:%S}",
-        deal.order.leg,
-        deal.exec_id,
-        plain(deal.quantity),
-        _price(deal.price),
-        _cost(deal),
-        _price(commission.realized_pnl if commission else None),
-    )
-
-
-def _cost(fill: Fill) -> str:
-    commission = getattr(fill, "commission", None)
-    return f"{_price(commission.amount)} {commission.currency}" if commission else "–"
-
-
-def _price(value: Decimal | None) -> str:
-    return "–" if value is None else plain(value, places_min=2)
-
-
-def _facts(event: BrokerEvent) -> str:
-    hidden = ("dedupe_key", "account", "received_at", "order_ref")
-    return ", ".join(f"{name}={value}" for name, value in event.payload.items() if name not in hidden and value != "")
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> SafeString:
-    body = format_html_join(
-        "", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", ((cell,) for cell in row)),) for row in rows)
-    )
-    if not body:
-        return format_html("{}", "–")
-    head = format_html_join("", "<th>{}</th>", ((heading,) for heading in headings))
-    return format_html(
-        '<div style="overflow-x:auto"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>', head, body
-    )
+    @admin.display(description="everything reported")
+    def facts(self, event: BrokerEvent) -> SafeString:
+        """Return what was stored, fact by fact."""
+        return table(FACT_COLUMNS, facts_of(event), caption="Everything reported")

@@ -16,6 +16,7 @@ from django.db import models
 from django.db.models import Q
 
 from app.accounts.models import Account
+from app.core.decimal_text import plain
 from app.domain.execution_status import FINISHED, ExecutionStatus
 from app.domain.order_ref import EXECUTION_KEY_ALPHABET, EXECUTION_KEY_LENGTH
 from app.domain.order_status import TERMINAL, OrderStatus, display_status
@@ -211,7 +212,7 @@ class Fill(models.Model):
         constraints = [models.CheckConstraint(condition=Q(quantity__gt=0), name="fill_quantity_positive")]
 
     def __str__(self) -> str:
-        return f"{self.quantity} at {self.price}"
+        return f"{plain(self.quantity)} at {plain(self.price, places_min=2)}"
 
 
 class Commission(models.Model):
@@ -224,7 +225,7 @@ class Commission(models.Model):
     realized_pnl = models.DecimalField(max_digits=20, decimal_places=8, null=True)
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
+        return f"{plain(self.amount, places_min=2)} {self.currency}"
 
 
 class BrokerEvent(models.Model):

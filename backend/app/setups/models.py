@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from app.accounts.models import Account
+from app.core.decimal_text import plain
 from app.domain.terms import EntryType, OnTimeout, Side, TimeInForce
 
 
@@ -119,4 +120,4 @@ class TakeProfit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.fraction} at {self.price}"
+        return f"{plain(self.fraction)} at {plain(self.price, places_min=2)}"

@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 
 from app.core.decimal_text import plain
+from app.executions.event_text import event_line
 
 register = template.Library()
 NOTHING = "–"
@@ -27,10 +28,4 @@ def price(value: Decimal | None) -> str:
 @register.filter
 def told(payload: Mapping[str, Any]) -> str:
     """Return what a stored event says, in a line."""
-    if "exec_id" in payload and "price" in payload:
-        return f"{payload['action']} {payload['quantity']} at {payload['price']}"
-    if "exec_id" in payload:
-        return f"{payload['amount']} {payload['currency']}"
-    if "text" in payload:
-        return f"{payload['code']}: {payload['text']}"
-    return str(payload.get("evidence") or payload.get("raw_status", ""))
+    return event_line(payload)

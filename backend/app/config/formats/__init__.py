@@ -1,0 +1,1 @@
+"""How Django writes dates and times where a template does not say: in the admin, everywhere."""

@@ -31,7 +31,10 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "idempotency_key_missing": 400,
     "idempotency_key_invalid": 400,
     "cursor_invalid": 400,
+    "if_match_invalid": 400,
+    "precondition_unknown": 400,
     "credentials_wrong": 401,
+    "revision_changed": 412,
 }
 STATUS_OF_ERROR: tuple[tuple[type[TradingError], int], ...] = (
     (NotFound, 404),

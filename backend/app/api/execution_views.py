@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from app.api.execution_filters import ExecutionFilters, executions_asked_for
 from app.api.execution_serializers import ExecutionOutput, ExecutionSummary, execution_json
+from app.api.preconditions import IF_NONE_MATCH, content_tag, is_known_already
 from app.api.schema import ERRORS
 from app.core import clock
 from app.executions.models import Execution
@@ -48,10 +49,18 @@ class ExecutionItem(generics.GenericAPIView[Execution]):
         """Return what the user may read: what is not among it is not found."""
         return with_fills(executions_visible_to(self.request.user))
 
-    @extend_schema(operation_id="executions_read", responses={200: ExecutionOutput, **ERRORS})
+    @extend_schema(
+        operation_id="executions_read",
+        parameters=[IF_NONE_MATCH],
+        responses={200: ExecutionOutput, 304: OpenApiResponse(description="Nothing has changed since."), **ERRORS},
+    )
     def get(self, request: Request, pk: int) -> Response:
-        """Read an execution with its brackets, orders, fills and events."""
-        return Response(ExecutionOutput(self.get_object()).data)
+        """Read an execution with its brackets, orders, fills and events. `ETag` changes with anything in it."""
+        execution = ExecutionOutput(self.get_object()).data
+        tag = content_tag(execution)
+        if is_known_already(request, tag):
+            return Response(status=304, headers={"ETag": tag})
+        return Response(execution, headers={"ETag": tag})
 
 
 class ExecutionCancel(generics.GenericAPIView[Execution]):

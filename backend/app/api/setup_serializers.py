@@ -80,6 +80,7 @@ class SetupOutput(serializers.ModelSerializer[Setup]):
         model = Setup
         fields = [
             "id",
+            "revision",
             "state",
             "owner",
             "account",

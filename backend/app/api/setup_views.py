@@ -1,4 +1,4 @@
-"""Setups over REST: create, list, read, change, archive, execute."""
+"""Setups over REST: create, list, read, change, archive, restore, execute."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from app.api.execution_serializers import ExecutionOutput, execution_json
+from app.api.preconditions import IF_MATCH, revisions_seen, setup_tag
 from app.api.prefer_wait import WAIT_SECONDS_MAX, wait_if_preferred
 from app.api.schema import ERRORS
 from app.api.setup_filters import SetupFilters, setups_asked_for
@@ -20,7 +21,7 @@ from app.executions.services.plan import plan_change, plan_create
 from app.executions.services.request import execution_request
 from app.setups.models import Setup
 from app.setups.selectors import require_may_act_on, require_may_plan, setups_visible_to
-from app.setups.services import setup_archive
+from app.setups.services import setup_archive, setup_restore
 
 
 class SetupCollection(generics.ListAPIView[Setup]):
@@ -46,7 +47,8 @@ class SetupCollection(generics.ListAPIView[Setup]):
         owner = require_may_plan(request.user)
         values = body_read(SetupInput(data=request.data))
         setup = plan_create(owner=owner, account_id=values.pop("account", ""), values=values)
-        return Response(SetupOutput(setup).data, status=201, headers={"Location": f"/api/v1/setups/{setup.pk}/"})
+        headers = {"Location": f"/api/v1/setups/{setup.pk}/", **setup_tag(setup)}
+        return Response(SetupOutput(setup).data, status=201, headers=headers)
 
 
 class SetupView(generics.GenericAPIView[Setup]):
@@ -65,38 +67,63 @@ class SetupView(generics.GenericAPIView[Setup]):
         require_may_act_on(setup, user=self.request.user)
         return setup
 
+    def answer(self) -> Response:
+        """Return the setup as it stands, with its ETag."""
+        setup = self.get_object()
+        return Response(SetupOutput(setup).data, headers=setup_tag(setup))
+
 
 class SetupItem(SetupView):
     """One setup."""
 
     @extend_schema(operation_id="setups_read", responses={200: SetupOutput, **ERRORS})
     def get(self, request: Request, pk: int) -> Response:
-        """Read a setup."""
-        return Response(SetupOutput(self.get_object()).data)
+        """Read a setup. `ETag` names its revision, for `If-Match`."""
+        return self.answer()
 
-    @extend_schema(operation_id="setups_update", request=SetupInput, responses={200: SetupOutput, **ERRORS})
+    @extend_schema(
+        operation_id="setups_update",
+        request=SetupInput,
+        parameters=[IF_MATCH],
+        responses={200: SetupOutput, **ERRORS},
+    )
     def patch(self, request: Request, pk: int) -> Response:
         """Change a setup that was not executed yet; fields left out stay as they are."""
         setup = self.setup_to_act_on()
         values = body_read(SetupInput(data=request.data, partial=True))
-        plan_change(setup=setup, account_id=values.pop("account", ""), values=values)
-        return Response(SetupOutput(self.get_object()).data)
+        seen = revisions_seen(request)
+        plan_change(setup=setup, account_id=values.pop("account", ""), values=values, seen=seen)
+        return self.answer()
 
-    @extend_schema(operation_id="setups_delete", request=None, responses={204: None, **ERRORS})
+    @extend_schema(operation_id="setups_delete", request=None, parameters=[IF_MATCH], responses={204: None, **ERRORS})
     def delete(self, request: Request, pk: int) -> Response:
         """Archive a setup: nothing that may have traded is ever deleted."""
-        setup_archive(setup_id=self.setup_to_act_on().pk, now=clock.now())
+        setup_archive(setup_id=self.setup_to_act_on().pk, now=clock.now(), seen=revisions_seen(request))
         return Response(status=204)
 
 
 class SetupArchive(SetupView):
     """Putting a setup out of sight."""
 
-    @extend_schema(operation_id="setups_archive", request=None, responses={200: SetupOutput, **ERRORS})
+    @extend_schema(
+        operation_id="setups_archive", request=None, parameters=[IF_MATCH], responses={200: SetupOutput, **ERRORS}
+    )
     def post(self, request: Request, pk: int) -> Response:
         """Archive a setup. Its executions stay and go on. Safe to repeat."""
-        setup_archive(setup_id=self.setup_to_act_on().pk, now=clock.now())
-        return Response(SetupOutput(self.get_object()).data)
+        setup_archive(setup_id=self.setup_to_act_on().pk, now=clock.now(), seen=revisions_seen(request))
+        return self.answer()
+
+
+class SetupRestore(SetupView):
+    """Bringing a setup back from the archive."""
+
+    @extend_schema(
+        operation_id="setups_restore", request=None, parameters=[IF_MATCH], responses={200: SetupOutput, **ERRORS}
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Bring an archived setup back, as it was. Safe to repeat."""
+        setup_restore(setup_id=self.setup_to_act_on().pk, seen=revisions_seen(request))
+        return self.answer()
 
 
 class SetupExecute(SetupView):
@@ -113,6 +140,7 @@ class SetupExecute(SetupView):
                 required=True,
                 description="A text of your own that names this request: sent again it cannot trade twice.",
             ),
+            IF_MATCH,
             OpenApiParameter(
                 "Prefer",
                 str,
@@ -127,15 +155,18 @@ class SetupExecute(SetupView):
         },
     )
     def post(self, request: Request, pk: int) -> Response:
-        """Place the setup's bracket at the broker, once for each Idempotency-Key."""
+        """Place the setup's bracket at the broker, once for each Idempotency-Key; with If-Match only as it was read."""
         setup = self.setup_to_act_on()
+        seen = revisions_seen(request)
         user = require_may_plan(request.user)
         key = request.headers.get("Idempotency-Key", "").strip()
         body = request.data
         if not isinstance(body, dict) or not idempotency_key_known(user=user, idempotency_key=key):
             body = body_read(EmptyInput(data=body))
         # Under a known key any body goes on: where it is another one, that is the error to tell.
-        execution, _is_new = execution_request(setup=setup, user=user, idempotency_key=key, body=body, now=clock.now())
+        execution, _is_new = execution_request(
+            setup=setup, user=user, idempotency_key=key, body=body, now=clock.now(), seen=seen
+        )
         confirmed, headers = wait_if_preferred(request, execution_id=execution.pk)
         headers["Location"] = f"/api/v1/executions/{execution.pk}/"
         return Response(execution_json(execution.pk), status=200 if confirmed else 202, headers=headers)

@@ -20,6 +20,7 @@ urlpatterns = [
     *_both("v1/setups/", setup_views.SetupCollection.as_view(), "setups"),
     *_both("v1/setups/<int:pk>/", setup_views.SetupItem.as_view(), "setup"),
     *_both("v1/setups/<int:pk>/archive/", setup_views.SetupArchive.as_view(), "setup-archive"),
+    *_both("v1/setups/<int:pk>/restore/", setup_views.SetupRestore.as_view(), "setup-restore"),
     *_both("v1/setups/<int:pk>/execute/", setup_views.SetupExecute.as_view(), "setup-execute"),
     *_both("v1/executions/", execution_views.ExecutionCollection.as_view(), "executions"),
     *_both("v1/executions/<int:pk>/", execution_views.ExecutionItem.as_view(), "execution"),

@@ -44,6 +44,8 @@ class Setup(models.Model):
     on_timeout = models.CharField(max_length=8, choices=_choices(OnTimeout), default=OnTimeout.CANCEL.value)
     notes = models.TextField(blank=True)
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    # Counted by the database (migration 0002), whoever writes: no service and no `update()` can forget it.
+    revision = models.PositiveIntegerField(default=1, editable=False)
     executed_at = models.DateTimeField(null=True, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -14,6 +14,7 @@ from app.domain.bracket import EntryPlan, Target, bracket_problems, require_vali
 from app.domain.contract import PriceIncrement
 from app.domain.terms import EntryType, Side
 from app.setups.models import Setup, TakeProfit
+from app.setups.revision import Seen, one_revision, require_seen
 
 SIZE_FIELDS = ("quantity", "risk_amount", "risk_percent")
 PLAN_FIELDS = (
@@ -41,7 +42,9 @@ def setup_create(
     targets = _targets(values.get("take_profits", ()))
     setup_require_valid(setup, targets=targets, increments=increments, last_price=last_price)
     setup.save()
-    _targets_write(setup, targets)
+    if targets:
+        with one_revision(setup, is_counted=True):
+            _targets_write(setup, targets)
     return setup
 
 
@@ -52,32 +55,58 @@ def setup_update(
     values: Mapping[str, Any],
     increments: Sequence[PriceIncrement] | None,
     last_price: Decimal | None,
+    seen: Seen = None,
 ) -> Setup:
-    """Change a setup that was not executed yet. Raises Conflict `setup_executed` or `setup_archived`, FixRequest."""
+    """Change a setup that was not executed yet; all that changes at once is one revision.
+
+    Raises Conflict `setup_executed`, `setup_archived`, `revision_changed` (it is at none of those `seen`), FixRequest.
+    """
     setup = Setup.objects.select_for_update(no_key=True).get(pk=setup_id)
-    if setup.archived_at:
-        raise Conflict("An archived setup cannot be changed.", code="setup_archived")
-    if setup.executed_at:
-        raise Conflict("An executed setup cannot be changed; create a new one.", code="setup_executed")
+    require_open(setup)
+    require_seen(setup, seen=seen)
     for name, value in values.items():
         if name != "take_profits":
             setattr(setup, name, value)
-    targets = _targets(values["take_profits"]) if "take_profits" in values else targets_of(setup)
+    before = targets_of(setup)
+    targets = _targets(values["take_profits"]) if "take_profits" in values else before
     setup_require_valid(setup, targets=targets, increments=increments, last_price=last_price)
-    setup.save()
-    if "take_profits" in values:
-        _targets_write(setup, targets)
+    with one_revision(setup):
+        setup.save()
+        if targets != before:
+            _targets_write(setup, targets)
     return setup
 
 
 @transaction.atomic
-def setup_archive(*, setup_id: int, now: datetime) -> Setup:
-    """Put the setup out of sight; its executions stay. Safe to repeat."""
+def setup_archive(*, setup_id: int, now: datetime, seen: Seen = None) -> Setup:
+    """Put the setup out of sight; its executions stay. Safe to repeat. Raises Conflict `revision_changed`."""
     setup = Setup.objects.select_for_update(no_key=True).get(pk=setup_id)
     if not setup.archived_at:
+        require_seen(setup, seen=seen)
         setup.archived_at = now
         setup.save(update_fields=["archived_at", "updated_at"])
+        setup.refresh_from_db(fields=["revision"])
     return setup
+
+
+@transaction.atomic
+def setup_restore(*, setup_id: int, seen: Seen = None) -> Setup:
+    """Bring an archived setup back, as it was. Safe to repeat. Raises Conflict `revision_changed`."""
+    setup = Setup.objects.select_for_update(no_key=True).get(pk=setup_id)
+    if setup.archived_at:
+        require_seen(setup, seen=seen)
+        setup.archived_at = None
+        setup.save(update_fields=["archived_at", "updated_at"])
+        setup.refresh_from_db(fields=["revision"])
+    return setup
+
+
+def require_open(setup: Setup) -> None:
+    """Raise Conflict `setup_archived` or `setup_executed` where the plan is fixed."""
+    if setup.archived_at:
+        raise Conflict("An archived setup cannot be changed.", code="setup_archived")
+    if setup.executed_at:
+        raise Conflict("An executed setup cannot be changed; create a new one.", code="setup_executed")
 
 
 def setup_mark_executed(setup: Setup, *, now: datetime) -> None:

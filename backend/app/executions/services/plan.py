@@ -18,7 +18,8 @@ from app.domain.contract import PriceIncrement
 from app.domain.terms import EntryType
 from app.market.services import increments_of, instrument_resolve, price_now
 from app.setups.models import Setup
-from app.setups.services import setup_create, setup_update
+from app.setups.revision import Seen, require_seen
+from app.setups.services import require_open, setup_create, setup_update
 
 logger = get_logger(__name__)
 
@@ -43,13 +44,20 @@ def plan_create(*, owner: User, values: Mapping[str, Any], account_id: str = "")
     )
 
 
-def plan_change(*, setup: Setup, values: Mapping[str, Any], account_id: str = "") -> Setup:
-    """Change a setup; `values` holds what changes. Raises what `setup_update` and `plan_create` raise."""
+def plan_change(*, setup: Setup, values: Mapping[str, Any], account_id: str = "", seen: Seen = None) -> Setup:
+    """Change a setup; `values` holds what changes. Raises what `setup_update` and `plan_create` raise.
+
+    `seen` is compared twice: here, so that a plan nobody looked at is not judged, and under the row's lock.
+    """
+    require_open(setup)
+    require_seen(setup, seen=seen)
     changes = dict(values)
     if account_id:
         changes["account"] = account_to_trade(account_id)
     market = _market(symbol=changes.get("symbol", setup.symbol), entry_type=changes.get("entry_type", setup.entry_type))
-    return setup_update(setup_id=setup.pk, values=changes, increments=market.increments, last_price=market.last_price)
+    return setup_update(
+        setup_id=setup.pk, values=changes, increments=market.increments, last_price=market.last_price, seen=seen
+    )
 
 
 def _market(*, symbol: str, entry_type: str) -> _Market:

@@ -26,6 +26,7 @@ from app.executions import dispatch, news
 from app.executions.models import ONE_UNFINISHED_PER_SETUP, Bracket, Execution, Order
 from app.market.services import increments_of, instrument_resolve, price_now
 from app.setups.models import Setup
+from app.setups.revision import Seen, require_seen
 from app.setups.services import entry_plan, plan_of, setup_mark_executed, setup_require_valid, targets_of
 
 MARKET_ENTRY_TIMEOUT_SECONDS = 60
@@ -43,25 +44,32 @@ class Preflight:
 
 
 def execution_request(
-    *, setup: Setup, user: User, idempotency_key: str, body: Mapping[str, Any], now: datetime
+    *, setup: Setup, user: User, idempotency_key: str, body: Mapping[str, Any], now: datetime, seen: Seen = None
 ) -> tuple[Execution, bool]:
     """Write an execution of `setup` and have it submitted; return it, and whether it is new.
 
-    The same key with the same body answers the first execution again. Raises FixRequest `idempotency_key_missing`,
-    `idempotency_key_reused` (same key, other request), or what the preflight refuses; Conflict `setup_archived`,
-    `setup_changed` (while it was checked), `execution_in_progress`, `kill_switch_engaged`; Forbidden
-    `live_not_allowed`; RetryLater where something needed cannot be known now.
+    The same key with the same body answers the first execution again, also where the plan has moved on since. Else the
+    plan must be one of the revisions `seen` (None: whichever it is): it is compared before it is judged, and again
+    under the row's lock in the transaction that writes.
+
+    Raises FixRequest `idempotency_key_missing`, `idempotency_key_reused` (same key, other request), or
+    what the preflight refuses; Conflict `setup_archived`, `revision_changed`, `setup_changed` (while it was
+    checked), `execution_in_progress`, `kill_switch_engaged`; Forbidden `live_not_allowed`; RetryLater where something needed
+    cannot be known now.
     """
     digest = _digest(setup=setup, body=body)
     _require_usable(idempotency_key)
     known = Execution.objects.filter(requested_by=user, idempotency_key=idempotency_key).first()
     if known is not None:
         return _same_request(known, digest=digest), False
+    require_not_archived(setup)
+    require_seen(setup, seen=seen)
     preflight = _preflight(setup=setup, user=user, now=now)
     try:
         with transaction.atomic():
+            locked = _setup_locked(setup.pk, preflight=preflight, seen=seen)
             execution = _write(
-                setup_id=setup.pk, user=user, key=idempotency_key, digest=digest, preflight=preflight, now=now
+                setup=locked, user=user, key=idempotency_key, digest=digest, preflight=preflight, now=now
             )
             dispatch.submit_on_commit(execution.pk)
             news.publish_on_commit(execution.pk)
@@ -131,8 +139,6 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
     def passed(check: str, detail: str) -> None:
         checks.append({"check": check, "outcome": "passed", "detail": detail})
 
-    if setup.archived_at:
-        raise Conflict("An archived setup is not executed.", code="setup_archived")
     require_account_allowed(account=setup.account, user=user)
     passed("account", f"{setup.account} is {setup.account.mode}")
     require_not_stopped(setup.account)
@@ -213,12 +219,22 @@ def require_not_stopped(account: Account) -> None:
         )
 
 
-def _write(*, setup_id: int, user: User, key: str, digest: str, preflight: Preflight, now: datetime) -> Execution:
-    setup = Setup.objects.select_for_update(no_key=True).select_related("account").get(pk=setup_id)
+def require_not_archived(setup: Setup) -> None:
+    """Raise Conflict `setup_archived`."""
     if setup.archived_at:
         raise Conflict("An archived setup is not executed.", code="setup_archived")
+
+
+def _setup_locked(setup_id: int, *, preflight: Preflight, seen: Seen) -> Setup:
+    setup = Setup.objects.select_for_update(no_key=True).select_related("account").get(pk=setup_id)
+    require_not_archived(setup)
+    require_seen(setup, seen=seen)
     if plan_of(setup) != preflight.plan:
         raise Conflict("The setup was changed while it was checked; look at it again.", code="setup_changed")
+    return setup
+
+
+def _write(*, setup: Setup, user: User, key: str, digest: str, preflight: Preflight, now: datetime) -> Execution:
     execution = Execution.objects.create(
         setup=setup,
         account=setup.account,

@@ -1,0 +1,121 @@
+"""ETag and If-Match: a script says which plan it means."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from app.executions.models import Execution
+from app.setups.models import Setup
+from tests.api.desk import Filled, MakeSetup
+
+pytestmark = [pytest.mark.django_db, pytest.mark.case("S2")]
+URL = "/api/v1/setups/"
+
+
+def test_every_answer_about_a_setup_names_its_revision(api: APIClient, analyst: User, make_setup: MakeSetup) -> None:
+    plan = {"symbol": "AAPL", "side": "LONG", "entry_type": "MARKET", "stop_price": "185.00", "quantity": "10"}
+    created = api.post(URL, plan)
+    assert (created["ETag"], created.json()["revision"]) == ('"1"', 1)
+    url = created["Location"]
+    assert api.get(url)["ETag"] == '"1"'
+    changed = api.patch(url, {"quantity": "20", "take_profits": [{"price": "200.00"}]})
+    assert (changed["ETag"], changed.json()["revision"]) == ('"2"', 2)
+    assert api.get(URL).json()["results"][0]["revision"] == 2
+    archived = api.post(url + "archive/")
+    assert (archived["ETag"], archived.json()["state"]) == ('"3"', "ARCHIVED")
+    restored = api.post(url + "restore/")
+    assert (restored["ETag"], restored.json()["state"]) == ('"4"', "DRAFT")
+
+
+def asked(api: APIClient, url: str, what: str, if_match: str) -> Any:
+    headers = {"If-Match": if_match, "Idempotency-Key": f"key {if_match}"[:200].encode("ascii", "replace").decode()}
+    if what == "patch":
+        return api.patch(url, {"quantity": "20"}, headers=headers)
+    if what == "delete":
+        return api.delete(url, headers=headers)
+    return api.post(f"{url}{what}/", headers=headers)
+
+
+REQUESTS = ["patch", "delete", "archive", "execute"]
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+@pytest.mark.parametrize(
+    "if_match", ['"1"', 'W/"2"', '"2 "', '"02"', '"abc"', '""', '"1", "3"', 'W/"2", "3"', '"9999999999"']
+)
+def test_what_was_not_read_is_refused(
+    api: APIClient, analyst: User, make_setup: MakeSetup, what: str, if_match: str
+) -> None:
+    setup = make_setup(analyst)
+    url = f"{URL}{setup.pk}/"
+    api.patch(url, {"stop_price": "10.00"})
+    answer = asked(api, url, what, if_match)
+    if if_match == '"2 "':  # A space is no character of a tag.
+        assert (answer.status_code, answer.json()["code"]) == (400, "if_match_invalid")
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (412, "revision_changed"), answer.json()
+        assert answer.json()["details"]["revision"] == 2
+    assert not Execution.objects.exists()
+    after = Setup.objects.get(pk=setup.pk)
+    assert (after.revision, str(after.quantity.normalize()), after.archived_at) == (2, "1E+1", None)
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+@pytest.mark.parametrize("if_match", ['"1"', "*", ' "7" ,, "1",', 'W/"1","1"'])
+def test_what_was_read_is_carried_out(
+    api: APIClient, analyst: User, make_setup: MakeSetup, what: str, if_match: str
+) -> None:
+    answer = asked(api, f"{URL}{make_setup(analyst).pk}/", what, if_match)
+    assert answer.status_code in (200, 202, 204), answer.json()
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+@pytest.mark.parametrize("if_match", ["1", "", ",", "nonsense", '"1', '1"', '*, "1"', '"1" "2"', 'w/"1"', "W/1", "**"])
+def test_nonsense_is_refused_and_not_ignored(
+    api: APIClient, analyst: User, make_setup: MakeSetup, what: str, if_match: str
+) -> None:
+    setup = make_setup(analyst)
+    answer = asked(api, f"{URL}{setup.pk}/", what, if_match)
+    assert (answer.status_code, answer.json()["code"]) == (400, "if_match_invalid")
+    assert (Setup.objects.get(pk=setup.pk).revision, Execution.objects.count()) == (1, 0)
+
+
+@pytest.mark.parametrize("header", ["If-None-Match", "If-Unmodified-Since"])
+def test_another_precondition_is_refused_as_well(
+    api: APIClient, analyst: User, make_setup: MakeSetup, header: str
+) -> None:
+    url = f"{URL}{make_setup(analyst).pk}/"
+    answer = api.patch(url, {"quantity": "20"}, headers={header: "*"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "precondition_unknown")
+
+
+def test_a_retry_gets_its_replay_after_the_plan_moved(api: APIClient, analyst: User, make_setup: MakeSetup) -> None:
+    url = f"{URL}{make_setup(analyst).pk}/"
+    headers = {"If-Match": '"1"', "Idempotency-Key": "once"}
+    first = api.post(url + "execute/", headers=headers)
+    api.post(url + "archive/")
+    again = api.post(url + "execute/", headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert Execution.objects.count() == 1
+
+
+def test_an_execution_is_read_again_only_where_it_changed(api: APIClient, analyst: User, filled: Filled) -> None:
+    execution = filled(analyst).execution
+    url = f"/api/v1/executions/{execution.pk}/"
+    tag = api.get(url)["ETag"]
+    for given in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+        answer = api.get(url, headers={"If-None-Match": given})
+        assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", tag)
+    assert api.get(url, headers={"If-None-Match": '"x"'}).status_code == 200
+    Execution.objects.filter(pk=execution.pk).update(attention="look")
+    changed = api.get(url, headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed["ETag"] != tag
+
+
+def test_nothing_keeps_a_cancel_from_being_asked(api: APIClient, analyst: User, requested: Any) -> None:
+    execution = requested(analyst)
+    answer = api.post(f"/api/v1/executions/{execution.pk}/cancel/", headers={"If-Match": '"nonsense'})
+    assert answer.status_code == 202

@@ -3,7 +3,7 @@ them get.
 
     name             program                        ready when
     ib-simulator     python -m ib_simulator         it says that it listens
-    web              uvicorn                        /healthz answers 200
+    web              python -m app.config.serve     /healthz answers 200
     broker-worker    celery, queue broker           Celery says "ready"
     data-worker      celery, queue data             Celery says "ready"
     worker           celery, queue default          Celery says "ready"
@@ -28,7 +28,7 @@ SEED = 7
 # Everything is down within ten seconds: beat, then these, then the servers (see ProcessSpec) each get their share.
 BEAT_STOP_SECONDS = 1
 APPLICATION_STOP_SECONDS = 5
-# Live pages keep a stream open, which uvicorn would wait for without end.
+# Live pages keep a stream open, which the web process would wait for without end.
 WEB_GRACE_SECONDS = 3
 HEALTH_TIMEOUT_SECONDS = 1
 READY_TIMEOUT_SECONDS = 90
@@ -106,7 +106,7 @@ def simulator_spec(*, ports: Ports, local: Path, environment: Mapping[str, str])
 
 def web_spec(*, port: int, environment: Mapping[str, str]) -> ProcessSpec:
     """Return how to start the web process."""
-    application = ["-m", "uvicorn", "app.config.asgi:application", "--host", LOOPBACK, "--port", str(port)]
+    application = ["-m", "app.config.serve", "--host", LOOPBACK, "--port", str(port)]
     return ProcessSpec(
         name="web",
         argv=[sys.executable, *application, "--timeout-graceful-shutdown", str(WEB_GRACE_SECONDS)],

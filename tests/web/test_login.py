@@ -69,7 +69,7 @@ def test_a_form_of_another_site_is_refused(analyst: User) -> None:
         (1, "", "10.9.9.9"),
         (1, "6.6.6.6, 1.1.1.1", "1.1.1.1"),
         (2, "6.6.6.6, 1.1.1.1, 10.0.0.1", "1.1.1.1"),
-        (3, "1.1.1.1", "1.1.1.1"),
+        (3, "1.1.1.1", "10.9.9.9"),
     ],
 )
 def test_the_address_is_what_our_own_proxies_saw(

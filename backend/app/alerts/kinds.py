@@ -25,6 +25,8 @@ class AlertKind(StrEnum):
     RECONCILE_FAILED = "reconcile_failed"
     POSITION_DRIFT = "position_drift"
     DELIVERY_FAILED = "delivery_failed"
+    CONNECTIONS_FLOODED = "connections_flooded"
+    LOGIN_ATTEMPTS = "login_attempts"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,5 +54,9 @@ NATURE: Mapping[AlertKind, Nature] = {
     ),
     AlertKind.DELIVERY_FAILED: Nature(
         severity=Severity.WARNING, title="An alert could not be delivered", ends_with_person=True
+    ),
+    AlertKind.CONNECTIONS_FLOODED: Nature(severity=Severity.WARNING, title="The web process is flooded"),
+    AlertKind.LOGIN_ATTEMPTS: Nature(
+        severity=Severity.WARNING, title="Somebody guesses passwords", ends_with_person=True
     ),
 }

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from redis.exceptions import RedisError
 
+from app.core.addresses import client_of
 from app.core.logging import get_logger
 
 logger = get_logger(__name__)
@@ -52,10 +53,11 @@ class Login(LoginView):
 
 def client_address(request: HttpRequest) -> str:
     """Return the address the request came from, as the outermost of our proxies saw it."""
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
-    if settings.PROXY_COUNT and forwarded:
-        return str(forwarded[-min(settings.PROXY_COUNT, len(forwarded))])
-    return str(request.META.get("REMOTE_ADDR", ""))
+    return client_of(
+        peer=str(request.META.get("REMOTE_ADDR", "")),
+        forwarded=[part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()],
+        proxy_count=settings.PROXY_COUNT,
+    )
 
 
 def _count(key: str) -> int:

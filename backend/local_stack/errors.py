@@ -3,7 +3,8 @@
 StackError                     exit code 1
 ├── UsageError                 exit code 2: another option or environment value is needed
 │   ├── PortInUseError         port_in_use
-│   └── AlreadyRunningError    already_running
+│   ├── AlreadyRunningError    already_running
+│   └── SettingsRefusedError   settings_refused: the environment or `.env` holds what is not allowed
 ├── ServiceHomeError           service_home: no folder that the servers can use
 ├── BinaryMissingError         binary_missing: no PostgreSQL or Valkey program for this machine
 ├── DataVersionError           data_version: the data was written by another PostgreSQL
@@ -36,6 +37,12 @@ class AlreadyRunningError(UsageError):
     """Another `up` runs in this clone."""
 
     code = "already_running"
+
+
+class SettingsRefusedError(UsageError):
+    """The application would not start with these settings; the message has a line for each."""
+
+    code = "settings_refused"
 
 
 class ServiceHomeError(StackError):

@@ -59,13 +59,17 @@ def stack_environment(
     user_values: Mapping[str, str], *, services: Services, ports: Ports, secret_key: str
 ) -> dict[str, str]:
     """Return the variables of our processes: what the user has set, completed by what we have started."""
-    values = {
+    defaults = {
         "SECRET_KEY": secret_key,
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "IB_CLIENT_ID": "1",
         "IB_DATA_CLIENT_ID": "2",
         "IB_TRADING_MODE": "paper",
+    }
+    values = {
         **user_values,
+        # A variable that is set to nothing has its default, and hides the one in `.env`.
+        **{name: value for name, value in defaults.items() if not user_values.get(name)},
         "DATABASE_URL": services.database_url,
         "REDIS_URL": services.redis_url,
         "DJANGO_SETTINGS_MODULE": "app.config.settings",

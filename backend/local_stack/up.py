@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_stack.environment import user_environment
+from local_stack.environment import settings_require, user_environment
 from local_stack.errors import StackError, UsageError
 from local_stack.home import LOCAL
 from local_stack.jobs import PreparedMark, demo_job, demo_user_job, demo_user_known, migrate_job
@@ -251,6 +251,8 @@ def _port(text: str) -> int:
 def main(arguments: Sequence[str] | None = None, *, local: Path = LOCAL) -> int:
     """Run `up` and return its exit code."""
     try:
+        for line in settings_require().splitlines():
+            progress(line)
         user_values = user_environment()
         options = options_parse(sys.argv[1:] if arguments is None else arguments, user_values)
         local.mkdir(exist_ok=True)

@@ -59,7 +59,7 @@ class Worker:
         self.changed: list[int] = []
         self.recorder = self.make_recorder()
         self.thread = BrokerThread(
-            make_broker=partial(get_broker, ib),
+            make_broker=partial(get_broker, ib, broker_type="ib"),
             recorder=self.recorder,
             account_id=ACCOUNT,
             client_id=client_id,

@@ -9,6 +9,7 @@ import logging
 import re
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -46,6 +47,19 @@ class Channel:
 def channels() -> list[Channel]:
     """Return the channels of ALERT_URLS, each once."""
     return [Channel(address) for address in dict.fromkeys(settings.ALERT_URLS)]
+
+
+def channels_unreadable(addresses: Sequence[str]) -> list[int]:
+    """Return the places of the addresses that no service can read; the first is 1.
+
+    Loads the library, which takes a second.
+    """
+    library = _library()
+    return [
+        number
+        for number, address in enumerate(addresses, start=1)
+        if library.Apprise.instantiate(address, suppress_exceptions=True) is None
+    ]
 
 
 def send(channel: Channel, *, title: str, body: str, severity: Severity) -> None:

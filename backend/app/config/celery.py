@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import beat_init, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.config.settings")
 
@@ -14,9 +14,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()
 
 
+@beat_init.connect
 @worker_init.connect
 def refuse_unsafe_settings(**_: Any) -> None:
-    """End the worker before it connects to anything."""
+    """End the worker, or beat, before it connects to anything."""
     from app.config.checks import require_safe_settings  # Its models exist only once Django is set up.
 
     require_safe_settings()

@@ -1,12 +1,12 @@
 """System checks that refuse settings under which somebody loses money or a secret.
 
-    trading.E001  IB_TRADING_MODE is neither paper nor live
-    trading.E002  live trading without naming the account
-    trading.E003  BROKER_TYPE is unknown
-    trading.E004  SECURE without a SECRET_KEY of its own: every process would sign with another one
-    trading.E005  DEBUG together with SECURE or live trading: error pages show what no client may see
-    trading.E006  the broker worker and the data worker share one client id: each would throw the other out
+What a single variable may hold is judged where it is read (variables.py), which settings contradict each other in
+rules.py; the rest needs the loaded application:
+
     trading.W001  paper mode, but the account named is a live one: every execution will be refused
+    trading.W002  more messages a second than IB admits by default
+    trading.W003  fewer database connections than a worker uses in a burst
+    trading.E009  an address in ALERT_URLS that no service of Apprise can read
 
 `manage.py check` names them all; the web and worker processes refuse to start with an error among them.
 """
@@ -21,35 +21,32 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register, run_checks
 
 from app.accounts.models import Account
+from app.config.rules import contradictions, unreadable_alert_urls
 
-BROKER_TYPES = ("ib", "paper", "alpaca")
-TRADING_MODES = ("paper", "live")
+# Source: IBKR Campus, "Pacing limitations".
+MESSAGES_PER_SECOND_BY_DEFAULT = 50
+# A worker's 16 tasks, each of which may wait for one of its threads (connection, recorder, guard, write-ahead) that
+# needs a connection too.
+POOL_SIZE_OF_A_BURST = 20
 
 
 @register("trading")
 def trading_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Return what is wrong about how we trade."""
-    found: list[CheckMessage] = []
+    """Return what is wrong about how we trade and how secrets are kept."""
+    found: list[CheckMessage] = [
+        Error(one.message, hint=one.hint, id=one.id)
+        for one in contradictions(
+            allowed_hosts=settings.ALLOWED_HOSTS,
+            debug=settings.DEBUG,
+            ib_account=settings.IB_ACCOUNT,
+            ib_client_id=settings.IB_CLIENT_ID,
+            ib_data_client_id=settings.IB_DATA_CLIENT_ID,
+            ib_trading_mode=settings.IB_TRADING_MODE,
+            secret_key=settings.SECRET_KEY_GIVEN,
+            secure=settings.SECURE,
+        )
+    ]
     live = settings.IB_TRADING_MODE == "live"
-    if settings.IB_TRADING_MODE not in TRADING_MODES:
-        found.append(
-            Error(f"IB_TRADING_MODE is {settings.IB_TRADING_MODE!r}.", hint="Say paper or live.", id="trading.E001")
-        )
-    if live and not settings.IB_ACCOUNT:
-        found.append(
-            Error("IB_TRADING_MODE=live without IB_ACCOUNT.", hint="Name the live account.", id="trading.E002")
-        )
-    if settings.BROKER_TYPE not in BROKER_TYPES:
-        hint = f"Say one of {', '.join(BROKER_TYPES)}."
-        found.append(Error(f"BROKER_TYPE is {settings.BROKER_TYPE!r}.", hint=hint, id="trading.E003"))
-    if settings.IB_CLIENT_ID == settings.IB_DATA_CLIENT_ID:
-        found.append(
-            Error(
-                f"IB_CLIENT_ID and IB_DATA_CLIENT_ID are both {settings.IB_CLIENT_ID}.",
-                hint="A Gateway accepts each client id once.",
-                id="trading.E006",
-            )
-        )
     if not live and settings.IB_ACCOUNT and not Account(account_id=settings.IB_ACCOUNT).is_paper:
         found.append(
             checks.Warning(
@@ -58,22 +55,40 @@ def trading_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
                 id="trading.W001",
             )
         )
+    rate = settings.IB_MESSAGES_PER_SECOND
+    # What left late is made up for by at most a fifteenth more in a second (see the pacer).
+    if rate + rate // 15 > MESSAGES_PER_SECOND_BY_DEFAULT:
+        found.append(
+            checks.Warning(
+                f"IB_MESSAGES_PER_SECOND={rate} can be {rate + rate // 15} in one second; IB disconnects above 50, "
+                "unless the account has more than 100 market data lines.",
+                hint="Set half the number of the account's market data lines, less a tenth.",
+                id="trading.W002",
+            )
+        )
+    pool_size = settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"]
+    if pool_size < POOL_SIZE_OF_A_BURST:
+        found.append(
+            checks.Warning(
+                f"DATABASE_POOL_SIZE={pool_size} is fewer than the {POOL_SIZE_OF_A_BURST} of a worker in a burst.",
+                hint="Orders may wait up to 10 seconds for a connection.",
+                id="trading.W003",
+            )
+        )
     return found
 
 
-@register("security")
-def secret_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Return what is wrong about how secrets are kept."""
-    found: list[CheckMessage] = []
-    if settings.SECURE and not settings.SECRET_KEY_GIVEN and not settings.DEBUG:
-        found.append(Error("SECURE=true without a SECRET_KEY.", hint="Set one for all processes.", id="trading.E004"))
-    if settings.DEBUG and (settings.SECURE or settings.IB_TRADING_MODE == "live"):
-        found.append(Error("DEBUG together with SECURE or live trading.", hint="Set DEBUG=false.", id="trading.E005"))
-    return found
+@register("trading")
+def alert_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Return which alerts could never be sent, by the places of their addresses, which are secret."""
+    return [Error(one.message, hint=one.hint, id=one.id) for one in unreadable_alert_urls(settings.ALERT_URLS)]
 
 
 def require_safe_settings() -> None:
-    """End the process where a check finds an error; a start is the one moment at which that costs nothing."""
+    """End the process, with one line each, where a check finds an error: at a start that costs nothing."""
     errors = [message for message in run_checks() if message.is_serious()]
     if errors:
-        sys.exit("\n".join(str(message) for message in errors))
+        lines = [f"settings: {error.msg} {error.hint or ''} ({error.id})\n" for error in errors]
+        # Celery sends what is written to sys.stderr through its log.
+        (sys.__stderr__ or sys.stderr).write("".join(lines))
+        sys.exit(1)

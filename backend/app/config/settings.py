@@ -1,21 +1,17 @@
-"""Settings, read from the environment and `.env`. `.env.example` at the root lists every variable.
+"""Settings, read from the environment and `.env`. `variables.py` lists every variable with what is allowed in it.
 
 Without DATABASE_URL and REDIS_URL, commands use the servers of a running `scripts/up` (its `.local/up.json`).
 """
 
 import json
 import secrets
-from pathlib import Path
 from typing import Any
 
-import environ
-
+from app.config.environment import ROOT, environment_require
+from app.config.servers import database_settings, redis_url
 from app.core.logging import configure, logging_config
-from app.domain.maintenance import NORTH_AMERICA, maintenance_read
 
-ROOT = Path(__file__).resolve().parents[3]
-env = environ.Env()
-environ.Env.read_env(ROOT / ".env")
+given = environment_require()
 
 
 def _running_stack() -> dict[str, Any]:
@@ -28,12 +24,12 @@ def _running_stack() -> dict[str, Any]:
 
 _stack = _running_stack()
 
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = given["DEBUG"]
 # A key of its own for each start where none is set: sessions end with the process, nothing is shared by accident.
-SECRET_KEY_GIVEN = bool(env.str("SECRET_KEY", default=""))
-SECRET_KEY = env.str("SECRET_KEY", default="") or secrets.token_urlsafe(50)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SECRET_KEY_GIVEN = given["SECRET_KEY"]
+SECRET_KEY = SECRET_KEY_GIVEN or secrets.token_urlsafe(50)
+ALLOWED_HOSTS = given["ALLOWED_HOSTS"]
+CSRF_TRUSTED_ORIGINS = given["CSRF_TRUSTED_ORIGINS"]
 
 INSTALLED_APPS = [
     "app.web",  # Before the admin, whose templates some of its own stand for.
@@ -88,15 +84,17 @@ TEMPLATES = [
     },
 ]
 
+_database = database_settings(
+    given["DATABASE_URL"] or _stack.get("database_url", "postgres://trading_analyst@127.0.0.1:5432/trading_analyst"),
+    password=given["POSTGRES_PASSWORD"],
+)
 DATABASES = {
     "default": {
-        **env.db_url(
-            "DATABASE_URL",
-            default=_stack.get("database_url", "postgres://trading_analyst@127.0.0.1:5432/trading_analyst"),
-        ),
+        **_database,
         # The pool is shared by all threads of a process; threads come and go under ASGI and in the workers.
         "OPTIONS": {
-            "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=24), "timeout": 10},
+            **_database["OPTIONS"],
+            "pool": {"min_size": 1, "max_size": given["DATABASE_POOL_SIZE"], "timeout": 10},
             # Nobody waits for ever for a row that a stopped process has locked: its transaction, idle in the middle, is
             # ended, and who waits goes on. Ours take milliseconds.
             "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s",
@@ -108,7 +106,9 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.str("REDIS_URL", default=_stack.get("redis_url", "redis://127.0.0.1:6379/0"))
+REDIS_URL = redis_url(
+    given["REDIS_URL"] or _stack.get("redis_url", "redis://127.0.0.1:6379/0"), password=given["REDIS_PASSWORD"]
+)
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 
 CELERY_BROKER_URL = REDIS_URL
@@ -131,19 +131,19 @@ CELERY_BEAT_SCHEDULE = {
     for task in ("executions.sweep", "alerts.watch", "alerts.deliver")
 }
 
-BROKER_TYPE = env.str("BROKER_TYPE", default="ib")
-IB_HOST = env.str("IB_HOST", default="127.0.0.1")
-IB_PORT = env.int("IB_PORT", default=4002)
-IB_CLIENT_ID = env.int("IB_CLIENT_ID", default=1)
-IB_DATA_CLIENT_ID = env.int("IB_DATA_CLIENT_ID", default=2)
-IB_ACCOUNT = env.str("IB_ACCOUNT", default="")
-IB_TRADING_MODE = env.str("IB_TRADING_MODE", default="paper")
-IB_MESSAGES_PER_SECOND = env.int("IB_MESSAGES_PER_SECOND", default=45)
-# Windows in which no new entry is begun; what is not readable ends the start.
-GATEWAY_MAINTENANCE = maintenance_read(env.str("GATEWAY_MAINTENANCE", default=NORTH_AMERICA))
+BROKER_TYPE = given["BROKER_TYPE"]
+IB_HOST = given["IB_HOST"]
+IB_PORT = given["IB_PORT"]
+IB_CLIENT_ID = given["IB_CLIENT_ID"]
+IB_DATA_CLIENT_ID = given["IB_DATA_CLIENT_ID"]
+IB_ACCOUNT = given["IB_ACCOUNT"]
+IB_TRADING_MODE = given["IB_TRADING_MODE"]
+IB_MESSAGES_PER_SECOND = given["IB_MESSAGES_PER_SECOND"]
+# Windows in which no new entry is begun.
+GATEWAY_MAINTENANCE = given["GATEWAY_MAINTENANCE"]
 
-# Where alerts are sent: Apprise addresses, separated by blanks. They hold secrets.
-ALERT_URLS = env.str("ALERT_URLS", default="").split()
+# Where alerts are sent: Apprise addresses. They hold secrets.
+ALERT_URLS = given["ALERT_URLS"]
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -164,13 +164,13 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # Behind a TLS-terminating proxy set SECURE=true: cookies travel over HTTPS only and plain HTTP is redirected.
-SECURE = env.bool("SECURE", default=False)
+SECURE = given["SECURE"]
 SESSION_COOKIE_SECURE = SECURE
 CSRF_COOKIE_SECURE = SECURE
 SECURE_SSL_REDIRECT = SECURE
 # Health checks ask the process itself, not the proxy before it.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600) if SECURE else 0
+SECURE_HSTS_SECONDS = given["SECURE_HSTS_SECONDS"] if SECURE else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
 # HSTS for subdomains, and the browsers' preload list, are for the owner of the whole domain to decide.
@@ -178,7 +178,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 
 # How many proxies of ours add to X-Forwarded-For. Without any, a client's own header must not choose its address.
-PROXY_COUNT = env.int("PROXY_COUNT", default=0)
+PROXY_COUNT = given["PROXY_COUNT"]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -211,5 +211,5 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-LOGGING = logging_config(level=env.str("LOG_LEVEL", default="INFO"))
+LOGGING = logging_config(level=given["LOG_LEVEL"])
 configure()

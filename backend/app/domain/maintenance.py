@@ -56,12 +56,20 @@ def maintenance_at(windows: tuple[MaintenanceWindow, ...], *, now: datetime) -> 
 def _window(text: str) -> MaintenanceWindow:
     try:
         days, times, zone = text.split()
-        begins, ends = (time.fromisoformat(part) for part in times.split("-"))
+        begins, ends = (_time(part) for part in times.split("-"))
         return MaintenanceWindow(days=_days(days), begins=begins, ends=ends, zone=ZoneInfo(zone), text=text)
-    except (ValueError, ZoneInfoNotFoundError) as error:
+    # A zone's name that is a folder of the zone data (`America`) is an OSError.
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise ValueError(
             f"{text!r} is no window: write it as Sun-Fri 00:15-01:45 America/New_York, or write {NONE!r} ({error})"
         ) from error
+
+
+def _time(text: str) -> time:
+    found = time.fromisoformat(text)
+    if found.tzinfo is not None:
+        raise ValueError("the zone stands after the times, not in them")
+    return found
 
 
 def _days(text: str) -> frozenset[int]:

@@ -72,7 +72,7 @@ def start(sender: Any, **_: Any) -> None:
         ib_settings = _settings(client_id=settings.IB_CLIENT_ID)
         _Held.recorder = EventRecorder(on_changed=_look_after)
         _Held.broker = BrokerThread(
-            make_broker=partial(get_broker, ib_settings),
+            make_broker=partial(get_broker, ib_settings, broker_type=settings.BROKER_TYPE),
             recorder=_Held.recorder,
             account_id=ib_settings.account,
             client_id=ib_settings.client_id,
@@ -90,7 +90,8 @@ def start(sender: Any, **_: Any) -> None:
         # Beat asks for the first look only after its interval: until then, that the worker starts is the sign.
         with_own_connection(watchdog_sign, now=clock.now())
     if "data" in queues:
-        _Held.data = DataThread(get_data_provider(_settings(client_id=settings.IB_DATA_CLIENT_ID)))
+        data_settings = _settings(client_id=settings.IB_DATA_CLIENT_ID)
+        _Held.data = DataThread(get_data_provider(data_settings, broker_type=settings.BROKER_TYPE))
         _Held.data.start()
 
 

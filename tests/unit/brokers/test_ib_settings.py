@@ -5,6 +5,7 @@ import pytest
 from app.brokers.base import ConnectionState
 from app.brokers.factory import get_broker, get_data_provider
 from app.brokers.ib import IBBroker, IBDataProvider, IBSettings
+from app.brokers.registry import BROKER_TYPES, adapter
 from app.core.errors import FixRequest
 
 
@@ -60,16 +61,23 @@ def test_a_wrong_setting_is_named(environment: dict[str, str], code: str) -> Non
     assert raised.value.code == code
 
 
-def test_the_factory_makes_what_is_known_and_names_what_is_not() -> None:
-    broker = get_broker(IBSettings(), on_event=ignore, on_state=ignore)
-    data = get_data_provider(IBSettings(client_id=2))
-    assert isinstance(broker, IBBroker)
-    assert isinstance(data, IBDataProvider)
-    assert broker.state is ConnectionState.DISCONNECTED
-    assert not data.is_connected
-    with pytest.raises(FixRequest) as raised:
-        get_broker(IBSettings(), on_event=ignore, on_state=ignore, broker_type="telegraph")
-    assert raised.value.code == "broker_type_unknown"
+def test_the_factory_makes_every_type_there_is() -> None:
+    for broker_type in BROKER_TYPES:
+        broker = get_broker(IBSettings(), broker_type=broker_type, on_event=ignore, on_state=ignore)
+        data = get_data_provider(IBSettings(client_id=2), broker_type=broker_type)
+        assert isinstance(broker, adapter(broker_type).broker)
+        assert broker.state is ConnectionState.DISCONNECTED
+        assert not data.is_connected
+
+
+@pytest.mark.case("S1")
+@pytest.mark.parametrize("unknown", ["paper", "alpaca", "IB", ""])
+def test_the_factory_makes_nothing_of_another_name(unknown: str) -> None:
+    with pytest.raises(FixRequest) as no_broker:
+        get_broker(IBSettings(), broker_type=unknown, on_event=ignore, on_state=ignore)
+    with pytest.raises(FixRequest) as no_data:
+        get_data_provider(IBSettings(client_id=2), broker_type=unknown)
+    assert no_broker.value.code == no_data.value.code == "broker_type_unknown"
 
 
 def test_brokers_take_their_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import yaml
 
+from app.config.variables import VARIABLES
+
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = (ROOT / ".env.example").read_text()
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
-SETTINGS = (ROOT / "backend" / "app" / "config" / "settings.py").read_text()
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 SECRETS = {"SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "TWS_USERID", "TWS_PASSWORD"}
 
 
@@ -16,11 +18,11 @@ def _example_names() -> set[str]:
     return set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", EXAMPLE, re.MULTILINE))
 
 
-def test_the_example_names_every_variable_of_the_settings() -> None:
-    used = set(re.findall(r"env(?:\.\w+)?\(\s*\"([A-Z][A-Z0-9_]+)\"", SETTINGS))
+def test_the_example_and_the_documentation_name_every_variable_of_the_settings() -> None:
+    used = {variable.name for variable in VARIABLES}
 
-    assert used
     assert used - _example_names() == set()
+    assert used - set(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \|", CONFIGURATION, re.MULTILINE)) == set()
 
 
 def test_the_example_names_every_variable_of_the_compose_file() -> None:

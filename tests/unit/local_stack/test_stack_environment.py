@@ -31,7 +31,8 @@ def test_the_environment_wins_over_the_file_and_nothing_counts_as_not_set(tmp_pa
 
     values = user_environment(clone=tmp_path, environ={"IB_HOST": "10.0.0.9", "REDIS_URL": ""})
 
-    assert values == {"IB_HOST": "10.0.0.9", "IB_PORT": "4001"}
+    # What hides a variable of the file goes on to the processes, which read the file as well.
+    assert values == {"IB_HOST": "10.0.0.9", "IB_PORT": "4001", "REDIS_URL": ""}
 
 
 def test_no_file_is_fine(tmp_path: Path) -> None:

@@ -1,0 +1,210 @@
+"""The table of variables: name, default, how it is read, and what is allowed, in words for a person.
+
+A reader takes the text without blanks around it, never an empty one but for a default, and raises ValueError for what
+is not allowed. docs/configuration.md says what each variable means.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from app.brokers.registry import BROKER_TYPES
+from app.domain.maintenance import NORTH_AMERICA, maintenance_read
+
+OWN_PREFIX = "IB_"
+# Read by others than the settings: Docker Compose, the tests, and commands.
+FOREIGN_NAMES = frozenset({"WEB_PORT", "TWS_USERID", "TWS_PASSWORD", "DEMO_PASSWORD", "CHROMIUM"})
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+TRADING_MODES = ("paper", "live")
+# The Gateway keeps a client id in 32 bits with a sign. Id 0 is refused: orders that a person places in TWS are bound to
+# it (source: IBKR Campus on reqOpenOrders and reqAutoOpenOrders).
+CLIENT_ID_MAX = 2**31 - 1
+# A second must hold the largest turn (a protective order with the orders that it replaces); IB's limit is half the
+# account's market data lines, 50 by default and some hundreds for the largest accounts.
+MESSAGES_PER_SECOND_MIN, MESSAGES_PER_SECOND_MAX = 10, 500
+POOL_SIZE_MIN, POOL_SIZE_MAX = 4, 1000
+PROXY_COUNT_MAX = 10
+# Two years is what browsers' preload lists ask for.
+HSTS_SECONDS_MAX = 2 * 366 * 24 * 3600
+
+_YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+_ACCOUNT = re.compile(r"[A-Z]{1,4}[0-9]{1,12}[A-Z0-9]{0,4}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SERVED_HOST = re.compile(r"\*|\.?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]+\]")
+_ORIGIN = re.compile(r"https?://(\*\.)?([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_ALERT_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_POSTGRES_SCHEMES = ("postgres", "postgresql")
+_REDIS_SCHEMES = ("redis", "rediss")
+# What else a connection needs is set by the settings, or would break what they set.
+_POSTGRES_PARAMETERS = frozenset(
+    {"sslmode", "sslrootcert", "sslcert", "sslkey", "channel_binding", "connect_timeout", "target_session_attrs"}
+)
+_REDIS_PARAMETERS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variable:
+    """One variable. `read` gets the default too, as text; a secret's value is never shown."""
+
+    name: str
+    read: Callable[[str], Any]
+    allowed: str
+    default: str = ""
+    is_secret: bool = False
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _YES:
+        return True
+    if text.lower() in _NO:
+        return False
+    raise ValueError
+
+
+def _whole(text: str, *, least: int, most: int) -> int:
+    # int() takes underscores and digits of every script as well; nobody means them.
+    if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
+        raise ValueError
+    return int(text)
+
+
+def _one_of(text: str, *, words: tuple[str, ...]) -> str:
+    if text not in words:
+        raise ValueError
+    return text
+
+
+def _level(text: str) -> str:
+    return _one_of(text.upper(), words=LOG_LEVELS)
+
+
+def _matching(text: str, *, pattern: re.Pattern[str]) -> str:
+    if text and not pattern.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _list(text: str, *, pattern: re.Pattern[str], separator: str | None = ",") -> list[str]:
+    return [_matching(part.strip(), pattern=pattern) for part in text.split(separator) if part.strip()]
+
+
+def _host(text: str) -> str:
+    if ":" in text:
+        return str(ipaddress.IPv6Address(text))
+    return _matching(text, pattern=_HOST)
+
+
+def _windows(text: str) -> Any:
+    windows = maintenance_read(text)
+    if not windows and text.lower() != "none":
+        raise ValueError
+    return windows
+
+
+def _server(text: str, *, schemes: tuple[str, ...], parameters: frozenset[str]) -> str:
+    """Return a server's address as it is, or "" where there is none."""
+    if not text:
+        return text
+    url = urlsplit(text)
+    if url.scheme not in schemes or not url.hostname or url.fragment or re.search(r"\s", text):
+        raise ValueError
+    if url.port == 0:  # A port that is no number, or is too large, raises by itself.
+        raise ValueError
+    if not {name for name, _ in parse_qsl(url.query, keep_blank_values=True)} <= parameters:
+        raise ValueError
+    return text
+
+
+def _database(text: str) -> str:
+    url = urlsplit(_server(text, schemes=_POSTGRES_SCHEMES, parameters=_POSTGRES_PARAMETERS))
+    if text and not re.fullmatch(r"/[^/]+", unquote(url.path)):
+        raise ValueError
+    return text
+
+
+def _redis(text: str) -> str:
+    url = urlsplit(_server(text, schemes=_REDIS_SCHEMES, parameters=_REDIS_PARAMETERS))
+    if not re.fullmatch(r"(/[0-9]{0,4})?", url.path):
+        raise ValueError
+    if url.scheme == "rediss" and "ssl_cert_reqs" not in dict(parse_qsl(url.query)):
+        raise ValueError  # Celery does not start without it.
+    return text
+
+
+_flag = partial(Variable, read=_boolean, allowed="true or false", default="false")
+
+
+def _number(name: str, *, least: int, most: int, default: int) -> Variable:
+    read, allowed = partial(_whole, least=least, most=most), f"a whole number from {least} to {most}"
+    return Variable(name=name, read=read, allowed=allowed, default=str(default))
+
+
+def _word(name: str, *, words: tuple[str, ...], default: str) -> Variable:
+    return Variable(name=name, read=partial(_one_of, words=words), allowed=" or ".join(words), default=default)
+
+
+def _secret(name: str, *, read: Callable[[str], Any] = str, allowed: str = "any text") -> Variable:
+    return Variable(name=name, read=read, allowed=allowed, is_secret=True)
+
+
+VARIABLES: tuple[Variable, ...] = (
+    _word("BROKER_TYPE", words=BROKER_TYPES, default=BROKER_TYPES[0]),
+    Variable(name="IB_HOST", read=_host, allowed="a name or an address, without a port", default="127.0.0.1"),
+    _number("IB_PORT", least=1, most=65535, default=4002),
+    _number("IB_CLIENT_ID", least=1, most=CLIENT_ID_MAX, default=1),
+    _number("IB_DATA_CLIENT_ID", least=1, most=CLIENT_ID_MAX, default=2),
+    Variable(
+        name="IB_ACCOUNT",
+        read=partial(_matching, pattern=_ACCOUNT),
+        allowed="an account's id as IB writes it, capital letters and digits: DU1234567",
+    ),
+    _word("IB_TRADING_MODE", words=TRADING_MODES, default="paper"),
+    _number("IB_MESSAGES_PER_SECOND", least=MESSAGES_PER_SECOND_MIN, most=MESSAGES_PER_SECOND_MAX, default=45),
+    Variable(
+        name="GATEWAY_MAINTENANCE",
+        read=_windows,
+        allowed="windows such as `Sun-Fri 00:15-01:45 America/New_York`, separated by `;`, or `none`",
+        default=NORTH_AMERICA,
+    ),
+    _secret(
+        "DATABASE_URL",
+        read=_database,
+        allowed="postgres://user:password@host:5432/database, with what is special in the password written as %XX; "
+        f"after a `?` {', '.join(sorted(_POSTGRES_PARAMETERS))}",
+    ),
+    _secret(
+        "REDIS_URL",
+        read=_redis,
+        allowed="redis://:password@host:6379/0, with what is special in the password written as %XX; or rediss:// "
+        "with ?ssl_cert_reqs=required",
+    ),
+    _secret("POSTGRES_PASSWORD"),
+    _secret("REDIS_PASSWORD"),
+    _number("DATABASE_POOL_SIZE", least=POOL_SIZE_MIN, most=POOL_SIZE_MAX, default=24),
+    _secret(
+        "ALERT_URLS",
+        read=partial(_list, pattern=_ALERT_URL, separator=None),
+        allowed="Apprise addresses such as jsons://hooks.example/trading, separated by blanks",
+    ),
+    _secret("SECRET_KEY"),
+    Variable(
+        name="ALLOWED_HOSTS",
+        read=partial(_list, pattern=_SERVED_HOST),
+        allowed="names without scheme and port, separated by commas; `.trading.example` for all below it",
+        default="localhost,127.0.0.1,[::1]",
+    ),
+    Variable(
+        name="CSRF_TRUSTED_ORIGINS",
+        read=partial(_list, pattern=_ORIGIN),
+        allowed="origins with their scheme and without a path, separated by commas: https://trading.example",
+    ),
+    _flag(name="SECURE"),
+    _number("SECURE_HSTS_SECONDS", least=0, most=HSTS_SECONDS_MAX, default=3600),
+    _number("PROXY_COUNT", least=0, most=PROXY_COUNT_MAX, default=0),
+    _flag(name="DEBUG"),
+    Variable(name="LOG_LEVEL", read=_level, allowed=", ".join(LOG_LEVELS), default="INFO"),
+)

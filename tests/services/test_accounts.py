@@ -9,6 +9,7 @@ from pytest_django import Settings
 from app.accounts.fencing import fence_raise
 from app.accounts.models import Account, BrokerConnection
 from app.accounts.selectors import account_to_trade, is_alive, is_ready
+from app.accounts.roles import roles_ensure
 from app.accounts.services import (
     OrderIdTooLow,
     account_ensure,
@@ -19,7 +20,6 @@ from app.accounts.services import (
     connection_reconciled,
     connection_state_record,
     order_id_floor_raise,
-    roles_ensure,
 )
 from app.brokers.base import AccountSummary, ConnectionState
 from app.core.errors import FixRequest

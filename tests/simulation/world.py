@@ -119,7 +119,8 @@ class World:
         """Make everything new for a seed, with one worker that is connected."""
         from django.contrib.auth.models import User
 
-        from app.accounts.services import account_ensure, roles_ensure
+        from app.accounts.roles import roles_ensure
+        from app.accounts.services import account_ensure
         from app.core import clock
         from app.domain.contract import Contract, SymbolInfo
         from app.executions import news

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps.registry import Apps
 from django.core.signals import got_request_exception
 from django.db.models.signals import post_migrate
 
@@ -15,7 +16,7 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        """Keep the roles as the code says after every migration, and the pool without dead connections."""
+        """Make what is new of the roles after every migration, and keep the pool without dead connections."""
         post_migrate.connect(_ensure_roles, dispatch_uid="accounts.roles")
         got_request_exception.connect(_renew_pool, dispatch_uid="accounts.pool")
 
@@ -26,8 +27,10 @@ def _renew_pool(**_: Any) -> None:
         pool_renew(error)
 
 
-def _ensure_roles(*, app_config: AppConfig, **_: Any) -> None:
-    from app.accounts.services import roles_ensure  # Models can be imported only once all apps are loaded.
+def _ensure_roles(*, app_config: AppConfig, apps: Apps | None = None, **_: Any) -> None:
+    from app.accounts.roles import roles_ensure  # Models can be imported only once all apps are loaded.
 
-    if app_config.label == "executions":  # The last of the apps whose permissions the roles name.
+    # While an older state is migrated to, the table that remembers may not be there.
+    is_known = apps is None or "rolegrant" in apps.all_models["accounts"]
+    if app_config.label == "executions" and is_known:  # The last of the apps whose permissions the roles name.
         roles_ensure()

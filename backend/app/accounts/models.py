@@ -124,3 +124,19 @@ class KillSwitch(models.Model):
     def subject(self) -> str:
         """The account's id, or `all accounts`."""
         return str(self.account) if self.account else "all accounts"
+
+
+class RoleGrant(models.Model):
+    """A permission that a role's group was given when it was new.
+
+    It is not given again: whether the group has it today is for the admins to say.
+    """
+
+    role = models.CharField(max_length=150)
+    codename = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["role", "codename"], name="role_is_given_a_permission_once")]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.codename}"

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from django.contrib.auth.models import Group, Permission
 from django.db.models import QuerySet
 
 from app.accounts.models import Account, BrokerConnection
@@ -12,33 +11,6 @@ from app.core.errors import RetryLater
 
 # What the reason says of a connection that was ended on purpose: its silence alarms nobody.
 STOPPED_ON_PURPOSE = "the worker stopped"
-
-ROLES: dict[str, tuple[str, ...]] = {
-    "analyst": ("add_setup",),
-    "trader": ("add_setup", "trade_live", "engage_kill_switch", "acknowledge_alert"),
-    "reviewer": (
-        "view_all_setups",
-        "view_setup",
-        "view_execution",
-        "view_bracket",
-        "view_order",
-        "view_fill",
-        "view_commission",
-        "view_brokerevent",
-        "view_account",
-        "view_brokerconnection",
-        "view_killswitch",
-        "view_alert",
-        "view_alertdelivery",
-    ),
-}
-
-
-def roles_ensure() -> None:
-    """Create the groups of the roles and give them their permissions; safe to repeat."""
-    for name, codenames in ROLES.items():
-        group, _ = Group.objects.get_or_create(name=name)
-        group.permissions.set(Permission.objects.filter(codename__in=codenames))
 
 
 def account_ensure(account_id: str) -> Account:

@@ -15,7 +15,8 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 from rest_framework.authtoken.models import Token
 
-from app.accounts.services import account_ensure, roles_ensure
+from app.accounts.roles import roles_ensure
+from app.accounts.services import account_ensure
 
 USERNAME = "demo"
 ROLES = ("analyst", "reviewer")

@@ -52,7 +52,7 @@ def status_of(kind: str, code: str) -> int:
     if kind == "ErrorDetail":
         return 400
     if kind == "body":  # Answers made without raising.
-        return {"not_found": 404, "request_refused": 400, "internal_error": 500}[code]
+        return {"not_found": 404, "method_not_allowed": 405, "internal_error": 500}[code]
     raised_kind = getattr(errors, kind, None)
     assert raised_kind is not None, f"{kind}(code={code!r}): teach this test the status of {kind}"
     return handler.status_of(raised_kind("", code=code))
@@ -65,6 +65,8 @@ def answered_by_the_framework() -> Iterator[tuple[str, int]]:
         yield code, 400
     yield from [("field_invalid", 400), ("csrf_failed", 403), ("unknown_symbol", 422)]
     yield from [("database_unavailable", 503), ("redis_unavailable", 503)]
+    # What is refused before a view, by the front door or by Django.
+    yield from [(handler.REQUEST_REFUSED, 400), (handler.BODY_TOO_LARGE, 413)]
 
 
 def test_the_table_of_codes_is_what_the_code_raises() -> None:

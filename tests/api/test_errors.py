@@ -88,6 +88,14 @@ def test_a_host_that_is_not_ours(api: APIClient, settings: Settings) -> None:
     assert_error(api.get(URL, headers={"Host": "evil.example"}), 400, "request_refused")
 
 
+@pytest.mark.case("S14")
+@pytest.mark.parametrize("address", [URL, "/healthz", "/setups/", "/nothing"])
+def test_a_host_that_is_not_ours_is_one_line(caplog: pytest.LogCaptureFixture, address: str) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert APIClient().get(address, headers={"Host": "evil.example"}).status_code == 400
+    assert [line.name for line in caplog.records] == ["django.security.DisallowedHost"]
+
+
 class Failing(APIView):
     """Raises what the test says."""
 

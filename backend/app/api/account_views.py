@@ -13,6 +13,7 @@ from app.accounts.models import Account, BrokerConnection
 from app.accounts.selectors import is_ready
 from app.api.decimal_fields import Money
 from app.api.schema import ERRORS
+from app.api.strict_input import StrictQuery
 from app.core import clock
 
 
@@ -84,9 +85,10 @@ class AccountOutput(serializers.ModelSerializer[Account]):
         read_only_fields = fields
 
 
-class AccountCollection(generics.ListAPIView[Account]):
+class AccountCollection(StrictQuery, generics.ListAPIView[Account]):
     """The accounts we may trade."""
 
+    is_list = True
     queryset = Account.objects.none()
     serializer_class = AccountOutput
 
@@ -100,7 +102,7 @@ class AccountCollection(generics.ListAPIView[Account]):
         return super().get(request, *args, **kwargs)
 
 
-class AccountItem(generics.GenericAPIView[Account]):
+class AccountItem(StrictQuery, generics.GenericAPIView[Account]):
     """One account."""
 
     queryset = Account.objects.none()

@@ -12,14 +12,15 @@ from app.alerts.models import Alert, AlertDelivery
 from app.alerts.selectors import alerts_visible_to, require_may_acknowledge
 from app.alerts.services import alert_acknowledge
 from app.api.schema import ERRORS
-from app.api.strict_input import StrictInput, filters_read
+from app.api.strict_fields import QueryBoolean
+from app.api.strict_input import StrictInput, StrictQuery, filters_read
 from app.core import clock
 
 
 class AlertFilters(StrictInput):
     """What a list of alerts is narrowed by."""
 
-    open = serializers.BooleanField(required=False, help_text="`true`: those that last; `false`: those that are over.")
+    open = QueryBoolean(required=False, help_text="`true`: those that last; `false`: those that are over.")
 
 
 class DeliveryOutput(serializers.ModelSerializer[AlertDelivery]):
@@ -60,9 +61,11 @@ class AlertOutput(serializers.ModelSerializer[Alert]):
         read_only_fields = fields
 
 
-class AlertCollection(generics.ListAPIView[Alert]):
+class AlertCollection(StrictQuery, generics.ListAPIView[Alert]):
     """The alerts the user may read, newest first."""
 
+    filters = AlertFilters
+    is_list = True
     queryset = Alert.objects.none()
     serializer_class = AlertOutput
 
@@ -80,7 +83,7 @@ class AlertCollection(generics.ListAPIView[Alert]):
         return super().get(request, *args, **kwargs)
 
 
-class AlertAcknowledge(generics.GenericAPIView[Alert]):
+class AlertAcknowledge(StrictQuery, generics.GenericAPIView[Alert]):
     """Saying that somebody has seen an alert."""
 
     queryset = Alert.objects.none()

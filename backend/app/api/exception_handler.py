@@ -11,8 +11,9 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404
+from django.http.multipartparser import MultiPartParserError
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 from rest_framework import exceptions
@@ -20,12 +21,15 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from app.accounts.pool import is_connection_error, pool_renew
+from app.api.error_body import body, writable
 from app.core.errors import AskPerson, Conflict, FixRequest, Forbidden, NotFound, RetryLater, TradingError
 from app.core.logging import get_logger
 
 logger = get_logger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+BODY_TOO_LARGE = "body_too_large"
+REQUEST_REFUSED = "request_refused"
 
 STATUS_OF_CODE: Mapping[str, int] = {
     "idempotency_key_missing": 400,
@@ -33,6 +37,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "cursor_invalid": 400,
     "if_match_invalid": 400,
     "precondition_unknown": 400,
+    "page_size_invalid": 400,
     "credentials_wrong": 401,
     "revision_changed": 412,
 }
@@ -44,6 +49,8 @@ STATUS_OF_ERROR: tuple[tuple[type[TradingError], int], ...] = (
     (RetryLater, 503),
     (AskPerson, 500),
 )
+# What Django cannot read. Its check of the CSRF token reads a form, and fails where that is none.
+REFUSED_UNREAD = (SuspiciousOperation, BadRequest, MultiPartParserError)
 CODE_OF_EXCEPTION: tuple[tuple[type[Exception], str], ...] = (
     (exceptions.ParseError, "json_malformed"),
     (exceptions.AuthenticationFailed, "authentication_failed"),
@@ -72,6 +79,11 @@ CODE_OF_PROBLEM: Mapping[str, str] = {
     "min_value": "value_out_of_range",
     "unknown_field": "unknown_field",
     "body_not_object": "body_not_object",
+    "text_invalid": "text_invalid",
+    "null_characters_not_allowed": "text_invalid",
+    "surrogate_characters_not_allowed": "text_invalid",
+    "json_key_repeated": "json_key_repeated",
+    "parameter_repeated": "parameter_repeated",
 }
 
 
@@ -90,6 +102,10 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:
         return _malformed(error)
     if isinstance(error, exceptions.APIException):
         return _framework_error(error)
+    if isinstance(error, RequestDataTooBig):
+        return _answer(413, code=BODY_TOO_LARGE, message="The body is too large.")
+    if isinstance(error, REFUSED_UNREAD):
+        return _answer(400, code=REQUEST_REFUSED, message=f"The request cannot be read: {writable(str(error))}.")
     if isinstance(error, PoolTimeout) or is_connection_error(error):
         pool_renew(error)
         return _away("database_unavailable", "The database is away or busy.", error=error)
@@ -107,11 +123,6 @@ def internal_error(error: BaseException | None, *, where: str) -> dict[str, Any]
         message=f"Something went wrong here; it is in the log as {error_id}.",
         details={"error_id": error_id},
     )
-
-
-def body(*, code: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the one shape of every error."""
-    return {"code": code, "message": message, "details": dict(details or {})}
 
 
 def _answer(
@@ -142,7 +153,7 @@ def _away(code: str, message: str, *, error: Exception) -> Response:
 
 
 def _framework_error(error: exceptions.APIException) -> Response:
-    message = str(error.detail)
+    message = writable(str(error.detail))
     code = next((code for kind, code in CODE_OF_EXCEPTION if isinstance(error, kind)), "error")
     if message.startswith("CSRF"):
         code = "csrf_failed"
@@ -173,4 +184,4 @@ def _problems(detail: Any, *, field: str) -> Iterator[dict[str, str]]:
             yield from _problems(inner, field=f"{field}.{index}" if nested else field)
     else:
         known = CODE_OF_PROBLEM.get(str(getattr(detail, "code", "")), "field_invalid")
-        yield {"code": known, "field": field, "message": str(detail)}
+        yield {"code": known, "field": writable(field), "message": writable(str(detail))}

@@ -4,6 +4,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from app.api.strict_fields import QueryBoolean, QueryInteger, QueryTime
 from app.api.strict_input import StrictInput, filters_read
 from app.domain.execution_status import ExecutionStatus
 from app.executions.models import Execution
@@ -19,12 +20,10 @@ class ExecutionFilters(StrictInput):
         child=serializers.ChoiceField(choices=[status.value for status in ExecutionStatus]), required=False
     )
     account = serializers.CharField(required=False)
-    setup = serializers.IntegerField(min_value=1, max_value=ID_MAX, required=False)
-    date_from = serializers.DateTimeField(required=False)
-    date_to = serializers.DateTimeField(required=False)
-    attention = serializers.BooleanField(
-        required=False, help_text="true: those a person must look at; false: the others."
-    )
+    setup = QueryInteger(min_value=1, max_value=ID_MAX, required=False)
+    date_from = QueryTime(required=False)
+    date_to = QueryTime(required=False)
+    attention = QueryBoolean(required=False, help_text="true: those a person must look at; false: the others.")
 
 
 def executions_asked_for(executions: QuerySet[Execution], request: Request) -> QuerySet[Execution]:

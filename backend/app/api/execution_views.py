@@ -12,6 +12,7 @@ from app.api.execution_filters import ExecutionFilters, executions_asked_for
 from app.api.execution_serializers import ExecutionOutput, ExecutionSummary, execution_json
 from app.api.preconditions import IF_NONE_MATCH, content_tag, is_known_already
 from app.api.schema import ERRORS
+from app.api.strict_input import StrictQuery
 from app.core import clock
 from app.executions.models import Execution
 from app.executions.selectors import executions_visible_to, with_fills
@@ -19,9 +20,11 @@ from app.executions.services.cancel import execution_cancel_request
 from app.setups.selectors import require_may_act_on
 
 
-class ExecutionCollection(generics.ListAPIView[Execution]):
+class ExecutionCollection(StrictQuery, generics.ListAPIView[Execution]):
     """The executions the user may read, newest first."""
 
+    filters = ExecutionFilters
+    is_list = True
     queryset = Execution.objects.none()
     serializer_class = ExecutionSummary
 
@@ -39,7 +42,7 @@ class ExecutionCollection(generics.ListAPIView[Execution]):
         return super().get(request, *args, **kwargs)
 
 
-class ExecutionItem(generics.GenericAPIView[Execution]):
+class ExecutionItem(StrictQuery, generics.GenericAPIView[Execution]):
     """One execution."""
 
     queryset = Execution.objects.none()
@@ -63,7 +66,7 @@ class ExecutionItem(generics.GenericAPIView[Execution]):
         return Response(execution, headers={"ETag": tag})
 
 
-class ExecutionCancel(generics.GenericAPIView[Execution]):
+class ExecutionCancel(StrictQuery, generics.GenericAPIView[Execution]):
     """Cancelling what is not filled yet."""
 
     queryset = Execution.objects.none()

@@ -1,29 +1,50 @@
 """Whether the process lives, whether everything it needs is there, and JSON answers where no view is reached."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
 
 from app.accounts.selectors import broker_connection, is_alive
 from app.alerts.selectors import somebody_watches, watchdog_seen_at
-from app.api.exception_handler import body, internal_error
+from app.api.error_body import body
+from app.api.exception_handler import REQUEST_REFUSED, internal_error
 from app.brokers.base import ConnectionState
 from app.core import clock
 
 REDIS_TIMEOUT_SECONDS = 2
 Check = dict[str, Any]
+View = Callable[[HttpRequest], HttpResponse]
 
 
-def healthz(_request: HttpRequest) -> JsonResponse:
+def read_only(view: View) -> View:
+    """Let the address be read only, and answer every other method with 405 as JSON, whoever asks and from wherever."""
+
+    @csrf_exempt
+    @wraps(view)
+    def answered(request: HttpRequest) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return view(request)
+        refusal = body(code="method_not_allowed", message=f"{request.method} is not taken here: read it with GET.")
+        return JsonResponse(refusal, status=405, headers={"Allow": "GET, HEAD"})
+
+    return answered
+
+
+@read_only
+def healthz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 while the process can answer at all; asks nobody."""
     return JsonResponse({"status": "ok"})
 
 
-def readyz(_request: HttpRequest) -> JsonResponse:
+@read_only
+def readyz(_request: HttpRequest) -> HttpResponse:
     """Answer 200 when new entries can be executed now, else 503; each part by name with what is wrong."""
     checks = {"database": _database(), "redis": _redis()}
     if checks["database"]["ok"]:
@@ -33,6 +54,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     return JsonResponse(answer, status=200 if ready else 503)
 
 
+@csrf_exempt
 def unknown_address(request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
     """Answer 404 as JSON for every address under `/api/` that is none of ours."""
     return JsonResponse(body(code="not_found", message=f"There is nothing at {request.path}."), status=404)
@@ -40,7 +62,12 @@ def unknown_address(request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
 
 def refused(_request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
     """Answer 400 as JSON for what is refused before a view is reached (an unknown Host, say)."""
-    return JsonResponse(body(code="request_refused", message="The request was refused."), status=400)
+    return JsonResponse(body(code=REQUEST_REFUSED, message="The request was refused."), status=400)
+
+
+def forbidden(_request: HttpRequest, *, code: str) -> JsonResponse:
+    """Answer 403 as JSON for what is forbidden before a view is reached."""
+    return JsonResponse(body(code=code, message="This may not be done."), status=403)
 
 
 def failed(request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:

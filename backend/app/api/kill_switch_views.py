@@ -7,12 +7,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from app.accounts.kill_switch import kill_switches_engaged, require_may_engage, require_may_release
 from app.accounts.models import Account, KillSwitch
 from app.api.schema import ERRORS
-from app.api.strict_input import StrictInput, body_read
+from app.api.strict_fields import StrictBoolean, StrictText
+from app.api.strict_input import StrictInput, StrictQuery, body_read
 from app.core import clock
 from app.executions.services.kill_switch import kill_switch_engage, kill_switch_release
 
@@ -22,14 +22,14 @@ REASON_LENGTH_MAX = 1000
 class EngageInput(StrictInput):
     """Why trading is stopped."""
 
-    reason = serializers.CharField(max_length=REASON_LENGTH_MAX)
-    flatten = serializers.BooleanField(required=False, default=False, help_text="Also close every position of ours.")
+    reason = StrictText(max_length=REASON_LENGTH_MAX)
+    flatten = StrictBoolean(required=False, default=False, help_text="Also close every position of ours.")
 
 
 class ReleaseInput(StrictInput):
     """Why trading goes on."""
 
-    reason = serializers.CharField(max_length=REASON_LENGTH_MAX)
+    reason = StrictText(max_length=REASON_LENGTH_MAX)
 
 
 class KillSwitchOutput(serializers.ModelSerializer[KillSwitch]):
@@ -53,7 +53,7 @@ class KillSwitchState(serializers.Serializer[Any]):
     switches = KillSwitchOutput(many=True)
 
 
-class _KillSwitchView(APIView):
+class _KillSwitchView(StrictQuery):
     def account_of(self, account_id: str | None) -> Account | None:
         """Return the account, None for all of them. Raises Http404."""
         if account_id is None:

@@ -16,6 +16,7 @@ from app.accounts.selectors import broker_connection
 from app.alerts.kinds import Severity
 from app.alerts.models import Alert
 from app.alerts.selectors import watchdog_seen_at
+from app.api.health import read_only
 from app.brokers.base import ConnectionState
 from app.core import clock
 from app.domain.execution_status import FINISHED, ExecutionStatus
@@ -25,6 +26,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Sample = tuple[str, float]  # its labels as written, and its value
 
 
+@read_only
 def metrics(_request: HttpRequest) -> HttpResponse:
     """Answer every gauge, or 503 where the database does not answer."""
     try:

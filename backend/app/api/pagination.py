@@ -13,15 +13,26 @@ from app.core.errors import FixRequest
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 200
+PAGE_SIZE_DIGITS_MAX = 3
 
 
 class NewestFirstCursor(CursorPagination):
-    """`{"next", "previous", "results"}`; `page_size` is at most 200."""
+    """`{"next", "previous", "results"}`; `page_size` is 1 to 200."""
 
     ordering = "-id"
     page_size = PAGE_SIZE
     page_size_query_param = "page_size"
     max_page_size = PAGE_SIZE_MAX
+
+    def get_page_size(self, request: Request) -> int:
+        """Return how many rows a page has. Raises FixRequest `page_size_invalid`."""
+        asked = request.query_params.get(self.page_size_query_param)
+        if asked is None:
+            return self.page_size
+        size = int(asked) if asked.isascii() and asked.isdigit() and len(asked) <= PAGE_SIZE_DIGITS_MAX else 0
+        if not 1 <= size <= PAGE_SIZE_MAX:
+            raise FixRequest(f"A page has 1 to {PAGE_SIZE_MAX} rows.", code="page_size_invalid")
+        return size
 
     def paginate_queryset(
         self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: APIView | None = None

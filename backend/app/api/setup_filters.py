@@ -4,6 +4,7 @@ from django.db.models import Q, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from app.api.strict_fields import QueryTime
 from app.api.strict_input import StrictInput, filters_read
 from app.domain.terms import Side
 from app.setups.models import Setup
@@ -25,8 +26,8 @@ class SetupFilters(StrictInput):
     )
     account = serializers.CharField(required=False)
     tag = serializers.CharField(required=False)
-    created_from = serializers.DateTimeField(required=False)
-    created_to = serializers.DateTimeField(required=False)
+    created_from = QueryTime(required=False)
+    created_to = QueryTime(required=False)
 
 
 def setups_asked_for(setups: QuerySet[Setup], request: Request) -> QuerySet[Setup]:

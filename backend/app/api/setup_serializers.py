@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from app.api.decimal_fields import Fraction, Money, Percent, Price, Quantity
+from app.api.strict_fields import StrictBoolean, StrictChoice, StrictInteger, StrictPattern, StrictText
 from app.api.strict_input import StrictInput
 from app.domain.terms import EntryType, OnTimeout, Side, TimeInForce
 from app.setups.models import Setup
@@ -26,12 +27,12 @@ class TargetInput(StrictInput):
 class SetupInput(StrictInput):
     """What an analyst plans. Exactly one of `quantity`, `risk_amount` and `risk_percent` is given."""
 
-    account = serializers.CharField(
+    account = StrictText(
         max_length=32, required=False, help_text="The broker's id of the account; the configured one when left out."
     )
-    symbol = serializers.RegexField(SYMBOL_PATTERN, help_text="As the broker spells it; upper-cased here.")
-    side = serializers.ChoiceField(choices=[side.value for side in Side])
-    entry_type = serializers.ChoiceField(choices=[kind.value for kind in EntryType])
+    symbol = StrictPattern(SYMBOL_PATTERN, help_text="As the broker spells it; upper-cased here.")
+    side = StrictChoice(choices=[side.value for side in Side])
+    entry_type = StrictChoice(choices=[kind.value for kind in EntryType])
     entry_price = Price(
         required=False, allow_null=True, help_text="The limit of LIMIT, the trigger of STOP and STOP_LIMIT."
     )
@@ -41,14 +42,14 @@ class SetupInput(StrictInput):
     quantity = Quantity(required=False, allow_null=True, help_text="Whole shares.")
     risk_amount = Money(required=False, allow_null=True, help_text="Account currency lost when the stop fills.")
     risk_percent = Percent(required=False, allow_null=True, help_text="2 risks 2 % of the net liquidation value.")
-    time_in_force = serializers.ChoiceField(choices=[tif.value for tif in TimeInForce], required=False)
-    outside_rth = serializers.BooleanField(required=False)
-    entry_timeout_seconds = serializers.IntegerField(
+    time_in_force = StrictChoice(choices=[tif.value for tif in TimeInForce], required=False)
+    outside_rth = StrictBoolean(required=False)
+    entry_timeout_seconds = StrictInteger(
         min_value=1, max_value=ENTRY_TIMEOUT_SECONDS_MAX, required=False, allow_null=True
     )
-    on_timeout = serializers.ChoiceField(choices=[policy.value for policy in OnTimeout], required=False)
-    notes = serializers.CharField(max_length=NOTES_LENGTH_MAX, required=False, allow_blank=True)
-    tags = serializers.ListField(child=serializers.CharField(max_length=40), max_length=TAGS_MAX, required=False)
+    on_timeout = StrictChoice(choices=[policy.value for policy in OnTimeout], required=False)
+    notes = StrictText(max_length=NOTES_LENGTH_MAX, required=False, allow_blank=True)
+    tags = serializers.ListField(child=StrictText(max_length=40), max_length=TAGS_MAX, required=False)
 
     def validate_symbol(self, value: str) -> str:
         """Return the symbol as the broker spells it."""

@@ -14,7 +14,7 @@ from app.api.prefer_wait import WAIT_SECONDS_MAX, wait_if_preferred
 from app.api.schema import ERRORS
 from app.api.setup_filters import SetupFilters, setups_asked_for
 from app.api.setup_serializers import SetupInput, SetupOutput
-from app.api.strict_input import EmptyInput, body_read
+from app.api.strict_input import EmptyInput, StrictQuery, body_read
 from app.core import clock
 from app.executions.selectors import idempotency_key_known
 from app.executions.services.plan import plan_change, plan_create
@@ -24,9 +24,11 @@ from app.setups.selectors import require_may_act_on, require_may_plan, setups_vi
 from app.setups.services import setup_archive, setup_restore
 
 
-class SetupCollection(generics.ListAPIView[Setup]):
+class SetupCollection(StrictQuery, generics.ListAPIView[Setup]):
     """The setups the user may read, newest first."""
 
+    filters = SetupFilters
+    is_list = True
     queryset = Setup.objects.none()
     serializer_class = SetupOutput
 
@@ -51,7 +53,7 @@ class SetupCollection(generics.ListAPIView[Setup]):
         return Response(SetupOutput(setup).data, status=201, headers=headers)
 
 
-class SetupView(generics.GenericAPIView[Setup]):
+class SetupView(StrictQuery, generics.GenericAPIView[Setup]):
     """What the views of one setup share."""
 
     queryset = Setup.objects.none()

@@ -9,10 +9,13 @@ from typing import Any
 
 from django.http import QueryDict
 from rest_framework import serializers
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from app.api.pagination import NewestFirstCursor
 
-_PAGING = {NewestFirstCursor.cursor_query_param, NewestFirstCursor.page_size_query_param}
+PAGING = {NewestFirstCursor.cursor_query_param, NewestFirstCursor.page_size_query_param}
 
 
 class StrictInput(serializers.Serializer[Any]):
@@ -42,12 +45,34 @@ def body_read(serializer: StrictInput) -> dict[str, Any]:
     return dict(serializer.validated_data)
 
 
+class StrictQuery(APIView):
+    """A view that refuses every query parameter it does not know: `filters` and, on lists, the paging are known."""
+
+    filters: type[StrictInput] | None = None
+    is_list = False
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check who asks, then what for. Raises ValidationError `unknown_field`, `parameter_repeated`."""
+        super().initial(request, *args, **kwargs)
+        reads = request.method in SAFE_METHODS
+        fields = self.filters().fields if self.filters and reads else {}
+        known = {*fields, *(PAGING if self.is_list and reads else ())}
+        problems: dict[str, list[serializers.ErrorDetail]] = {}
+        for name, values in request.query_params.lists():
+            if name not in known:
+                problems[name] = [serializers.ErrorDetail("There is no such parameter.", code="unknown_field")]
+            elif len(values) > 1 and not isinstance(fields.get(name), serializers.ListField):
+                problems[name] = [serializers.ErrorDetail("Give it once.", code="parameter_repeated")]
+        if problems:
+            raise serializers.ValidationError(problems)
+
+
 def filters_read(filters: type[StrictInput], query: QueryDict) -> dict[str, Any]:
     """Return the filters a list was asked for; those that are lists may be repeated. Raises ValidationError."""
     fields = filters().fields
     given = {
         name: values if isinstance(fields.get(name), serializers.ListField) else values[-1]
         for name, values in query.lists()
-        if name not in _PAGING
+        if name not in PAGING
     }
     return body_read(filters(data=given))

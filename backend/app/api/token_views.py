@@ -9,18 +9,18 @@ from rest_framework.authtoken.models import Token
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
-from rest_framework.views import APIView
 
 from app.api.schema import ERRORS
-from app.api.strict_input import StrictInput, body_read
+from app.api.strict_fields import StrictText
+from app.api.strict_input import StrictInput, StrictQuery, body_read
 from app.core.errors import FixRequest
 
 
 class TokenInput(StrictInput):
     """Who asks."""
 
-    username = serializers.CharField(max_length=150)
-    password = serializers.CharField(max_length=1024, trim_whitespace=False)
+    username = StrictText(max_length=150)
+    password = StrictText(max_length=1024, trim_whitespace=False)
 
 
 class TokenOutput(serializers.Serializer[Any]):
@@ -52,7 +52,7 @@ class AttemptsByName(_PerMinute):
         return self.cache_format % {"scope": self.scope, "ident": str(name)[:150]} if name else None
 
 
-class TokenView(APIView):
+class TokenView(StrictQuery):
     """Tokens."""
 
     authentication_classes: list[Any] = []

@@ -4,9 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from django.urls import URLPattern, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from app.api import account_views, alert_views, execution_views, health, kill_switch_views, setup_views, token_views
+from app.api import (
+    account_views,
+    alert_views,
+    description_views,
+    execution_views,
+    health,
+    kill_switch_views,
+    setup_views,
+    token_views,
+)
 
 app_name = "api"
 
@@ -41,7 +49,7 @@ urlpatterns = [
     *_both("v1/alerts/<int:pk>/acknowledge/", alert_views.AlertAcknowledge.as_view(), "alert-acknowledge"),
     *_both("v1/kill-switch/", kill_switch_views.KillSwitchOfAll.as_view(), "kill-switch"),
     *_both("v1/kill-switch/release/", kill_switch_views.KillSwitchOfAllRelease.as_view(), "kill-switch-release"),
-    *_both("schema/", SpectacularAPIView.as_view(), "schema"),
-    *_both("docs/", SpectacularSwaggerView.as_view(url_name="api:schema"), "docs"),
+    *_both("schema/", description_views.Description.as_view(), "schema"),
+    *_both("docs/", description_views.DescriptionPage.as_view(url_name="api:schema"), "docs"),
     re_path(r"", health.unknown_address),
 ]

@@ -3,10 +3,11 @@
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
-from django.views import defaults
+from django.views import csrf, defaults
 
 from app.api import health
 from app.api.metrics import metrics
+from app.config.front_door import is_for_machines
 from app.web.login import LimitedAdminLoginForm
 
 admin.site.site_header = "Trading Analyst: order history"
@@ -21,20 +22,35 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("api/", include("app.api.urls")),
+    path("api", health.unknown_address),
     path("admin/", admin.site.urls),
     path("", include("app.web.urls")),
 ]
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what is refused before a view: JSON under `/api/`, a page elsewhere."""
-    return health.refused(request) if _is_api(request) else defaults.bad_request(request, exception)
+    """Answer what is refused before a view: JSON to machines, a page to people."""
+    return health.refused(request) if is_for_machines(request.path) else defaults.bad_request(request, exception)
+
+
+def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what is forbidden before a view: JSON to machines, a page to people."""
+    forbidden = health.forbidden(request, code="forbidden")
+    return forbidden if is_for_machines(request.path) else defaults.permission_denied(request, exception)
+
+
+def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that is none of ours: JSON to machines, a page to people."""
+    unknown = health.unknown_address(request)
+    return unknown if is_for_machines(request.path) else defaults.page_not_found(request, exception)
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    """Answer what nobody foresaw: JSON under `/api/`, a page elsewhere."""
-    return health.failed(request) if _is_api(request) else defaults.server_error(request)
+    """Answer what nobody foresaw: JSON to machines, a page to people."""
+    return health.failed(request) if is_for_machines(request.path) else defaults.server_error(request)
 
 
-def _is_api(request: HttpRequest) -> bool:
-    return request.path.startswith("/api/")
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form that no page of ours sent: JSON to machines, a page to people."""
+    failed = health.forbidden(request, code="csrf_failed")
+    return failed if is_for_machines(request.path) else csrf.csrf_failure(request, reason)

@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from app.core.log_limits import StrangersLines
+
 ORDER_KEYS = ("execution", "order_ref", "perm_id")
 SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -37,7 +39,10 @@ def logging_config(*, level: str) -> dict[str, Any]:
                 "foreign_pre_chain": SHARED_PROCESSORS,
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "key_value"}},
+        "filters": {"strangers": {"()": StrangersLines}},
+        "handlers": {
+            "stderr": {"class": "logging.StreamHandler", "formatter": "key_value", "filters": ["strangers"]},
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "celery": {"level": "INFO"},

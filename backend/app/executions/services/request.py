@@ -54,8 +54,8 @@ def execution_request(
 
     Raises FixRequest `idempotency_key_missing`, `idempotency_key_reused` (same key, other request), or
     what the preflight refuses; Conflict `setup_archived`, `revision_changed`, `setup_changed` (while it was
-    checked), `execution_in_progress`, `kill_switch_engaged`; Forbidden `live_not_allowed`; RetryLater where something needed
-    cannot be known now.
+    checked), `execution_in_progress`, `kill_switch_engaged`; Forbidden `live_not_allowed`; RetryLater where something
+    needed cannot be known now.
     """
     digest = _digest(setup=setup, body=body)
     _require_usable(idempotency_key)

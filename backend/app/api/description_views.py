@@ -1,0 +1,30 @@
+"""The OpenAPI description, and the page to read and try it on. They refuse in JSON, as the whole API does."""
+
+from typing import Any
+
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from app.api.strict_input import StrictQuery
+
+
+class _RefusesInJson(StrictQuery):
+    """A view that answers in YAML or HTML, but not when it refuses."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Return the answer with how it is written."""
+        finalized = super().finalize_response(request, response, *args, **kwargs)
+        if finalized.exception or request.method == "OPTIONS":
+            finalized.accepted_renderer = JSONRenderer()
+            finalized.accepted_media_type = JSONRenderer.media_type
+        return finalized
+
+
+class Description(_RefusesInJson, SpectacularAPIView):
+    """The OpenAPI description: one version, in one language."""
+
+
+class DescriptionPage(_RefusesInJson, SpectacularSwaggerView):
+    """The page, made from the description."""

@@ -1,5 +1,7 @@
 """The kill switch's page and the admin's actions."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -35,6 +37,48 @@ def test_a_trader_stops_trading_with_a_confirmation(make_user: MakeUser, account
     assert "news &amp; &lt;b&gt;" in page
     assert "Let trading go on" not in page
     assert trader.post(f"{PAGE}release/", {"reason": "x", "account": account.pk}).status_code == 403
+
+
+@pytest.mark.case("A16")
+def test_once_all_is_stopped_the_form_is_gone_and_who_releases_is_said(make_user: MakeUser, account: Account) -> None:
+    make_user("root", is_superuser=True)
+    trader = visit_of(make_user("tess", "trader"))
+    # Given a page that says calmly that nothing is stopped
+    before = html_of(trader)
+    assert '<p class="calm">Not engaged: setups can be executed.</p>' in before
+    assert 'class="notice"' not in before
+    assert f'action="{PAGE}engage/"' in before
+    # When all accounts are stopped
+    trader.post(f"{PAGE}engage/", {"reason": "news", "confirmed": "on"})
+    # Then there is nothing left to stop, but positions can still be closed, with a confirmation of its own
+    page = html_of(trader)
+    assert "Only an admin can release: root." in page
+    assert "Stop trading</button>" not in page
+    assert "Not engaged" not in page
+    assert trader.post(f"{PAGE}engage/", {"reason": "news", "flatten": "on"}).status_code == 422
+    trader.post(f"{PAGE}engage/", {"reason": "news", "flatten": "on", "confirmed": "on"})
+    assert [switch.flatten for switch in KillSwitch.objects.all()] == [True]
+    assert f'action="{PAGE}engage/"' not in html_of(trader)
+
+
+@pytest.mark.case("A16")
+def test_a_stop_of_one_account_leaves_the_form_for_the_others(make_user: MakeUser, account: Account) -> None:
+    trader = visit_of(make_user("tess", "trader"))
+    other = Account.objects.create(account_id="DU7654321")
+    trader.post(f"{PAGE}engage/", {"reason": "news", "confirmed": "on", "account": account.pk})
+    page = html_of(trader)
+    assert re.findall(r'<option value="(\d*)"', page) == ["", str(other.pk)]
+    trader.post(f"{PAGE}engage/", {"reason": "news", "confirmed": "on", "account": other.pk})
+    assert "Stop trading</button>" not in html_of(trader)
+
+
+@pytest.mark.case("A16")
+def test_labels_have_no_colons_and_the_ticks_stand_apart(make_user: MakeUser, account: Account) -> None:
+    page = html_of(visit_of(make_user("tess", "trader")))
+    assert [text for text in re.findall(r"<label[^>]*>([^<]*)</label>", page) if text.endswith(":")] == []
+    # "Yes, stop" comes before the button, and "also close" after it, folded away.
+    places = [page.index(part) for part in ('name="confirmed"', "Stop trading</button>", "<details", 'name="flatten"')]
+    assert places == sorted(places)
 
 
 def test_an_admin_lets_it_go_on(make_user: MakeUser, account: Account) -> None:

@@ -135,8 +135,8 @@ def test_a_long_list_goes_on_with_older_ones(
             for _ in range(50)
         ]
     )
-    # Session, user, its permissions twice, setups, targets; connection, kill switches, alerts.
-    with django_assert_num_queries(9):
+    # Session, user, its permissions twice, setups, targets; connection, kill switches, alerts, account.
+    with django_assert_num_queries(10):
         page = html_of(visit, "/setups/")
     assert page.count("<tr>") == 51
     older = re.search(r'href="(\?before=\d+)"', page)

@@ -1,10 +1,11 @@
 """The kill switch's page: what is stopped, the red button with its confirmation, and the history."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -17,6 +18,7 @@ from app.executions.services.kill_switch import kill_switch_engage, kill_switch_
 from app.web.pages import refusal_shown, status_of
 
 HISTORY_SHOWN_MAX = 50
+RELEASERS_SHOWN_MAX = 5
 REASON_LENGTH_MAX = 1000
 
 
@@ -25,8 +27,15 @@ class EngageForm(forms.Form):
 
     account = forms.ModelChoiceField(Account.objects.all(), required=False, empty_label="All accounts")
     reason = forms.CharField(max_length=REASON_LENGTH_MAX, label="Why")
-    flatten = forms.BooleanField(required=False, label="Also close every position of ours at the market")
     confirmed = forms.BooleanField(label="Yes, stop trading")
+    flatten = forms.BooleanField(required=False, label="Also close every position of ours at the market")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
+
+    def what(self) -> list[forms.BoundField]:
+        """Return the fields that say what is stopped; the ticks stand apart from them and from each other."""
+        return [self["account"], self["reason"]]
 
 
 class ReleaseForm(forms.Form):
@@ -76,11 +85,30 @@ def kill_switch_go_on(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, *, form: EngageForm, status: int = HTTPStatus.OK, **more: Any) -> HttpResponse:
+    engaged = list(kill_switches_engaged())
     context = {
-        "form": form,
-        "engaged": list(kill_switches_engaged()),
+        "form": _form_for_what_is_left(form, engaged),
+        "engaged": engaged,
         "history": KillSwitch.objects.select_related("account", "engaged_by", "released_by")[:HISTORY_SHOWN_MAX],
         "may_engage": request.user.has_perm("accounts.engage_kill_switch"),
         "may_release": request.user.has_perm("accounts.release_kill_switch"),
+        "releasers": _releasers() if engaged else [],
     }
     return render(request, "web/kill_switch.html", context | more, status=status)
+
+
+def _form_for_what_is_left(form: EngageForm, engaged: list[KillSwitch]) -> EngageForm | None:
+    """Return the form with the accounts that can still be stopped, or None where all are: nothing is left to stop."""
+    if any(switch.account_id is None for switch in engaged):
+        return None
+    left = Account.objects.exclude(pk__in=[switch.account_id for switch in engaged])
+    if engaged and not left.exists():
+        return None
+    cast("forms.ModelChoiceField[Account]", form.fields["account"]).queryset = left
+    return form
+
+
+def _releasers() -> list[str]:
+    """Return the names of some who may release, so that whoever stopped trading knows whom to ask."""
+    may = User.objects.with_perm("accounts.release_kill_switch", backend="django.contrib.auth.backends.ModelBackend")
+    return list(may.order_by("username").values_list("username", flat=True)[:RELEASERS_SHOWN_MAX])

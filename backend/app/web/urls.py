@@ -4,7 +4,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from app.web import alert_pages, execution_pages, kill_switch_pages, login, pages, setup_pages, stream
+from app.web import account_figures, alert_pages, execution_pages, kill_switch_pages, login, pages, setup_pages, stream
 
 app_name = "web"
 
@@ -14,6 +14,7 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("favicon.ico", pages.no_icon),
     path("banner/", pages.banner, name="banner"),
+    path("figures/", account_figures.account_figures, name="account-figures"),
     path("alerts/", alert_pages.alert_list, name="alert-list"),
     path("alerts/<int:pk>/seen/", alert_pages.alert_seen, name="alert-seen"),
     path("kill-switch/", kill_switch_pages.kill_switch_page, name="kill-switch"),

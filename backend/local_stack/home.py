@@ -1,17 +1,21 @@
 """Where the embedded servers keep their data, and which user they run as.
 
 An ordinary user runs them as himself, under `.local/services/`. PostgreSQL refuses to run as root, so root runs them
-as the unprivileged user 65534 (or as the owner of data that is already there). That user must be able to walk to the
-folder and to the programs, which it cannot in a clone below a private folder such as /root or one made by `mktemp
--d`. We don't open other people's folders; instead the services move to a folder of their own outside,
-`/var/tmp/trading-analyst-<uid>-<hash of the clone's path>`, whose name is kept in `.local/services-home`. The
-programs are copied there too. A folder whose clone is gone, or that its clone has forgotten, cannot be opened by
-anyone any more (the passwords lived in the clone) and is removed.
+as the unprivileged user 65534 (or as the owner of data that is already there).
+
+Two kinds of clones cannot hold them. The unprivileged user cannot walk to a clone below a private folder such as
+/root or one made by `mktemp -d`, and we don't open other people's folders. And the servers' own programs cannot bear
+every path: `initdb` hands its own to a shell (`$`, quotes, backslashes) and allows 1,023 bytes, Valkey takes the
+path of its configuration for a pattern (`[`, `*`, `?`) and starts without any when nothing matches. In both cases the
+services move to a folder of their own outside, `/var/tmp/trading-analyst-<uid>-<hash of the clone's path>`, whose name
+is kept in `.local/services-home`, and the programs are copied there too. A folder whose clone is gone, or that its
+clone has forgotten, cannot be opened by anyone any more (the passwords lived in the clone) and is removed.
 """
 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -31,6 +35,11 @@ OUTSIDE = Path("/var/tmp")  # noqa: S108 - Survives a reboot; the folder below i
 RECORD = "services-home"
 OWNER_FILE = "clone"
 PROBE_TIMEOUT_SECONDS = 10
+# What shells, patterns and configuration files all take literally: letters of every language, digits, blanks, a few
+# signs. A name that is no valid UTF-8 has characters that are none of these.
+PLAIN_PATH = re.compile(r"[\w /.,+@=~-]+")
+# PostgreSQL's own limit is 1,023 with the longest name below the folder.
+PLAIN_PATH_BYTES_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,11 @@ class ServiceHome:
         if self.user is not None and path.stat().st_uid != self.user.uid:
             os.chown(path, self.user.uid, self.user.gid)
         return path
+
+
+def is_plain(path: Path) -> bool:
+    """Say whether the servers' programs can be told this path and will understand it as it is."""
+    return PLAIN_PATH.fullmatch(str(path)) is not None and len(os.fsencode(path)) <= PLAIN_PATH_BYTES_MAX
 
 
 def reaches(path: Path, *, user: ServiceUser | None) -> bool:
@@ -83,7 +97,7 @@ def service_home(*, local: Path = LOCAL, outside: Path = OUTSIDE) -> ServiceHome
     try:
         local.mkdir(exist_ok=True)
         with _locked(local / "services.lock"):
-            return _home_of_root(local, outside) if os.geteuid() == 0 else _home_of_user(local)
+            return _home_of_root(local, outside) if os.geteuid() == 0 else _home_of_user(local, outside)
     except (PermissionError, IsADirectoryError, FileExistsError) as error:
         raise ServiceHomeError(
             f"{error.filename}: {error.strerror}. "
@@ -91,8 +105,10 @@ def service_home(*, local: Path = LOCAL, outside: Path = OUTSIDE) -> ServiceHome
         ) from error
 
 
-def _home_of_user(local: Path) -> ServiceHome:
+def _home_of_user(local: Path, outside: Path) -> ServiceHome:
     directory = local / "services"
+    if (local / RECORD).exists() or not _can_hold(directory):
+        return ServiceHome(outside_home(local, outside=outside, user=None), None)
     directory.mkdir(mode=0o700, exist_ok=True)
     if not os.access(directory, os.W_OK | os.X_OK):
         raise ServiceHomeError(f"{directory} belongs to another user: run as that user, or remove {local}")
@@ -102,8 +118,7 @@ def _home_of_user(local: Path) -> ServiceHome:
 def _home_of_root(local: Path, outside: Path) -> ServiceHome:
     inside = local / "services"
     user = _owner_of_data(inside) or NOBODY
-    record = local / RECORD
-    if not record.exists():
+    if not (local / RECORD).exists() and _can_hold(inside):
         inside.mkdir(exist_ok=True)
         inside.chmod(0o711)
         if reaches(inside, user=user):
@@ -113,8 +128,16 @@ def _home_of_root(local: Path, outside: Path) -> ServiceHome:
                 f"{inside} holds data that user {user.uid} can no longer reach: a folder above it has become private. "
                 f"Let others walk through that folder again, or remove {inside} to begin with empty databases"
             )
-    directory = outside_home(local, outside=outside)
+    directory = outside_home(local, outside=outside, user=NOBODY)
     return ServiceHome(directory, _owner_of_data(directory) or NOBODY)
+
+
+def _can_hold(inside: Path) -> bool:
+    # Data of servers that did work there stay there: only making new ones needs a plain path. An interrupted first
+    # start, which never got as far as Valkey's file, leaves nothing worth keeping.
+    valkey = inside / "valkey"
+    worked = (inside / "postgres").exists() and (not valkey.exists() or (valkey / "appendonlydir").exists())
+    return is_plain(inside) or worked
 
 
 def _owner_of_data(directory: Path) -> ServiceUser | None:
@@ -126,21 +149,19 @@ def _owner_of_data(directory: Path) -> ServiceUser | None:
     return ServiceUser(found.st_uid, found.st_gid) if found.st_uid else None
 
 
-def outside_home(local: Path, *, outside: Path) -> Path:
+def outside_home(local: Path, *, outside: Path, user: ServiceUser | None) -> Path:
     """Return the folder outside the clone for the servers of the clone with this `.local`, made and recorded on
-    first use.
+    first use. `user` is who runs the servers, None for ourselves.
 
     Raises:
         ServiceHomeError: a folder of that name is not ours, or the servers' user cannot reach it.
     """
-    record = local / RECORD
-    # The recorded name holds even after the clone has been moved.
-    recorded = Path(record.read_text().strip()) if record.exists() else None
+    recorded = _recorded_home(local)
     _sweep(outside, keep=recorded)
     if recorded is not None:
         directory = recorded
     else:
-        digest = hashlib.sha256(str(local).encode()).hexdigest()[:12]
+        digest = hashlib.sha256(os.fsencode(local)).hexdigest()[:12]
         directory = outside / f"trading-analyst-{os.geteuid()}-{digest}"
         if directory.exists():
             _remove_forgotten(directory)
@@ -150,13 +171,38 @@ def outside_home(local: Path, *, outside: Path) -> Path:
         _require_ours(directory)
     directory.chmod(0o711)
     # In this order: a folder whose owner has no record looks forgotten to another start.
-    record.write_text(f"{directory}\n")
-    (directory / OWNER_FILE).write_text(f"{local}\n")
-    if not reaches(directory, user=NOBODY):
+    _path_write(local / RECORD, directory)
+    _path_write(directory / OWNER_FILE, local)
+    if not reaches(directory, user=user):
         raise ServiceHomeError(
-            f"user {NOBODY.uid} cannot reach {directory}; set DATABASE_URL and REDIS_URL, or run as an ordinary user"
+            f"user {user.uid if user else os.geteuid()} cannot reach {directory}; "
+            "set DATABASE_URL and REDIS_URL, or run as an ordinary user"
         )
     return directory
+
+
+def _recorded_home(local: Path) -> Path | None:
+    """Return the folder that was recorded. It holds after the clone has been moved, but a copy of the clone gets a
+    folder of its own: two clones on the same data would end each other's servers.
+    """
+    directory = _path_read(local / RECORD)
+    if directory is None:
+        return None
+    owner = _path_read(directory / OWNER_FILE)
+    is_copy = owner is not None and owner != local and _path_read(owner / RECORD) == directory
+    return None if is_copy else directory
+
+
+def _path_read(file: Path) -> Path | None:
+    # Bytes, because a path need not be text in any encoding.
+    try:
+        return Path(os.fsdecode(file.read_bytes().removesuffix(b"\n")))
+    except FileNotFoundError:
+        return None
+
+
+def _path_write(file: Path, path: Path) -> None:
+    file.write_bytes(os.fsencode(path) + b"\n")
 
 
 def _require_ours(directory: Path) -> None:
@@ -179,7 +225,8 @@ def _is_forgotten(directory: Path) -> bool:
     owner = directory / OWNER_FILE
     if directory.is_symlink() or directory.lstat().st_uid != os.geteuid() or not owner.is_file():
         return False
-    return not (Path(owner.read_text().strip()) / RECORD).exists()
+    clone = _path_read(owner)
+    return clone is None or _path_read(clone / RECORD) != directory
 
 
 def _remove_forgotten(directory: Path) -> None:

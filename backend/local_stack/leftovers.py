@@ -35,7 +35,7 @@ def process_command(pid: int) -> str | None:
     if sys.platform != "linux":
         return _ps(pid, "command")
     try:
-        return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return os.fsdecode((PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" "))
     except OSError:
         return None
 

@@ -197,7 +197,8 @@ def _clear_leftovers(data: Path) -> None:
 def _says_ready(pid_file: Path, pid: int) -> bool:
     """Read the server's own word from `postmaster.pid`, as pg_ctl does: line 1 is its process id, line 8 its state."""
     try:
-        lines = pid_file.read_text().splitlines()
+        # Line 2 is a path, which may hold anything but a line feed.
+        lines = pid_file.read_bytes().split(b"\n")
     except OSError:
         return False
-    return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+    return len(lines) >= 8 and lines[0].strip() == str(pid).encode() and lines[7].strip() == b"ready"

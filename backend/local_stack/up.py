@@ -140,7 +140,7 @@ class Up:
         self._start_batch(specs)
         if services.postgres_folder and not services.postgres_folder.is_relative_to(self._local):
             progress(
-                f"the databases are in {services.postgres_folder.parent}, because their user cannot reach this clone"
+                f"the databases are in {services.postgres_folder.parent}: their servers cannot use this clone's path"
             )
         return services
 

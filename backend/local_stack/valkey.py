@@ -40,7 +40,8 @@ class EmbeddedValkey:
             name=NAME,
             argv=[str(self.program), str(self.configuration)],
             environment=ENVIRONMENT,
-            directory=Path("/"),
+            # The server keeps its files where it is started: a path in its configuration would be split at blanks.
+            directory=self.configuration.parent,
             ready=lambda _pid, _log: _answers(self.port, self.password),
             death_signal=signal.SIGTERM,
             user=self.user,
@@ -60,7 +61,6 @@ def valkey_prepare(
         f"bind {LOOPBACK}",
         f"port {port}",
         f"requirepass {password}",
-        f"dir {folder}",
         'save ""',
         f"appendonly {'no' if throw_away else 'yes'}",
         # A queue that silently forgets is worse than one that refuses.

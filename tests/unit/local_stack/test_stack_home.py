@@ -1,7 +1,7 @@
 """Where the servers live. Folders of other people keep their modes; ours are private; nothing forgotten stays.
 
-The first part holds for every user; the second is root's, whose servers run as somebody else, and is tried with the
-same functions on folders that do or do not let that user through.
+All of it holds for every user. Root's servers run as somebody else, an ordinary user's as himself; `SERVERS` is who
+that is here.
 """
 
 import os
@@ -14,7 +14,25 @@ from pathlib import Path
 import pytest
 
 from local_stack.errors import ServiceHomeError
-from local_stack.home import OWNER_FILE, RECORD, outside_home, reaches, service_home
+from local_stack.home import NOBODY, OWNER_FILE, RECORD, is_plain, outside_home, reaches, service_home
+
+# What a shell, a pattern or a configuration file would take for something else, a name that is no text, a long one.
+ODD_NAMES = [
+    'it costs $HOME "q"',
+    "`id`",
+    "back\\slash",
+    "[1]*?",
+    "#tag%p",
+    "line\nfeed",
+    os.fsdecode(b"\xff\xfe"),
+    "/".join(["long" * 60] * 4),
+]
+SERVERS = NOBODY if os.geteuid() == 0 else None
+
+
+def outside_of(local: Path, outside: Path) -> Path:
+    """The folder outside for the clone with this `.local`, as this user's servers need it."""
+    return outside_home(local, outside=outside, user=SERVERS)
 
 
 def test_the_servers_reach_it_and_nobody_elses_folder_was_opened(local: Path, outside: Path) -> None:
@@ -48,23 +66,70 @@ def test_a_folder_that_we_may_not_write_to_is_named(local: Path, outside: Path) 
         service_home(local=local, outside=outside)
 
 
+@pytest.mark.case("S5")
 def test_outside_the_place_is_recorded_and_holds_when_the_clone_is_moved(local: Path, outside: Path) -> None:
-    directory = outside_home(local, outside=outside)
+    directory = outside_of(local, outside)
     (directory / "postgres").mkdir()
     moved = local.rename(local.with_name("moved"))
 
-    assert outside_home(moved, outside=outside) == directory
+    assert outside_of(moved, outside) == directory
     assert (directory / "postgres").exists()
     assert (moved / RECORD).read_text().strip() == str(directory)
 
 
+@pytest.mark.case("S4")
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_path_that_the_servers_would_misread_moves_them_outside(tmp_path: Path, outside: Path, name: str) -> None:
+    local = tmp_path / name / ".local"
+    local.mkdir(parents=True)
+
+    first, second = (service_home(local=local, outside=outside) for _ in range(2))
+
+    assert first == second
+    assert first.directory.parent == outside
+    assert is_plain(first.directory)
+    assert reaches(first.folder("postgres"), user=first.user)
+
+
+@pytest.mark.case("S4")
+@pytest.mark.parametrize("name", ["a b", "ü c", "日本", "a-b_c.d+e=f,g@h~i"])
+def test_blanks_and_letters_of_every_language_are_plain(name: str) -> None:
+    assert is_plain(Path("/home/me") / name / "clone")
+
+
+@pytest.mark.case("S4")
+def test_databases_that_worked_at_an_odd_path_stay_there(tmp_path: Path, outside: Path) -> None:
+    local = tmp_path / ODD_NAMES[0] / ".local"
+    (local / "services" / "postgres").mkdir(parents=True)
+    (local / "services" / "valkey" / "appendonlydir").mkdir(parents=True)
+    if os.geteuid() == 0:
+        # Root's servers stay when their user can walk there, which pytest's folder forbids.
+        with pytest.raises(ServiceHomeError, match="can no longer reach"):
+            service_home(local=local, outside=outside)
+    else:
+        assert service_home(local=local, outside=outside).directory == local / "services"
+
+
+@pytest.mark.case("S4")
+def test_outside_a_copy_of_a_clone_gets_a_folder_of_its_own(tmp_path: Path, outside: Path) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+    first = outside_of(original, outside)
+    shutil.copytree(original, copy)
+
+    second = outside_of(copy, outside)
+
+    assert second != first
+    assert (outside_of(original, outside), outside_of(copy, outside)) == (first, second)
+
+
 def test_outside_a_folder_whose_clone_is_gone_is_removed(tmp_path: Path, outside: Path) -> None:
     (tmp_path / "gone").mkdir()
-    gone = outside_home(tmp_path / "gone", outside=outside)
+    gone = outside_of(tmp_path / "gone", outside)
     shutil.rmtree(tmp_path / "gone")
     (tmp_path / "here").mkdir()
 
-    here = outside_home(tmp_path / "here", outside=outside)
+    here = outside_of(tmp_path / "here", outside)
 
     assert not gone.exists()
     assert here.exists()
@@ -72,7 +137,7 @@ def test_outside_a_folder_whose_clone_is_gone_is_removed(tmp_path: Path, outside
 
 def test_outside_several_starts_at_once_remove_what_is_forgotten_together(tmp_path: Path, outside: Path) -> None:
     (tmp_path / "gone").mkdir()
-    forgotten = outside_home(tmp_path / "gone", outside=outside)
+    forgotten = outside_of(tmp_path / "gone", outside)
     shutil.rmtree(tmp_path / "gone")
     for number in range(2000):
         (forgotten / str(number)).touch()
@@ -83,7 +148,7 @@ def test_outside_several_starts_at_once_remove_what_is_forgotten_together(tmp_pa
 
     def start(clone: Path) -> Path:
         together.wait(10)
-        return outside_home(clone, outside=outside)
+        return outside_of(clone, outside)
 
     with ThreadPoolExecutor(len(clones)) as starts:
         homes = list(starts.map(start, clones))
@@ -93,12 +158,12 @@ def test_outside_several_starts_at_once_remove_what_is_forgotten_together(tmp_pa
 
 
 def test_outside_a_new_clone_at_an_old_ones_path_begins_empty(local: Path, outside: Path) -> None:
-    old = outside_home(local, outside=outside)
+    old = outside_of(local, outside)
     (old / "postgres").mkdir()
     shutil.rmtree(local)
     local.mkdir()
 
-    assert outside_home(local, outside=outside) == old
+    assert outside_of(local, outside) == old
     assert [path.name for path in old.iterdir()] == [OWNER_FILE]
 
 
@@ -106,7 +171,7 @@ def test_outside_a_new_clone_at_an_old_ones_path_begins_empty(local: Path, outsi
 def test_outside_a_folder_that_others_prepared_is_refused(
     local: Path, outside: Path, tmp_path: Path, trap: str
 ) -> None:
-    directory = outside_home(local, outside=outside)
+    directory = outside_of(local, outside)
     if trap == "link":
         directory.rename(tmp_path / "elsewhere")
         directory.symlink_to(tmp_path / "elsewhere")
@@ -114,7 +179,7 @@ def test_outside_a_folder_that_others_prepared_is_refused(
         directory.chmod(0o777)
 
     with pytest.raises(ServiceHomeError, match="only we can write to"):
-        outside_home(local, outside=outside)
+        outside_of(local, outside)
 
 
 def test_a_sub_folder_belongs_to_the_servers_user(local: Path, outside: Path) -> None:

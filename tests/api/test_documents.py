@@ -10,6 +10,7 @@ from app.api import exception_handler as handler
 from app.api import urls
 from app.api.execution_serializers import BracketOutput, ExecutionOutput, FillOutput, OrderOutput
 from app.api.setup_serializers import SetupInput
+from app.config.variables import VARIABLES
 from app.core import errors
 
 APP = Path(api.__file__).parents[1]
@@ -119,7 +120,9 @@ class TestConfiguration:
 
     def read_by_settings(self) -> set[str]:
         settings = (APP / "config" / "settings.py").read_text()
-        return set(re.findall(r'env\.(?:\w+)\(\s*"([A-Z_]+)"', settings))
+        used = set(re.findall(r'given\["([A-Z_]+)"\]', settings))
+        assert used == {variable.name for variable in VARIABLES}
+        return used
 
     def read_elsewhere(self) -> set[str]:
         """By the compose file and the commands."""
@@ -136,14 +139,11 @@ class TestConfiguration:
 
     def test_every_variable_is_in_the_example(self) -> None:
         example = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-        # DEMO_PASSWORD is for one command, not for the system.
-        assert example == self.explained() - {"DEMO_PASSWORD"}
+        assert example == self.explained()
 
     def test_defaults_are_those_of_the_settings(self) -> None:
-        settings = (APP / "config" / "settings.py").read_text()
         text = (ROOT / "docs" / "configuration.md").read_text()
         shown = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", text, re.MULTILINE))
-        found = dict(re.findall(r'env\.\w+\(\s*"([A-Z_]+)",\s*default="?([^"\[\],)]+)"?', settings))
-        simple = {name: value for name, value in found.items() if name in shown and not value.startswith("_stack")}
-        assert {name: shown[name].lower() for name in simple} == {name: value.lower() for name, value in simple.items()}
-        assert len(simple) >= 10
+        found = {variable.name: variable.default for variable in VARIABLES if variable.name in shown}
+        assert {name: shown[name] for name in found} == found
+        assert set(shown) == {*found, "WEB_PORT"}

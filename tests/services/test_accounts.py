@@ -8,8 +8,8 @@ from pytest_django import Settings
 
 from app.accounts.fencing import fence_raise
 from app.accounts.models import Account, BrokerConnection
-from app.accounts.selectors import account_to_trade, is_alive, is_ready
 from app.accounts.roles import roles_ensure
+from app.accounts.selectors import account_to_trade, is_alive, is_ready
 from app.accounts.services import (
     OrderIdTooLow,
     account_ensure,

@@ -6,10 +6,11 @@ beside the data, so that it goes when the data goes. Of somebody else's server n
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from local_stack.demo import Api, DemoError
+from local_stack.demo import POLL_SECONDS, Api, DemoError
 from local_stack.environment import dotenv_names
 from local_stack.errors import JobFailedError
 from local_stack.home import CLONE
@@ -23,6 +24,10 @@ DEMO_USER_TIMEOUT_SECONDS = 60
 DEMO_TIMEOUT_SECONDS = 120
 MARK_FILE = "prepared.json"
 MOVING_SETTINGS = {"DATABASE_URL", "REDIS_URL", "IB_HOST", "IB_PORT"}
+BROKER_CHECKS = ("broker_worker", "gateway")
+BROKER_TIMEOUT_SECONDS = 5
+# A connection that says one of these has tried and failed.
+SETTLED_WORDS = ("DISCONNECTED: ", "the last try: ")
 USER_KEYS = ("username", "password", "token")
 
 
@@ -74,6 +79,26 @@ def demo_user_known(url: str, *, username: str, password: str) -> dict[str, str]
         # Deleted, or another password: the command puts it right, or says why it cannot.
         return None
     return {"username": username, "password": password, "token": str(token)} if token else None
+
+
+def not_trading_because(url: str) -> str:
+    """Return what `/readyz` says of the broker worker and the Gateway; "" while new entries can be executed.
+
+    A first try to connect that is not over yet is waited for, `BROKER_TIMEOUT_SECONDS` at most.
+    """
+    give_up_at = time.monotonic() + BROKER_TIMEOUT_SECONDS
+    while True:
+        _, answer = Api(url).call("GET", "/readyz")
+        checks = answer.get("checks")
+        wrong = [
+            f"{name.replace('_', ' ')}: {check.get('detail', '')}"
+            for name, check in (checks if isinstance(checks, dict) else {}).items()
+            if name in BROKER_CHECKS and not check["ok"]
+        ]
+        is_settled = not wrong or any(word in wrong[0] for word in SETTLED_WORDS)
+        if is_settled or time.monotonic() > give_up_at:
+            return "; ".join(wrong)
+        time.sleep(POLL_SECONDS)
 
 
 def demo_job(supervisor: Supervisor, *arguments: str, token: str, environment: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from local_stack.environment import settings_require, user_environment
 from local_stack.errors import StackError, UsageError
 from local_stack.home import LOCAL
-from local_stack.jobs import PreparedMark, demo_job, demo_user_job, demo_user_known, migrate_job
+from local_stack.jobs import PreparedMark, demo_job, demo_user_job, demo_user_known, migrate_job, not_trading_because
 from local_stack.ports import LOOPBACK, port_choose
 from local_stack.private_file import passwords_of, private_json_write
 from local_stack.process import ProcessSpec
@@ -95,7 +95,10 @@ class Up:
                     self._start_batch([beat_spec(local=self._local, environment=self._environment)])
                     self._supervisor.wait_ready()
                     up_file, logs = self._local / UP_FILE, self._local / "log"
+                    reason = not_trading_because(str(self._published["url"]))
                     print(INSTRUCTIONS.format(**self._published, up_file=up_file, logs=logs), flush=True)
+                    if reason:
+                        progress(f"nothing can be traded yet: {reason}")
                     with contextlib.suppress(StopRequestedError):
                         self._supervisor.run()
             finally:

@@ -105,7 +105,7 @@ def test_a_list_takes_as_many_queries_for_one_row_as_for_many(
             filled(analyst)
         visit = visit_of(analyst)
         # Session, user, permissions twice, three of executions; connection, kill switches, alerts.
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(12):
             assert html_of(visit, "/executions/").count('<span class="status open">') == count
 
 

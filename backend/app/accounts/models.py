@@ -79,6 +79,23 @@ class BrokerConnection(models.Model):
         return f"{self.account_id}/{self.client_id} {self.state}"
 
 
+class WorkerSign(models.Model):
+    """The sign of life of the broker worker of one client id while no connection's row can carry it.
+
+    A row needs an account, and where IB_ACCOUNT names none only the Gateway tells which one it is. Until it has, the
+    worker says here that it lives (`seen_at`), since when (`started_at`), and how its last try to connect ended.
+    """
+
+    client_id = models.PositiveIntegerField(unique=True)
+    state = models.CharField(max_length=16, choices=[(state.value, state.value) for state in ConnectionState])
+    reason = models.TextField(blank=True)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"client {self.client_id} {self.state}"
+
+
 class KillSwitch(models.Model):
     """One time that trading was stopped: on one account, or on all where `account` is null. Rows are never deleted.
 

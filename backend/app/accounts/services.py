@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from app.accounts.models import Account, BrokerConnection
+from app.accounts.models import Account, BrokerConnection, WorkerSign
 from app.brokers.base import AccountSummary, ConnectionState
 from app.core.errors import RetryLater
 
@@ -90,6 +90,12 @@ def connection_reconciled(*, connection_id: int, now: datetime, fence: int | Non
     With `fence`, only while that is the holder's.
     """
     _held_by(connection_id, fence).update(reconciled_at=now, gateway_heard_at=now)
+
+
+def worker_sign(*, client_id: int, state: ConnectionState, reason: str, started_at: datetime, now: datetime) -> None:
+    """Store that the broker worker lives and where its connection stands, while it has no row to say so in."""
+    said = {"state": state.value, "reason": reason, "started_at": started_at, "seen_at": now}
+    WorkerSign.objects.update_or_create(client_id=client_id, defaults=said)
 
 
 class OrderIdTooLow(RetryLater):

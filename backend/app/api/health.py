@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
 
-from app.accounts.selectors import broker_connection, is_alive
+from app.accounts.selectors import worker_seen
 from app.alerts.selectors import somebody_watches, watchdog_seen_at
 from app.api.error_body import body
 from app.api.exception_handler import REQUEST_REFUSED, internal_error
@@ -99,13 +99,20 @@ def _redis() -> Check:
 
 
 def _broker() -> dict[str, Check]:
-    held = broker_connection()
-    if held is None or not is_alive(held, now=clock.now()):
+    seen = worker_seen()
+    away = ""
+    if seen is None:
+        away = "it never showed itself"
+    elif not seen.is_alive(now=clock.now()):
+        away = f"no sign of life since {seen.seen_at:%Y-%m-%d %H:%M:%S} UTC" if seen.seen_at else "no sign of life yet"
+    elif seen.was_stopped:
+        away = seen.reason
+    if seen is None or away:
         return {
-            "broker_worker": _wrong("no heartbeat lately" if held else "it never showed itself"),
+            "broker_worker": _wrong(away),
             "gateway": _wrong("not known while the broker worker is away"),
         }
-    gateway = _right() if held.state == ConnectionState.READY.value else _wrong(f"{held.state}: {held.reason}")
+    gateway = _right() if seen.state == ConnectionState.READY.value else _wrong(seen.standing)
     return {"broker_worker": _right(), "gateway": gateway}
 
 

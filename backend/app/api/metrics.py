@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from psycopg_pool import PoolTimeout
 
 from app.accounts.kill_switch import kill_switches_engaged
-from app.accounts.selectors import broker_connection
+from app.accounts.selectors import worker_seen
 from app.alerts.kinds import Severity
 from app.alerts.models import Alert
 from app.alerts.selectors import watchdog_seen_at
@@ -58,10 +58,11 @@ def _gauges(now: datetime) -> Iterator[tuple[str, str, list[Sample]]]:
 
 
 def _connection_gauges(now: datetime) -> Iterator[tuple[str, str, list[Sample]]]:
-    held = broker_connection()
-    states = {state.value: int(held is not None and held.state == state.value) for state in ConnectionState}
+    seen = worker_seen()
+    held = seen.connection if seen else None
+    states = {state.value: int(seen is not None and seen.state == state.value) for state in ConnectionState}
     yield "connection_state", "1 for the state the broker connection was last known in.", _labelled("state", states)
-    heartbeat = _age(held.heartbeat_at if held else None, now=now)
+    heartbeat = _age(seen.seen_at if seen else None, now=now)
     yield "broker_worker_heartbeat_age_seconds", "Since the broker worker's last sign.", heartbeat
     heard = _age(held.gateway_heard_at if held else None, now=now)
     yield "gateway_heard_age_seconds", "Since the Gateway's last answer.", heard

@@ -12,8 +12,9 @@ from django.utils.functional import SimpleLazyObject
 
 from app.accounts.kill_switch import kill_switches_engaged
 from app.accounts.models import Account, KillSwitch
-from app.accounts.selectors import broker_connection, is_alive, is_ready
+from app.accounts.selectors import worker_seen
 from app.alerts.selectors import critical_count
+from app.brokers.base import ConnectionState
 from app.core import clock
 
 
@@ -48,19 +49,20 @@ def trading_mode(request: HttpRequest) -> dict[str, Any]:
 
 def trading_now() -> Trading:
     """Return what we trade on and whether it can execute now."""
-    connection = broker_connection()
+    seen = worker_seen()
+    connection = seen.connection if seen else None
     account = Account(account_id=settings.IB_ACCOUNT) if settings.IB_ACCOUNT else connection and connection.account
     # Not the setting but the account's id decides whether money is real.
     mode = account.mode if account else settings.IB_TRADING_MODE
     name = account.account_id if account else ""
-    if connection is None:
+    if seen is None:
         return Trading(
             mode=mode, account=name, ready=False, state="AWAY", detail="The broker worker never showed itself."
         )
     now = clock.now()
-    if not is_alive(connection, now=now):
-        since = f" since {connection.heartbeat_at:%H:%M:%S} UTC" if connection.heartbeat_at else ""
+    if not seen.is_alive(now=now):
+        since = f" since {seen.seen_at:%H:%M:%S} UTC" if seen.seen_at else ""
         detail = f"The broker worker has been silent{since}."
         return Trading(mode=mode, account=name, ready=False, state="AWAY", detail=detail)
-    ready = is_ready(connection, now=now)
-    return Trading(mode=mode, account=name, ready=ready, state=connection.state, detail=connection.reason)
+    ready = seen.state == ConnectionState.READY.value
+    return Trading(mode=mode, account=name, ready=ready, state=seen.state, detail=seen.reason)

@@ -41,6 +41,7 @@ from app.worker.backoff import backoff_seconds
 from app.worker.event_recorder import EventRecorder
 from app.worker.holder import HOLDER_SILENT_SECONDS, Holder
 from app.worker.loop_thread import LoopThread, in_database_thread, with_own_connection
+from app.worker.sign_of_life import SignOfLife
 
 logger = get_logger(__name__)
 
@@ -71,13 +72,15 @@ class BrokerThread:
         session_name: str = "",
         on_holding: Callable[[bool], None] = lambda _is_holder: None,
         silent_seconds: float = HOLDER_SILENT_SECONDS,
+        address: str = "the broker",
     ) -> None:
         self._broker = make_broker(on_event=recorder.put, on_state=self._on_broker_state, confirm=self._confirm)
         self._recorder = recorder
         self._account_id = account_id
         self._client_id = client_id
         self._connection_id = 0
-        self._state = ConnectionState.DISCONNECTED
+        self._address = address
+        self._state, self._reason, self._last_failure = ConnectionState.DISCONNECTED, "", ""
         self._holder = Holder(
             account_id=account_id,
             client_id=client_id,
@@ -85,6 +88,7 @@ class BrokerThread:
             silent_seconds=silent_seconds,
             on_change=self._on_holding,
         )
+        self._sign = SignOfLife(client_id=client_id, holder=self._holder, recorder=recorder)
         self._tell_holding = on_holding
         self._loop_thread = LoopThread("broker")
         self._stopping, self._changed = asyncio.Event(), asyncio.Event()
@@ -220,7 +224,7 @@ class BrokerThread:
                     await self._stand_by()
                     continue
                 await self._connect()
-                failures = 0
+                failures, self._last_failure = 0, ""
                 await self._serve()
             except Fenced as error:
                 await self._lost(f"{error.code}: {error.message}")
@@ -246,7 +250,9 @@ class BrokerThread:
     async def _connect(self) -> None:
         if self._account_id:
             await self._adopt(self._account_id)
-        await self._set_state(ConnectionState.CONNECTING, "")
+        # Waiting for an answer takes longer than being refused: why the last try failed stays to be read meanwhile.
+        last = f"; the last try: {self._last_failure}" if self._last_failure else ""
+        await self._set_state(ConnectionState.CONNECTING, f"connecting to {self._address}{last}")
         session = await self._broker.connect()
         await self._adopt(session.account)
         await self._synchronise(session)
@@ -300,20 +306,16 @@ class BrokerThread:
     async def _show_life(self) -> None:
         """Note every second that the worker lives and how far its news is recorded, whatever the connection does."""
         while not self._stopping.is_set():
-            if self.fence:
-                waiting, oldest_at = self._recorder.waiting()
-                try:
-                    await in_database_thread(
-                        accounts.connection_heartbeat,
-                        **self._holding(),
-                        events_waiting=waiting,
-                        oldest_event_at=oldest_at,
-                        now=clock.now(),
-                    )
-                except (DatabaseError, psycopg.Error) as error:
-                    # The watchdog hears the silence.
-                    logger.warning("heartbeat_not_recorded", error=str(error).strip())
+            try:
+                await self._show_sign()
+            except (DatabaseError, psycopg.Error) as error:
+                # The watchdog hears the silence.
+                logger.warning("heartbeat_not_recorded", error=str(error).strip())
             await self._pause(TICK_SECONDS)
+
+    async def _show_sign(self) -> None:
+        row, state, reason = self._connection_id, self._state, self._reason
+        await in_database_thread(self._sign.show, connection_id=row, state=state, reason=reason)
 
     async def _reconcile(self, *, settle_seconds: float) -> None:
         now = clock.now()
@@ -335,6 +337,7 @@ class BrokerThread:
         await in_database_thread(accounts.account_worth_record, summary=summary, now=clock.now())
 
     async def _lost(self, reason: str) -> None:
+        self._last_failure = reason
         logger.error("broker_connection_lost", reason=reason)
         await self._broker.disconnect()
         try:
@@ -350,17 +353,13 @@ class BrokerThread:
             logger.warning("failure_not_recorded", error=str(error).strip())
 
     async def _set_state(self, state: ConnectionState, reason: str, *, server_version: int | None = None) -> None:
-        self._state = state
+        self._state, self._reason = state, reason
         logger.info("broker_connection", state=state.value, reason=reason)
-        if self.fence:
-            await in_database_thread(
-                accounts.connection_state_record,
-                **self._holding(),
-                state=state,
-                reason=reason,
-                now=clock.now(),
-                server_version=server_version,
-            )
+        if not self.fence:
+            await self._show_sign()
+            return
+        recorded: dict[str, Any] = {"state": state, "reason": reason, "server_version": server_version}
+        await in_database_thread(accounts.connection_state_record, **self._holding(), **recorded, now=clock.now())
 
     def _on_holding(self, holding: Holding | None, *, is_holder: bool) -> None:
         if holding is not None:
@@ -395,6 +394,5 @@ class BrokerThread:
         self._changed.set()
         await self._broker.disconnect()
         self._state = ConnectionState.DISCONNECTED
-        if self._connection_id:
-            await self._set_state(ConnectionState.DISCONNECTED, accounts.STOPPED_ON_PURPOSE)
+        await self._set_state(ConnectionState.DISCONNECTED, accounts.STOPPED_ON_PURPOSE)
         await asyncio.to_thread(self._holder.release)

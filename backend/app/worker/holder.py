@@ -66,6 +66,11 @@ class Holder:
         self.standing_by = False
 
     @property
+    def is_holder(self) -> bool:
+        """Whether we have the lock; the fence follows once the connection's row is known."""
+        return self._is_holder
+
+    @property
     def fence(self) -> int:
         """The number by which we hold the connection; 0 while we don't."""
         return self._holding.fence if self._holding is not None else 0

@@ -78,6 +78,7 @@ def start(sender: Any, **_: Any) -> None:
             client_id=ib_settings.client_id,
             session_name=_sessions_named(),
             on_holding=_serve_queue,
+            address=f"{ib_settings.host}:{ib_settings.port}",
         )
         # A stand-by takes no task: it could only let it lie. The queue is consumed while the connection is held.
         sender.app.amqp.queues.deselect(dispatch.BROKER_QUEUE)

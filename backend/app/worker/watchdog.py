@@ -14,8 +14,7 @@ from django.db.models import Q, QuerySet
 
 from app.accounts.kill_switch import kill_switches_engaged
 from app.accounts.models import BrokerConnection
-from app.accounts.selectors import HEARTBEAT_AGE_SECONDS_MAX, broker_connection, is_alive
-from app.accounts.services import STOPPED_ON_PURPOSE
+from app.accounts.selectors import HEARTBEAT_AGE_SECONDS_MAX, WorkerSeen, is_alive, worker_seen
 from app.alerts.kinds import AlertKind
 from app.alerts.models import Alert
 from app.alerts.selectors import alert_is_open
@@ -32,16 +31,19 @@ EVENTS_WAITING_MAX = 1000
 FLAGGED_MAX = 500
 FLAGGED_WITHIN = timedelta(days=1)
 CONNECTED = (ConnectionState.READY.value, ConnectionState.SYNCHRONISING.value, ConnectionState.DEGRADED.value)
-WORKER = "broker worker"  # The subject where no connection was ever made.
+WORKER = "broker worker"  # The subject while no account is known.
 
 
 def watchdog_look(*, now: datetime) -> None:
     """Look once: raise what is wrong, resolve what is over, and leave the sign of life that `/readyz` asks for."""
-    connection = broker_connection()
-    about = {AlertKind.WORKER_SILENT: _worker_silent(connection, now=now)}
+    seen = worker_seen()
+    connection = seen.connection if seen else None
+    about = {
+        AlertKind.WORKER_SILENT: _worker_silent(seen, now=now),
+        AlertKind.GATEWAY_SILENT: _gateway_silent(seen, now=now) if seen else {},
+    }
     if connection is not None:
         about |= {
-            AlertKind.GATEWAY_SILENT: _gateway_silent(connection, now=now),
             AlertKind.QUEUE_LAG: _queue_lag(connection, now=now),
             AlertKind.LIVE_CONNECTED: _live_connected(connection, now=now),
             AlertKind.RECONCILE_FAILED: _reconcile_failed(connection),
@@ -62,9 +64,9 @@ def _age(since: datetime | None, *, now: datetime) -> str:
     return f"for {(now - since).total_seconds():.0f} s" if since else "always"
 
 
-def _is_expected(connection: BrokerConnection | None, *, now: datetime) -> bool:
+def _is_expected(seen: WorkerSeen | None, *, now: datetime) -> bool:
     """Say whether the worker should be there: it was not stopped on purpose, or there is work that waits for it."""
-    if connection is not None and connection.reason != STOPPED_ON_PURPOSE:
+    if seen is not None and not seen.was_stopped:
         return True
     # A request that was made in this moment has had no time to be taken.
     old_enough = now - timedelta(seconds=HEARTBEAT_AGE_SECONDS_MAX)
@@ -75,32 +77,35 @@ def _unfinished() -> QuerySet[Execution]:
     return Execution.objects.exclude(status__in=[status.value for status in FINISHED])
 
 
-def _worker_silent(connection: BrokerConnection | None, *, now: datetime) -> dict[str, str]:
-    if connection is not None and is_alive(connection, now=now) and connection.reason != STOPPED_ON_PURPOSE:
+def _worker_silent(seen: WorkerSeen | None, *, now: datetime) -> dict[str, str]:
+    if seen is not None and seen.is_alive(now=now) and not seen.was_stopped:
         return {}
-    if not _is_expected(connection, now=now):
+    if not _is_expected(seen, now=now):
         return {}
-    silent = _age(connection.heartbeat_at if connection else None, now=now)
+    silent = _age(seen.seen_at if seen else None, now=now)
     waiting = _unfinished().count()
-    return {_subject(connection): f"No sign of the broker worker {silent}; {waiting} executions are unfinished."}
+    return {
+        _subject(
+            seen.connection if seen else None
+        ): f"No sign of the broker worker {silent}; {waiting} executions are unfinished."
+    }
 
 
-def _gateway_silent(connection: BrokerConnection, *, now: datetime) -> dict[str, str]:
+def _gateway_silent(seen: WorkerSeen, *, now: datetime) -> dict[str, str]:
     """Tell that nothing was heard of the Gateway; while the worker itself is silent, nobody knows.
 
     In a maintenance window silence is expected: what begins there is told when it outlasts the window.
     """
-    if not is_alive(connection, now=now) or connection.reason == STOPPED_ON_PURPOSE:
+    if not seen.is_alive(now=now) or seen.was_stopped:
         return {}
-    heard_at = connection.gateway_heard_at
+    heard_at = seen.gateway_heard_at
     if heard_at is not None and now - heard_at <= timedelta(seconds=GATEWAY_AGE_SECONDS_MAX):
         return {}
-    subject = _subject(connection)
+    subject = _subject(seen.connection)
     is_planned = maintenance_at(settings.GATEWAY_MAINTENANCE, now=now) is not None
     if is_planned and not alert_is_open(kind=AlertKind.GATEWAY_SILENT, subject=subject):
         return {}
-    why = f"{connection.state}: {connection.reason}" if connection.reason else connection.state
-    return {subject: f"No answer of the Gateway {_age(heard_at, now=now)} ({why})."}
+    return {subject: f"No answer of the Gateway {_age(heard_at, now=now)} ({seen.standing})."}
 
 
 def _queue_lag(connection: BrokerConnection, *, now: datetime) -> dict[str, str]:

@@ -109,7 +109,8 @@ def _named(error: BaseException, settings: IBSettings) -> BaseException:
             f"that is no Gateway, or the Gateway waits for a person (a dialog, a login). {WHAT_TO_CHECK}",
             details={"host": settings.host, "port": settings.port},
         )
-    if isinstance(error, OSError):
+    # A port above 65535, or a name that no resolver takes, is refused by Python before it reaches the network.
+    if isinstance(error, OSError | OverflowError | UnicodeError):
         return ConnectionRefused(
             f"No connection to {_where(settings)}: {error}. {WHAT_TO_CHECK}",
             details={"host": settings.host, "port": settings.port},

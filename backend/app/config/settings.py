@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "app.accounts",
     "app.alerts",
+    "app.logins",
     "app.market",
     "app.setups",
     "app.executions",
@@ -62,6 +63,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "app.logins.sessions.SessionLimits",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -147,6 +149,9 @@ GATEWAY_MAINTENANCE = given["GATEWAY_MAINTENANCE"]
 # Where alerts are sent: Apprise addresses. They hold secrets.
 ALERT_URLS = given["ALERT_URLS"]
 
+AUTHENTICATION_BACKENDS = ["app.logins.backend.CountedBackend"]
+# The longest a session lasts; `app.logins.sessions` ends it earlier where nobody acts.
+SESSION_COOKIE_AGE = 7 * 24 * 3600
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

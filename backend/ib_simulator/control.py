@@ -1,7 +1,11 @@
 """The control port's language: one JSON object per line in, one JSON line out. No I/O.
 
 {"cmd": "set_price", "symbol": "AAPL", "price": "189.50"}   ->   {"ok": true, ...}
-anything wrong                                              ->   {"ok": false, "code": "...", "message": "..."}
+a command that cannot be carried out                        ->   {"ok": false, "code": "...", "message": "..."}
+a line that is no JSON object                               ->   the same with `bad_json`, and the end of the connection
+
+Whoever sends a line that is no JSON object speaks another language, and nothing after it is meant for us. A web page
+can have a browser send an HTTP request to this port, with commands in its body: its first line ends the connection.
 """
 
 import json
@@ -23,19 +27,23 @@ SHOWN_LENGTH_MAX = 500
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer's line, and whether the program is to end after it."""
+    """The answer's line, and whether the program, or only this connection, is to end after it."""
 
     line: bytes
     shutdown: bool = False
+    hang_up: bool = False
 
 
 def execute(gateway: Gateway, line: bytes) -> Reply:
     """Carry out one line. Never raises for what the line says."""
     try:
         request = _parse(line)
+    except CommandError as error:
+        return Reply(_refusal(error), hang_up=True)
+    try:
         answer = _command(request)(gateway, Arguments(request))
     except CommandError as error:
-        return Reply(_line({"ok": False, "code": error.code, "message": error.message}))
+        return Reply(_refusal(error))
     except Exception as error:
         # A mistake in one command must be seen, and must not end what clients are connected to.
         logger.exception("control command failed: %s", line[:SHOWN_LENGTH_MAX].decode(errors="replace"))
@@ -46,7 +54,8 @@ def execute(gateway: Gateway, line: bytes) -> Reply:
 
 def too_long() -> Reply:
     """Answer a line longer than any command."""
-    return Reply(_line({"ok": False, "code": "bad_json", "message": f"a line has at most {LINE_LENGTH_MAX} bytes"}))
+    message = f"a line has at most {LINE_LENGTH_MAX} bytes"
+    return Reply(_line({"ok": False, "code": "bad_json", "message": message}), hang_up=True)
 
 
 def too_many() -> Reply:
@@ -70,6 +79,10 @@ def _parse(line: bytes) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise CommandError(code="bad_json", message="the line is not a JSON object")
     return request
+
+
+def _refusal(error: CommandError) -> bytes:
+    return _line({"ok": False, "code": error.code, "message": error.message})
 
 
 def _line(answer: dict[str, Any]) -> bytes:

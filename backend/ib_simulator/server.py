@@ -220,7 +220,7 @@ class Server:
                 if reply.shutdown:
                     self.stopped.set()
                     break
-                if not line.endswith(b"\n"):
+                if reply.hang_up:
                     break
         except (ConnectionError, TimeoutError) as error:
             logger.info("control connection lost: %r", error)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from app.config.asgi import application
 from app.config.front_door import BODY_BYTES_MAX, FrontDoor
 from tests.api.web_server import raw_answer, request, talk, web_server
+from tests.eventually import eventually
 
 LIMIT = 1000
 ADDRESSES = ["/healthz", "/api/v1/setups/", "/api/v1/token/", "/api/nothing", "/setups/", "/admin/login/", "/static/x"]
@@ -206,6 +208,21 @@ class TestOddRequests:
             assert 200 <= answer.status < 500, answer
             if address.startswith((b"/api/", b"/healthz")):
                 assert not answer.headers.get("content-type", "").startswith("text/html"), answer
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.case("S38")
+@pytest.mark.parametrize("target", [b"/no-such-page", b"/setups/x/", b"/admin/no-such/"])
+def test_a_page_about_an_error_keeps_no_connection_of_the_database(port: int, target: bytes) -> None:
+    for _ in range(5):
+        assert talk(port, request("GET", target)).status in (302, 404)
+    connection.ensure_connection()  # Ours is the one that is out.
+
+    def out() -> int:
+        stats = connection.pool.get_stats()
+        return int(stats["pool_size"] - stats["pool_available"])
+
+    eventually(lambda: out() == 1)
 
 
 @pytest.mark.case("S14")

@@ -26,7 +26,7 @@ class RawAnswer:
 @contextmanager
 def web_server(application: Any) -> Iterator[int]:
     """Serve the application on a free port of loopback; yield the port."""
-    server = PatientServer(server_config(application), limits=Limits())
+    server = PatientServer(server_config(application), limits=Limits(connections_max=100))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

@@ -75,12 +75,13 @@ def test_a_wrong_line_says_why_and_changes_nothing(table: Table, client: JoinedC
     answer = json.loads(reply.line)
     assert (answer["ok"], answer["code"]) == (False, code)
     assert answer["message"]
-    assert not reply.shutdown
+    assert (reply.shutdown, reply.hang_up) == (False, code == "bad_json")
     assert table.control("state") == before
 
 
 def test_a_line_that_is_too_long_says_so() -> None:
-    assert json.loads(too_long().line)["code"] == "bad_json"
+    reply = too_long()
+    assert (json.loads(reply.line)["code"], reply.hang_up) == ("bad_json", True)
 
 
 _JSON = st.recursive(

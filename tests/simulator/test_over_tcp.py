@@ -203,18 +203,58 @@ async def test_what_was_on_the_wire_can_be_proved(simulator: SimulatorProcess) -
 # --- the control port ----------------------------------------------------------------------------------------
 
 
-def test_garbage_does_not_end_the_control_port(simulator: SimulatorProcess) -> None:
+COMMAND = b'{"cmd":"set_price","symbol":"AAPL","price":"99.50"}\n'
+HEAD = b"POST / HTTP/1.1\r\nHost: 127.0.0.1:4102\r\nOrigin: http://evil.example\r\nContent-Type: text/plain\r\n"
+OTHER_LANGUAGES = {
+    "http": HEAD + b"Content-Length: %d\r\n\r\n" % len(COMMAND) + COMMAND,
+    "http chunked": HEAD + b"Transfer-Encoding: chunked\r\n\r\n33\r\n" + COMMAND + b"\r\n0\r\n\r\n",
+    "http/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + COMMAND,
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n" + COMMAND,
+    "gateway": b"API\0\x00\x00\x00\x09v157..178\n" + COMMAND,
+    "smtp": b"EHLO evil.example\r\n" + COMMAND,
+    "empty line": b"\r\n" + COMMAND,
+    "list": b"[" + COMMAND[:-1] + b"]\n" + COMMAND,
+    "text": b'"x"\n' + COMMAND,
+    "number": b"7\n" + COMMAND,
+    "half an object": b'{"cmd":\n' + COMMAND,
+    "two objects": COMMAND[:-1] + COMMAND,
+    "too long": b" " * 1_500_000 + COMMAND,
+}
+
+
+@pytest.mark.case("S29", "M11")
+@pytest.mark.parametrize("language", OTHER_LANGUAGES)
+def test_who_speaks_another_language_commands_nothing(simulator: SimulatorProcess, language: str) -> None:
+    answered = b""
+    with (
+        socket.create_connection((simulator.host, simulator.control_port), timeout=5) as raw,
+        contextlib.suppress(ConnectionError),
+    ):
+        raw.sendall(OTHER_LANGUAGES[language])
+        answered = b"".join(iter(lambda: raw.recv(65536), b""))  # Until the simulator hangs up.
+    # What is left unread of a long line may reset the connection before its answer is read.
+    codes = [json.loads(line)["code"] for line in answered.splitlines()]
+    assert codes == ["bad_json"] or (codes == [] and language == "too long")
+    assert simulator.control.state()["prices"]["AAPL"] != "99.50"
+
+
+@pytest.mark.case("S29")
+def test_what_came_before_the_other_language_is_carried_out(simulator: SimulatorProcess) -> None:
     with socket.create_connection((simulator.host, simulator.control_port), timeout=5) as raw:
-        answers = raw.makefile("rb")
-        for line in (b"\xff\x00\n", b"{\n", b'{"cmd":"ping"}\n'):
-            raw.sendall(line)
-        assert [json.loads(answers.readline())["ok"] for _ in range(3)] == [False, False, True]
-        raw.sendall(b"x" * 2_000_000)
-        with contextlib.suppress(ConnectionError):
-            assert json.loads(answers.readline())["code"] == "bad_json"
-        answers.close()
-    with SimulatorControl(simulator.host, simulator.control_port) as control:
-        control.ping()
+        raw.sendall(b'{"cmd":"ping"}\n{"cmd":"no_such"}\n{"cmd":"ping"}\nGET / HTTP/1.1\r\n{"cmd":"ping"}\n')
+        answers = [json.loads(line) for line in b"".join(iter(lambda: raw.recv(65536), b"")).splitlines()]
+    assert [answer.get("code", "ok") for answer in answers] == ["ok", "unknown_command", "ok", "bad_json"]
+
+
+@pytest.mark.case("S29")
+@pytest.mark.parametrize("language", ["http", "http/2", "tls", "smtp", "two objects"])
+def test_the_gateways_port_hangs_up_too(simulator: SimulatorProcess, language: str) -> None:
+    with (
+        socket.create_connection((simulator.host, simulator.port), timeout=5) as raw,
+        contextlib.suppress(ConnectionError),
+    ):
+        raw.sendall(OTHER_LANGUAGES[language])
+        assert raw.recv(1000) == b""
 
 
 def test_a_command_without_a_line_end_is_still_carried_out(simulator: SimulatorProcess) -> None:

@@ -1,6 +1,11 @@
 """All addresses."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 from django.contrib import admin
+from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 from django.views import csrf, defaults
@@ -28,23 +33,44 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 
+def lets_the_database_go(handler: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Give back the database connection that a page about an error needed.
+
+    Django renders such a page in a thread of its own, beside the request's, and ends the use of connections in the
+    request's thread only: each of those threads would keep one of the pool's connections for as long as we run.
+    """
+
+    @wraps(handler)
+    def answered(*args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return handler(*args, **kwargs)
+        finally:
+            close_old_connections()
+
+    return answered
+
+
+@lets_the_database_go
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what is refused before a view: JSON to machines, a page to people."""
     return health.refused(request) if is_for_machines(request.path) else defaults.bad_request(request, exception)
 
 
+@lets_the_database_go
 def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what is forbidden before a view: JSON to machines, a page to people."""
     forbidden = health.forbidden(request, code="forbidden")
     return forbidden if is_for_machines(request.path) else defaults.permission_denied(request, exception)
 
 
+@lets_the_database_go
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that is none of ours: JSON to machines, a page to people."""
     unknown = health.unknown_address(request)
     return unknown if is_for_machines(request.path) else defaults.page_not_found(request, exception)
 
 
+@lets_the_database_go
 def handler500(request: HttpRequest) -> HttpResponse:
     """Answer what nobody foresaw: JSON to machines, a page to people."""
     return health.failed(request) if is_for_machines(request.path) else defaults.server_error(request)

@@ -6,6 +6,7 @@ dies with that one: on Linux the kernel is told to signal it when its parent is 
 there is no such request (macOS), the next `up` ends what a killed one left behind (see run_lock).
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,10 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local_stack import log_writer
 from local_stack.errors import NotReadyError
 
 POLL_SECONDS = 0.02
 LOG_TAIL_LINES = 15
+LOG_END_TIMEOUT_SECONDS = 1
 
 # Runs between fork and the real program, in an interpreter of its own: a `preexec_fn` could dead-lock a parent that
 # has threads. The change of user would clear the request to be signalled, so it comes first, and after it nothing
@@ -54,6 +57,14 @@ class ServiceUser:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogLimits:
+    """How large a program's log may become: the current file, and as many older ones beside it."""
+
+    bytes_max: int = 10_000_000
+    older_files_max: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProcessSpec:
     """How to start one program, how to know that it is ready, how to stop it.
 
@@ -74,6 +85,42 @@ class ProcessSpec:
 
 
 @dataclass
+class LogPipe:
+    """What carries a program's words to its log: we keep the reading end, so that they wait when the writer dies."""
+
+    log: Path
+    limits: LogLimits
+    reading_end: int
+    writer: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._start()
+
+    def look_after(self) -> None:
+        """Start the writer again where it has died."""
+        if self.writer.poll() is not None:
+            self._start()
+
+    def close(self) -> None:
+        """Return when all that the ended program said is written; what it left running may keep us for a moment."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.writer.wait(LOG_END_TIMEOUT_SECONDS)
+        if self.reading_end >= 0:
+            os.close(self.reading_end)
+            self.reading_end = -1
+
+    def _start(self) -> None:
+        limits = [str(self.limits.bytes_max), str(self.limits.older_files_max)]
+        self.writer = subprocess.Popen(
+            [sys.executable, "-I", "-S", log_writer.__file__, str(self.log), *limits],
+            stdin=self.reading_end,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+@dataclass
 class RunningProcess:
     """A started program."""
 
@@ -82,6 +129,7 @@ class RunningProcess:
     child: subprocess.Popen[bytes]
     log_offset: int
     started_at: float = field(default_factory=time.monotonic)
+    log_pipe: LogPipe | None = None
 
     @property
     def pid(self) -> int:
@@ -114,12 +162,21 @@ class RunningProcess:
 
     def log_text(self) -> str:
         """Return what this start has written so far."""
-        with self.log.open("rb") as stream:
-            stream.seek(self.log_offset)
-            return stream.read().decode(errors="replace")
+        try:
+            with self.log.open("rb") as stream:
+                stream.seek(self.log_offset)
+                return stream.read().decode(errors="replace")
+        except FileNotFoundError:  # In the moment in which a full one has been moved aside.
+            return ""
+
+    def log_end(self) -> None:
+        """Return when all that a program said that has ended is in its log."""
+        if self.log_pipe is not None and self.exit_code is not None:
+            self.log_pipe.close()
 
     def log_tail(self) -> str:
         """Return the last lines of the log with the file's name, for an error message."""
+        self.log_end()
         lines = self.log_text().splitlines()[-LOG_TAIL_LINES:]
         return "\n".join([f"  last lines of {self.log}:", *(f"  | {line}" for line in lines or ["(empty)"])])
 
@@ -135,6 +192,7 @@ class RunningProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             return False
+        self.log_end()
         return True
 
     def stop(self) -> None:
@@ -155,29 +213,46 @@ class RunningProcess:
             # It leads its own group, so this cannot reach anybody else's processes.
             os.killpg(self.pid, signal.SIGKILL)
         self.child.wait()
+        self.log_end()
 
 
-def process_start(spec: ProcessSpec, *, log: Path, output: int | None = None) -> RunningProcess:
+def process_start(
+    spec: ProcessSpec, *, log: Path, output: int | None = None, limits: LogLimits | None = None
+) -> RunningProcess:
     """Start a program with its output appended to `log`, or its standard output sent to `output` (subprocess.PIPE).
 
-    Call from a thread that lives as long as the program should.
+    With `limits` a writer keeps the log within them; without, the program writes to the file itself. Call from a thread
+    that lives as long as the program should.
     """
-    user = spec.user or ServiceUser(uid=0, gid=0)
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER]
-    numbers = [os.getpid(), int(spec.death_signal), user.uid, user.gid]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         offset = stream.tell()
-        child = subprocess.Popen(
-            [*launcher, *(str(number) for number in numbers), *spec.argv],
-            cwd=spec.directory,
-            env=dict(spec.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=stream if output is None else output,
-            stderr=stream,
-            start_new_session=True,
-        )
-    return RunningProcess(spec=spec, log=log, child=child, log_offset=offset)
+        if limits is None:
+            return RunningProcess(
+                spec=spec, log=log, child=_child(spec, words=stream.fileno(), output=output), log_offset=offset
+            )
+    reading_end, writing_end = os.pipe()
+    try:
+        pipe = LogPipe(log=log, limits=limits, reading_end=reading_end)
+        child = _child(spec, words=writing_end, output=output)
+    finally:
+        os.close(writing_end)
+    return RunningProcess(spec=spec, log=log, child=child, log_offset=offset, log_pipe=pipe)
+
+
+def _child(spec: ProcessSpec, *, words: int, output: int | None) -> "subprocess.Popen[bytes]":
+    user = spec.user or ServiceUser(uid=0, gid=0)
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER]
+    numbers = [os.getpid(), int(spec.death_signal), user.uid, user.gid]
+    return subprocess.Popen(
+        [*launcher, *(str(number) for number in numbers), *spec.argv],
+        cwd=spec.directory,
+        env=dict(spec.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=words if output is None else output,
+        stderr=words,
+        start_new_session=True,
+    )
 
 
 def wait_all_ready(processes: Sequence[RunningProcess]) -> None:

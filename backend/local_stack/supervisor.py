@@ -20,7 +20,8 @@ from pathlib import Path
 from types import FrameType
 
 from local_stack.errors import JobFailedError, StackError
-from local_stack.process import POLL_SECONDS, ProcessSpec, RunningProcess, process_start
+from local_stack.log_writer import log_rotate
+from local_stack.process import POLL_SECONDS, LogLimits, ProcessSpec, RunningProcess, process_start
 
 BACK_OFF_FIRST_SECONDS = 0.5
 BACK_OFF_MAX_SECONDS = 30.0
@@ -56,9 +57,15 @@ class Supervisor:
     """
 
     def __init__(
-        self, *, logs: Path, report: Callable[[str], None], changed: Callable[[dict[str, int]], None] = lambda _: None
+        self,
+        *,
+        logs: Path,
+        report: Callable[[str], None],
+        changed: Callable[[dict[str, int]], None] = lambda _: None,
+        log_limits: LogLimits | None = None,
     ) -> None:
         self._logs = logs
+        self._log_limits = log_limits or LogLimits()
         self._report = report
         self._changed = changed
         self._batches: list[dict[str, _Slot]] = []
@@ -88,7 +95,7 @@ class Supervisor:
         batch: dict[str, _Slot] = {}
         self._batches.append(batch)
         for spec in specs:
-            batch[spec.name] = _Slot(process_start(spec, log=self._rotated(spec.name)))
+            batch[spec.name] = _Slot(process_start(spec, log=self._rotated(spec.name), limits=self._log_limits))
         self._changed(self.pids)
 
     def wait_ready(self, *names: str) -> None:
@@ -135,7 +142,10 @@ class Supervisor:
         now = time.monotonic()
         for slot in [slot for batch in self._batches for slot in batch.values()]:
             process = slot.process
+            if slot.restart_at is None and process.exit_code is None and process.log_pipe is not None:
+                process.log_pipe.look_after()
             if slot.restart_at is None and process.exit_code is not None:
+                process.log_end()
                 if now - process.started_at > QUIET_SECONDS:
                     slot.back_off_seconds = BACK_OFF_FIRST_SECONDS
                 slot.restart_at = now + slot.back_off_seconds
@@ -146,7 +156,7 @@ class Supervisor:
                 slot.back_off_seconds = min(slot.back_off_seconds * 2, BACK_OFF_MAX_SECONDS)
                 self._changed(self.pids)
             elif slot.restart_at is not None and now >= slot.restart_at:
-                slot.process = process_start(process.spec, log=process.log)
+                slot.process = process_start(process.spec, log=process.log, limits=self._log_limits)
                 slot.restart_at = None
                 self._changed(self.pids)
 
@@ -173,8 +183,7 @@ class Supervisor:
         time.sleep(seconds)
 
     def _rotated(self, name: str) -> Path:
-        """Return the log's path; the former run's moves aside, so that a log never grows for ever."""
+        """Return the log's path; the former run's moves aside."""
         log = self._logs / f"{name}.log"
-        if log.exists():
-            log.replace(log.with_suffix(".log.old"))
+        log_rotate(log, files=self._log_limits.older_files_max)
         return log

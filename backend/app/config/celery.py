@@ -1,10 +1,12 @@
 """The Celery application: `celery -A app.config.celery worker -Q broker -P threads`."""
 
+import logging.config
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, worker_init
+from celery.signals import beat_init, setup_logging, worker_init
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.config.settings")
 
@@ -12,6 +14,12 @@ app = Celery("trading_analyst", include=["app.worker.tasks", "app.worker.life"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # "Current" holds for the creating thread alone; requests run in others, and theirs would send to a broker of no name.
 app.set_default()
+
+
+@setup_logging.connect
+def log_as_the_settings_say(**_: Any) -> None:
+    """Keep Celery from setting the level of all loggers by its own option: LOG_LEVEL would have no effect."""
+    logging.config.dictConfig(settings.LOGGING)
 
 
 @beat_init.connect

@@ -220,5 +220,5 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-LOGGING = logging_config(level=given["LOG_LEVEL"])
+LOGGING = logging_config(level=given["LOG_LEVEL"], routine_tasks=tuple(CELERY_BEAT_SCHEDULE))
 configure()

@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,8 +22,37 @@ SHARED_PROCESSORS: list[Any] = [
 ]
 
 
-def logging_config(*, level: str) -> dict[str, Any]:
-    """Return a `logging.config` dictionary that renders our lines and the libraries' the same way."""
+class RoutineLines(logging.Filter):
+    """Drops what is said every few seconds while all is well, so that a day's log can be read.
+
+    That beat has sent a periodic task and that the worker has done it; that /readyz has answered "not ready", which is
+    its answer to whoever asks. A task that fails is told.
+    """
+
+    def __init__(self, *, tasks: Collection[str]) -> None:
+        super().__init__()
+        self._tasks = frozenset(tasks)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the line is written."""
+        if record.name == "django.request":
+            request = getattr(record, "request", None)
+            return getattr(request, "path", "") != "/readyz" or getattr(record, "status_code", 0) != 503
+        if record.levelno > logging.INFO:
+            return True
+        if record.name == "celery.beat":
+            return not record.getMessage().startswith("Scheduler: Sending due task")
+        task = getattr(record, "data", None)
+        is_periodic = isinstance(task, dict) and task.get("name") in self._tasks
+        return not (is_periodic and record.name.startswith("celery."))
+
+
+def logging_config(*, level: str, routine_tasks: Collection[str] = ()) -> dict[str, Any]:
+    """Return a `logging.config` dictionary that renders our lines and the libraries' the same way.
+
+    What `routine_tasks` do every few seconds is written at level DEBUG only.
+    """
+    filters = ["strangers"] if level == "DEBUG" else ["strangers", "routine"]
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -39,9 +68,12 @@ def logging_config(*, level: str) -> dict[str, Any]:
                 "foreign_pre_chain": SHARED_PROCESSORS,
             }
         },
-        "filters": {"strangers": {"()": StrangersLines}},
+        "filters": {
+            "strangers": {"()": StrangersLines},
+            "routine": {"()": RoutineLines, "tasks": routine_tasks},
+        },
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "key_value", "filters": ["strangers"]},
+            "stderr": {"class": "logging.StreamHandler", "formatter": "key_value", "filters": filters},
         },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {

@@ -5,11 +5,12 @@ import logging
 import logging.config
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import structlog
 
-from app.core.logging import bind_order, configure, get_logger, logging_config
+from app.core.logging import RoutineLines, bind_order, configure, get_logger, logging_config
 
 REF = "k7m2q4x9b3c5d6f8-1-ENTRY"
 
@@ -121,3 +122,41 @@ def test_a_debug_line_is_written_only_where_the_level_asks_for_it(lines: io.Stri
 
 def test_the_root_logger_has_the_level_that_was_asked_for() -> None:
     assert logging_config(level="WARNING")["root"] == {"handlers": ["stderr"], "level": "WARNING"}
+
+
+def task_line(name: str, *, logger: str = "celery.app.trace", level: int = logging.INFO) -> logging.LogRecord:
+    record = logging.LogRecord(logger, level, "trace.py", 1, "Task %(name)s done", None, None)
+    record.data = {"name": name}
+    return record
+
+
+@pytest.mark.case("S31")
+@pytest.mark.parametrize(
+    ("record", "is_written"),
+    [
+        (task_line("executions.sweep"), False),
+        (task_line("executions.sweep", logger="celery.worker.strategy"), False),
+        (task_line("executions.sweep", level=logging.ERROR), True),
+        (task_line("executions.submit"), True),
+        (logging.LogRecord("celery.beat", logging.INFO, "", 1, "Scheduler: Sending due task %s", ("x",), None), False),
+        (logging.LogRecord("celery.beat", logging.INFO, "", 1, "beat: Starting...", (), None), True),
+        (logging.LogRecord("celery.beat", logging.ERROR, "", 1, "Scheduler: Sending due task", (), None), True),
+    ],
+)
+def test_what_is_done_every_few_seconds_is_not_written(record: logging.LogRecord, is_written: bool) -> None:
+    assert RoutineLines(tasks=["executions.sweep"]).filter(record) == is_written
+
+
+@pytest.mark.case("S31")
+@pytest.mark.parametrize(
+    ("path", "status", "is_written"), [("/readyz", 503, False), ("/readyz", 500, True), ("/", 503, True)]
+)
+def test_the_answer_of_a_readiness_probe_is_no_news(path: str, status: int, is_written: bool) -> None:
+    record = logging.LogRecord("django.request", logging.ERROR, "", 1, "Service Unavailable: %s", (path,), None)
+    record.request, record.status_code = SimpleNamespace(path=path), status
+    assert RoutineLines(tasks=[]).filter(record) == is_written
+
+
+@pytest.mark.parametrize(("level", "filters"), [("DEBUG", ["strangers"]), ("INFO", ["strangers", "routine"])])
+def test_routine_is_written_at_level_debug(level: str, filters: list[str]) -> None:
+    assert logging_config(level=level)["handlers"]["stderr"]["filters"] == filters

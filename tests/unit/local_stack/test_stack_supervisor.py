@@ -175,7 +175,8 @@ def test_the_log_of_the_last_run_is_kept_beside_the_new_one(tmp_path: Path) -> N
         runs.stop()
 
     assert (tmp_path / "log" / "p.log").read_text() == "three ready\n"
-    assert (tmp_path / "log" / "p.log.old").read_text() == "two ready\n"
+    assert (tmp_path / "log" / "p.log.1").read_text() == "two ready\n"
+    assert (tmp_path / "log" / "p.log.2").read_text() == "one ready\n"
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:

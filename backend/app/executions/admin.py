@@ -119,10 +119,10 @@ class ExecutionAdmin(ExportingAdmin):
         """Return the executions a name of the broker's or of ours leads to."""
         return executions_found(queryset, search_term), False
 
-    @admin.display(boolean=True, description="look")
-    def needs_a_person(self, execution: Execution) -> bool | None:
-        """Return False (a red cross) where a person must look, else nothing."""
-        return False if execution.attention else None
+    @admin.display(description="attention", ordering="attention")
+    def needs_a_person(self, execution: Execution) -> str:
+        """Return a word where a person must look, else nothing: an icon for "not known" would alarm for nothing."""
+        return "needed" if execution.attention else ""
 
     @admin.display(description="Orders")
     def orders(self, execution: Execution) -> SafeString:
@@ -156,12 +156,12 @@ class OrderAdmin(ExportingAdmin):
         "symbol",
         "leg",
         "display_status",
+        "sent_at",
         "asked_for",
         "limit",
         "stop",
         "filled",
         "average",
-        "sent_at",
         "order_id",
         "perm_id",
         "account",

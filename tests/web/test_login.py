@@ -19,7 +19,7 @@ def log_in(client: Client, password: str = PASSWORD, *, username: str = "ada", p
 
 @pytest.mark.parametrize(
     "path",
-    ["/setups/", "/setups/new/", "/setups/1/", "/executions/", "/executions/1/", "/executions/1/live/", "/banner/"],
+    ["/setups/", "/setups/new/", "/setups/1/", "/executions/", "/executions/1/", "/alerts/", "/kill-switch/"],
 )
 def test_every_page_asks_who_you_are(path: str) -> None:
     answer = Client().get(path)

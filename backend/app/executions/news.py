@@ -17,6 +17,8 @@ from django.db import transaction
 from app.core.logging import get_logger
 
 logger = get_logger(__name__)
+# Carries the id of every execution that changed: what a page that lists them subscribes to, however many it shows.
+ALL_EXECUTIONS = "executions"
 CLIENT_NAME = "order-news"  # What `CLIENT LIST` of the server shows.
 _PAUSE = threading.Event()  # Never set: a wait on it is a pause that a signal can interrupt.
 
@@ -42,6 +44,7 @@ def _publish(execution_ids: Sequence[int]) -> None:
         with _client().pipeline(transaction=False) as together:
             for execution_id in execution_ids:
                 together.publish(channel_of(execution_id), str(execution_id))
+                together.publish(ALL_EXECUTIONS, str(execution_id))
             together.execute()
     except redis.RedisError as error:
         # Readers poll as well: without Redis they see the change a little later.

@@ -1,9 +1,11 @@
 """The alerts' page: what lasts, what was, and the button that says "seen"."""
 
+from typing import Any
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from app.alerts.models import Alert
 from app.alerts.selectors import alerts_open, alerts_visible_to, require_may_acknowledge
@@ -17,18 +19,22 @@ PAST_SHOWN_MAX = 50
 
 
 @login_required
-@require_GET
+@require_safe
 def alert_list(request: HttpRequest) -> HttpResponse:
     """Show the alerts the user may read: those that last, then the latest of those that are over."""
+    return render(request, "web/alert_list.html", alert_list_context(request))
+
+
+def alert_list_context(request: HttpRequest) -> dict[str, Any]:
+    """Return what the page shows: the open alerts, each with whether the user may acknowledge it, and the past ones."""
     past = alerts_visible_to(request.user).filter(resolved_at__isnull=False)
-    context = {
+    return {
         "open": [
             (alert, alert.acknowledged_at is None and _may_acknowledge(request, alert))
             for alert in alerts_open(request.user).prefetch_related("deliveries")[:OPEN_SHOWN_MAX]
         ],
         "past": past.prefetch_related("deliveries")[:PAST_SHOWN_MAX],
     }
-    return render(request, "web/alert_list.html", context)
 
 
 @login_required

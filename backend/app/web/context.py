@@ -16,6 +16,7 @@ from app.accounts.selectors import worker_seen
 from app.alerts.selectors import critical_count
 from app.brokers.base import ConnectionState
 from app.core import clock
+from app.web.visitor import standing_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +39,9 @@ class Notices:
 
 
 def trading_mode(request: HttpRequest) -> dict[str, Any]:
-    """Return `trading` and `notices`, each read when it is used."""
+    """Return `trading`, `notices` and the user's `standing`, each read when it is used."""
     return {
+        "standing": SimpleLazyObject(lambda: standing_of(request.user)),
         "trading": SimpleLazyObject(trading_now),
         "notices": SimpleLazyObject(
             lambda: Notices(kill_switches=list(kill_switches_engaged()), critical=critical_count(request.user))

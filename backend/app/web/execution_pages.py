@@ -1,13 +1,11 @@
 """Pages about executions: the list, and one that follows the execution while it runs."""
 
-from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
-from django.template.loader import render_to_string
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from app.core import clock
 from app.core.errors import Forbidden, TradingError
@@ -26,40 +24,21 @@ from app.web.pages import status_of
 from app.web.paging import page_of, symbol_asked_for
 
 EVENTS_SHOWN_MAX = 50
-# htmx's word for "stop polling".
-STOP_POLLING = 286
 
 
 @login_required
-@require_GET
+@require_safe
 def execution_list(request: HttpRequest) -> HttpResponse:
     """Show the executions the user may see, newest first."""
-    executions = with_orders(executions_visible_to(request.user))
-    symbol = symbol_asked_for(request)
-    if symbol:
-        executions = executions.filter(symbol=symbol)
-    attention = request.GET.get("attention") == "1"
-    if attention:
-        executions = executions.exclude(attention="")
-    page = page_of(executions, before=request.GET.get("before", ""))
-    return render(request, "web/execution_list.html", {"page": page, "symbol": symbol, "attention": attention})
+    return render(request, "web/execution_list.html", executions_asked_for(request, request.GET))
 
 
 @login_required
-@require_GET
+@require_safe
 def execution_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show one execution; the page keeps itself current until the execution is finished."""
+    """Show one execution; the page keeps itself current."""
     execution = execution_of(request, pk=pk)
     return render(request, "web/execution_detail.html", execution_context(request, execution))
-
-
-@login_required
-@require_GET
-def execution_live(request: HttpRequest, pk: int) -> HttpResponse:
-    """Return the part of the page that changes, for a browser whose stream broke."""
-    execution = execution_of(request, pk=pk)
-    status = STOP_POLLING if execution.is_finished else HTTPStatus.OK
-    return HttpResponse(execution_fragment(request, execution), status=status)
 
 
 @login_required
@@ -81,24 +60,30 @@ def execution_of(request: HttpRequest, *, pk: int) -> Execution:
     return get_object_or_404(with_fills(executions_visible_to(request.user)), pk=pk)
 
 
-def execution_fragment(request: HttpRequest, execution: Execution, **more: Any) -> str:
-    """Return the HTML that changes while the execution runs; `more` adds to its context."""
-    context = execution_context(request, execution) | more
-    return render_to_string("web/parts/execution.html", context, request=request)
+def executions_asked_for(request: HttpRequest, asked: QueryDict) -> dict[str, Any]:
+    """Return what the list shows: one page of the executions that the user may see and asks for."""
+    executions = with_orders(executions_visible_to(request.user))
+    symbol, attention = symbol_asked_for(asked), asked.get("attention") == "1"
+    if symbol:
+        executions = executions.filter(symbol=symbol)
+    if attention:
+        executions = executions.exclude(attention="")
+    page = page_of(executions, asked=asked)
+    return {"page": page, "symbol": symbol, "attention": attention}
 
 
 def execution_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
     """Return what the templates show of an execution."""
-    running = not execution.is_finished
-    entry_is_open = running and bool(entries_to_cancel(execution))
+    entry_is_open = not execution.is_finished and bool(entries_to_cancel(execution))
     asked = execution.cancel_requested_at is not None
+    may_act = _may_act(request, execution)
     return {
         "execution": execution,
         "deals": deals_of(execution),
         "events": events_of(execution, newest_max=EVENTS_SHOWN_MAX),
-        "may_cancel": entry_is_open and not asked and _may_act(request, execution),
+        "may_cancel": entry_is_open and not asked and may_act,
+        "may_act": may_act,
         "entry_is_open": entry_is_open,
-        "running": running,
     }
 
 

@@ -8,7 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from app.accounts.kill_switch import kill_switches_engaged, require_may_engage, require_may_release
 from app.accounts.models import Account, KillSwitch
@@ -46,7 +46,7 @@ class ReleaseForm(forms.Form):
 
 
 @login_required
-@require_GET
+@require_safe
 def kill_switch_page(request: HttpRequest) -> HttpResponse:
     """Show what is stopped, and the forms for who may use them."""
     return _page(request, form=EngageForm())

@@ -6,9 +6,11 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 
 from app.logins.attempts import TooManyAttempts
 from app.logins.origin import client_address
+from app.web.way_back import page_above
 
 __all__ = ["LimitedAdminLoginForm", "Login", "client_address"]
 
@@ -33,3 +35,8 @@ class Login(LoginView):
 
     template_name = "web/login.html"
     authentication_form = LimitedLoginForm
+
+    def get_redirect_url(self, request: HttpRequest | None = None) -> str:
+        """Return the page that was asked for; never the address of a button, which shows none."""
+        asked_for = super().get_redirect_url()
+        return page_above(asked_for) if asked_for else ""

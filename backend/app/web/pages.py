@@ -1,29 +1,21 @@
-"""Pages that belong to no thing of ours: the banner, and refusals."""
+"""Pages that belong to no thing of ours: refusals, and the icon there is none of."""
 
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
 from typing import Concatenate, ParamSpec
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from app.core.errors import Conflict, Forbidden, NotFound, RetryLater, TradingError
 
 P = ParamSpec("P")
 
 
-@login_required
-@require_GET
-def banner(request: HttpRequest) -> HttpResponse:
-    """Return the banner's text, which every page asks for again and again."""
-    return render(request, "web/parts/banner.html")
-
-
-@require_GET
+@require_safe
 @cache_control(max_age=86400, public=True)
 def no_icon(_request: HttpRequest) -> HttpResponse:
     """Answer browsers that ask for an icon: there is none, and no page about that need be made."""

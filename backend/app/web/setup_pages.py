@@ -6,9 +6,9 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from app.core import clock
 from app.core.errors import FixRequest, Forbidden, TradingError
@@ -23,27 +23,19 @@ from app.web.pages import refusal_shown, status_of
 from app.web.paging import page_of, symbol_asked_for
 from app.web.setup_form import SetupForm
 
+EXECUTIONS_SHOWN_MAX = 20
+
 
 @login_required
-@require_GET
+@require_safe
 def setup_list(request: HttpRequest) -> HttpResponse:
     """Show the setups the user may see, newest first."""
-    setups = setups_visible_to(request.user)
-    symbol = symbol_asked_for(request)
-    archived = request.GET.get("archived") == "1"
-    setups = setups.filter(archived_at__isnull=not archived)
-    if symbol:
-        setups = setups.filter(symbol=symbol)
-    page = page_of(setups, before=request.GET.get("before", ""))
-    return render(
-        request,
-        "web/setup_list.html",
-        {"page": page, "symbol": symbol, "archived": archived, "may_plan": _may(require_may_plan, request.user)},
-    )
+    context = setups_asked_for(request, request.GET) | {"may_plan": _may(require_may_plan, request.user)}
+    return render(request, "web/setup_list.html", context)
 
 
 @login_required
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @refusal_shown
 def setup_create(request: HttpRequest) -> HttpResponse:
     """Plan a new setup."""
@@ -61,7 +53,7 @@ def setup_create(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_GET
+@require_safe
 def setup_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one setup, what was done about it, and the button that executes it."""
     return _setup_page(request, get_object_or_404(setups_visible_to(request.user), pk=pk))
@@ -96,11 +88,25 @@ def setup_put_away(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("web:setup-list")
 
 
+def setups_asked_for(request: HttpRequest, asked: QueryDict) -> dict[str, Any]:
+    """Return what the list shows: one page of the setups that the user may see and asks for."""
+    symbol, archived = symbol_asked_for(asked), asked.get("archived") == "1"
+    setups = setups_visible_to(request.user).filter(archived_at__isnull=not archived)
+    if symbol:
+        setups = setups.filter(symbol=symbol)
+    return {"page": page_of(setups, asked=asked), "symbol": symbol, "archived": archived}
+
+
+def executions_of_setup(request: HttpRequest, setup: Setup) -> QuerySet[Execution]:
+    """Return the latest executions of a setup, as its page shows them."""
+    executions = executions_visible_to(request.user).filter(setup=setup)
+    return executions.select_related("account").prefetch_related("brackets__orders")[:EXECUTIONS_SHOWN_MAX]
+
+
 def _setup_page(request: HttpRequest, setup: Setup, *, error: TradingError | None = None) -> HttpResponse:
-    executions: QuerySet[Execution] = executions_visible_to(request.user).filter(setup=setup)
     context = {
         "setup": setup,
-        "executions": executions.select_related("account").prefetch_related("brackets__orders")[:20],
+        "executions": executions_of_setup(request, setup),
         "may_act": _may(require_may_act_on, setup, user=request.user),
         "idempotency_key": uuid.uuid4(),
         "error": error,

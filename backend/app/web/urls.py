@@ -13,8 +13,9 @@ urlpatterns = [
     path("login/", login.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("favicon.ico", pages.no_icon),
-    path("banner/", pages.banner, name="banner"),
     path("figures/", account_figures.account_figures, name="account-figures"),
+    path("live/stream", stream.live_stream, name="live-stream"),
+    path("live/now", stream.live_now, name="live-now"),
     path("alerts/", alert_pages.alert_list, name="alert-list"),
     path("alerts/<int:pk>/seen/", alert_pages.alert_seen, name="alert-seen"),
     path("kill-switch/", kill_switch_pages.kill_switch_page, name="kill-switch"),
@@ -27,7 +28,5 @@ urlpatterns = [
     path("setups/<int:pk>/archive/", setup_pages.setup_put_away, name="setup-archive"),
     path("executions/", execution_pages.execution_list, name="execution-list"),
     path("executions/<int:pk>/", execution_pages.execution_detail, name="execution-detail"),
-    path("executions/<int:pk>/live/", execution_pages.execution_live, name="execution-live"),
     path("executions/<int:pk>/cancel/", execution_pages.execution_cancel, name="execution-cancel"),
-    path("executions/<int:pk>/stream", stream.execution_stream, name="execution-stream"),
 ]

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 from django.views import csrf, defaults
@@ -45,7 +45,9 @@ def lets_the_database_go(handler: Callable[..., HttpResponse]) -> Callable[..., 
         try:
             return handler(*args, **kwargs)
         finally:
-            close_old_connections()
+            # Within a transaction the connection is somebody's, who goes on with it.
+            if not connection.in_atomic_block:
+                close_old_connections()
 
     return answered
 

@@ -96,17 +96,20 @@ def _answer(status: int, content: bytes, headers: dict[str, str]) -> Answer:
 
 
 class RunningStack:
-    """A started stack; `up` is the content of its up.json, read anew, because restarts change it."""
+    """A started stack; `up` is the content of its up.json, read anew, because restarts change it, with its user's name,
+    password and token.
+    """
 
     def __init__(self, *, folder: Path, process: "subprocess.Popen[bytes]") -> None:
         self.folder = folder
         self.process = process
+        self.user: dict[str, str] = {}
 
     @property
     def up(self) -> dict[str, Any]:
         """What the stack says of itself."""
         told: dict[str, Any] = json.loads((self.folder / "up.json").read_text())
-        return told
+        return {**told, **self.user}
 
     @property
     def api(self) -> Api:
@@ -172,6 +175,7 @@ def running_stack(
     stack = RunningStack(folder=folder, process=process)
     try:
         _wait_up(stack)
+        stack.user = _demo_user(stack, environment=variables)
         stack.wait_ready()
         yield stack
     except AssertionError as error:
@@ -180,6 +184,22 @@ def running_stack(
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=STOP_SECONDS_MAX)
+
+
+def _demo_user(stack: RunningStack, *, environment: Mapping[str, str]) -> dict[str, str]:
+    """Make the user that `up --no-demo` does not make."""
+    servers = {name: stack.up[name.lower()] for name in ("DATABASE_URL", "REDIS_URL")}
+    made = subprocess.run(
+        [sys.executable, ROOT / "manage.py", "demo_user", "--reset"],
+        cwd=ROOT,
+        env={**environment, **servers, "IB_ACCOUNT": "DU1234567"},
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS_MAX,
+    )
+    assert made.returncode == 0, made.stderr
+    user: dict[str, str] = json.loads(made.stdout)
+    return user
 
 
 def _wait_up(stack: RunningStack) -> None:

@@ -12,6 +12,7 @@ variables, and asked over HTTP and TCP, as any user would.
     home           where the servers' data lives, and as whom they run
     binaries       where the servers' programs are
     supervisor     several programs: in order, restarted when they die, stopped in reverse
+    liveness       whether a running program still answers
     process        one program: start, ready, stop, the last lines of its log
     run_lock       one `up` per clone
     leftovers      what a killed one left behind

@@ -3,13 +3,15 @@
 StackError                     exit code 1
 ├── UsageError                 exit code 2: another option or environment value is needed
 │   ├── PortInUseError         port_in_use
+│   ├── PortNotPermittedError  port_not_permitted
 │   ├── AlreadyRunningError    already_running
 │   └── SettingsRefusedError   settings_refused: the environment or `.env` holds what is not allowed
 ├── ServiceHomeError           service_home: no folder that the servers can use
 ├── BinaryMissingError         binary_missing: no PostgreSQL or Valkey program for this machine
 ├── DataVersionError           data_version: the data was written by another PostgreSQL
 ├── NotReadyError              not_ready: a process died or stayed silent while it was started
-└── JobFailedError             job_failed: a one-off command (migrate, the demo) did not succeed
+├── JobFailedError             job_failed: a one-off command (migrate, the demo) did not succeed
+└── DemoUserClosedError        demo_user_closed: an administrator has closed the user `demo`, and so it stays
 """
 
 
@@ -31,6 +33,12 @@ class PortInUseError(UsageError):
     """A port that was asked for by number is taken."""
 
     code = "port_in_use"
+
+
+class PortNotPermittedError(UsageError):
+    """This user may not listen on a port that was asked for by number."""
+
+    code = "port_not_permitted"
 
 
 class AlreadyRunningError(UsageError):
@@ -73,3 +81,9 @@ class JobFailedError(StackError):
     """A one-off command ended with an error."""
 
     code = "job_failed"
+
+
+class DemoUserClosedError(StackError):
+    """The demo cannot be executed, because its user is not ours to open again."""
+
+    code = "demo_user_closed"

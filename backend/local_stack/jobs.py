@@ -6,11 +6,11 @@ beside the data, so that it goes when the data goes. Of somebody else's server n
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from local_stack.demo import POLL_SECONDS, Api, DemoError
+from local_stack.demo import Api, DemoError
 from local_stack.environment import dotenv_names
 from local_stack.errors import JobFailedError
 from local_stack.home import CLONE
@@ -24,11 +24,8 @@ DEMO_USER_TIMEOUT_SECONDS = 60
 DEMO_TIMEOUT_SECONDS = 120
 MARK_FILE = "prepared.json"
 MOVING_SETTINGS = {"DATABASE_URL", "REDIS_URL", "IB_HOST", "IB_PORT"}
-BROKER_CHECKS = ("broker_worker", "gateway")
-BROKER_TIMEOUT_SECONDS = 5
-# A connection that says one of these has tried and failed.
-SETTLED_WORDS = ("DISCONNECTED: ", "the last try: ")
-USER_KEYS = ("username", "password", "token")
+DEMO_USERNAME = "demo"
+DEMO_MARK_FILE = "demo.json"
 
 
 class PreparedMark:
@@ -38,15 +35,14 @@ class PreparedMark:
         self._file = folder / MARK_FILE if folder else None
         self._digest = _digest(environment)
 
-    def username(self) -> str | None:
-        """Return the demo user's name when the database is prepared for this code and account, None when it is not."""
-        found = private_json_read(self._file) if self._file else {}
-        return str(found["username"]) if found.get("digest") == self._digest and "username" in found else None
+    def is_valid(self) -> bool:
+        """Say whether the database is prepared for this code and account."""
+        return self._file is not None and private_json_read(self._file).get("digest") == self._digest
 
-    def write(self, *, username: str) -> None:
+    def write(self) -> None:
         """Remember that everything has been prepared."""
         if self._file:
-            private_json_write(self._file, {"digest": self._digest, "username": username})
+            private_json_write(self._file, {"digest": self._digest})
 
 
 def migrate_job(supervisor: Supervisor, *, environment: Mapping[str, str]) -> None:
@@ -56,7 +52,8 @@ def migrate_job(supervisor: Supervisor, *, environment: Mapping[str, str]) -> No
 
 
 def demo_user_job(supervisor: Supervisor, *, password: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Make the demo user, or give it this password again; return its username, password and API token.
+    """Make the demo user where there is none; return its username, password and API token, or its username and why
+    it was left alone (`left_alone`).
 
     Raises:
         JobFailedError: the command failed, or its answer cannot be understood.
@@ -65,46 +62,45 @@ def demo_user_job(supervisor: Supervisor, *, password: str, environment: Mapping
     output = supervisor.run_job(spec, timeout_seconds=DEMO_USER_TIMEOUT_SECONDS)
     try:
         answer = json.loads(output.strip().splitlines()[-1])
-        return {key: str(answer[key]) for key in USER_KEYS}
+        keys = ("username", "left_alone") if "left_alone" in answer else ("username", "password", "token")
+        return {key: str(answer[key]) for key in keys}
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise JobFailedError(f"demo_user answered neither user nor token ({error})") from error
 
 
-def demo_user_known(url: str, *, username: str, password: str) -> dict[str, str] | None:
+def demo_user_known(url: str, *, password: str) -> dict[str, str] | None:
     """Log in as the demo user and return what `demo_user_job` returns; None when that is not possible (any more)."""
-    credentials: dict[str, object] = {"username": username, "password": password}
+    credentials: dict[str, object] = {"username": DEMO_USERNAME, "password": password}
     try:
         token = Api(url).demand("POST", "/api/v1/token/", credentials).get("token")
     except DemoError:
-        # Deleted, or another password: the command puts it right, or says why it cannot.
+        # There is none, or it was closed: the command makes it, or says why it does not.
         return None
-    return {"username": username, "password": password, "token": str(token)} if token else None
+    return {"username": DEMO_USERNAME, "password": password, "token": str(token)} if token else None
 
 
-def not_trading_because(url: str) -> str:
-    """Return what `/readyz` says of the broker worker and the Gateway; "" while new entries can be executed.
+def demo_job(supervisor: Supervisor, *arguments: str, token: str, environment: Mapping[str, str]) -> dict[str, object]:
+    """Execute the demo setup, or find the one executed before (see `demo`), and return what it told.
 
-    A first try to connect that is not over yet is waited for, `BROKER_TIMEOUT_SECONDS` at most.
+    Raises:
+        JobFailedError: it failed, or its answer cannot be understood.
     """
-    give_up_at = time.monotonic() + BROKER_TIMEOUT_SECONDS
-    while True:
-        _, answer = Api(url).call("GET", "/readyz")
-        checks = answer.get("checks")
-        wrong = [
-            f"{name.replace('_', ' ')}: {check.get('detail', '')}"
-            for name, check in (checks if isinstance(checks, dict) else {}).items()
-            if name in BROKER_CHECKS and not check["ok"]
-        ]
-        is_settled = not wrong or any(word in wrong[0] for word in SETTLED_WORDS)
-        if is_settled or time.monotonic() > give_up_at:
-            return "; ".join(wrong)
-        time.sleep(POLL_SECONDS)
-
-
-def demo_job(supervisor: Supervisor, *arguments: str, token: str, environment: Mapping[str, str]) -> str:
-    """Execute the demo setup (see `demo`) and return the bracket's reference. Raises JobFailedError."""
     spec = module_spec("demo", "local_stack.demo", *arguments, environment={**environment, "DEMO_TOKEN": token})
-    return supervisor.run_job(spec, timeout_seconds=DEMO_TIMEOUT_SECONDS).strip()
+    output = supervisor.run_job(spec, timeout_seconds=DEMO_TIMEOUT_SECONDS)
+    try:
+        answer: dict[str, object] = json.loads(output.strip().splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        raise JobFailedError(f"the demo answered nothing that can be understood ({error})") from error
+    return answer
+
+
+def demo_place(environment: Mapping[str, str], *, is_simulator: bool, is_embedded: bool) -> str:
+    """Return for which broker and database the demo is remembered: another one has a demo of its own."""
+    broker = "simulator" if is_simulator else f"{environment['IB_HOST']}:{environment.get('IB_PORT', '')}"
+    if is_embedded:
+        return broker
+    database = urlsplit(environment["DATABASE_URL"])
+    return f"{broker} {database.hostname}:{database.port or ''}{database.path}"
 
 
 def _digest(environment: Mapping[str, str]) -> str:

@@ -3,9 +3,10 @@
 A port asked for by number and taken is the user's to solve, so the message names its option.
 """
 
+import errno
 import socket
 
-from local_stack.errors import PortInUseError
+from local_stack.errors import PortInUseError, PortNotPermittedError
 
 LOOPBACK = "127.0.0.1"
 
@@ -22,23 +23,33 @@ def port_is_free(port: int) -> bool:
 
     A port of connections that are only closing down counts as free.
     """
+    return _bind_error(port) is None
+
+
+def _bind_error(port: int) -> int | None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            return error.errno
+        return None
 
 
 def port_choose(wanted: int, *, option: str) -> int:
     """Return `wanted`, or any free port where `wanted` is 0.
 
     Raises:
-        PortInUseError: somebody else has `wanted`, or this user may not listen on it. The message names `option`.
+        PortInUseError: somebody else has `wanted`.
+        PortNotPermittedError: this user may not listen on it. Both messages name `option`.
     """
     if wanted == 0:
         return port_free()
+    if _bind_error(wanted) == errno.EACCES:
+        raise PortNotPermittedError(
+            f"this user is not permitted to listen on port {wanted} (numbers below 1024 are usually root's): "
+            f"choose another with {option} (0 takes any free one)"
+        )
     if not port_is_free(wanted):
         raise PortInUseError(f"port {wanted} is in use: choose another with {option} (0 takes any free one)")
     return wanted

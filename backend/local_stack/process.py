@@ -82,6 +82,8 @@ class ProcessSpec:
     stop_timeout_seconds: float = 3.0
     death_signal: signal.Signals = signal.SIGKILL
     user: ServiceUser | None = None
+    # Asks the running program whether it still answers (see liveness); it may take its time, but must end by itself.
+    alive: Callable[[], bool] | None = None
 
 
 @dataclass

@@ -7,9 +7,11 @@ already.)
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from local_stack.errors import AlreadyRunningError
 from local_stack.leftovers import process_start_mark, processes_end
@@ -17,6 +19,9 @@ from local_stack.private_file import private_json_read, private_json_write
 
 LOCK = "up.lock"
 PROCESSES = "up.processes"
+# A command that looks whether `up` runs holds the lock for a moment.
+TRIES_MAX = 20
+TRY_AGAIN_SECONDS = 0.05
 
 
 @contextmanager
@@ -27,18 +32,28 @@ def run_lock(local: Path) -> Iterator[None]:
         AlreadyRunningError: there is one; the message names its process.
     """
     with (local / LOCK).open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(stream):
             stream.seek(0)
             raise AlreadyRunningError(
                 f"another `up` runs in this clone (process {stream.read().strip() or 'unknown'}): "
                 f"stop it first, or see {local / 'up.json'} for how to reach it"
-            ) from None
+            )
         stream.truncate(0)
         stream.write(f"{os.getpid()}\n")
         stream.flush()
         yield
+
+
+def _locked(stream: TextIO) -> bool:
+    for tries_left in reversed(range(TRIES_MAX)):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if tries_left:
+                time.sleep(TRY_AGAIN_SECONDS)
+        else:
+            return True
+    return False
 
 
 def processes_record(local: Path, pids: Mapping[str, int]) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.home import CLONE
+from local_stack.liveness import ANSWER_TIMEOUT_SECONDS
 from local_stack.ports import LOOPBACK
 from local_stack.process import ProcessSpec
 from local_stack.services import Services
@@ -32,6 +33,8 @@ APPLICATION_STOP_SECONDS = 5
 WEB_GRACE_SECONDS = 3
 HEALTH_TIMEOUT_SECONDS = 1
 READY_TIMEOUT_SECONDS = 90
+# By these names we, and the commands in README, ask our own web process, whatever it is called outside.
+OWN_HOSTS = (LOOPBACK, "localhost")
 # Threads of a worker that holds the broker connection wait for answers; those of the others work.
 WITHOUT_CHECKS = {"CELERY_SKIP_CHECKS": "1"}
 CELERY = ("-m", "celery", "-A", "app.config.celery")
@@ -61,7 +64,6 @@ def stack_environment(
     """Return the variables of our processes: what the user has set, completed by what we have started."""
     defaults = {
         "SECRET_KEY": secret_key,
-        "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "IB_CLIENT_ID": "1",
         "IB_DATA_CLIENT_ID": "2",
         "IB_TRADING_MODE": "paper",
@@ -70,6 +72,7 @@ def stack_environment(
         **user_values,
         # A variable that is set to nothing has its default, and hides the one in `.env`.
         **{name: value for name, value in defaults.items() if not user_values.get(name)},
+        "ALLOWED_HOSTS": _with_own_hosts(user_values.get("ALLOWED_HOSTS", "")),
         "DATABASE_URL": services.database_url,
         "REDIS_URL": services.redis_url,
         "DJANGO_SETTINGS_MODULE": "app.config.settings",
@@ -86,6 +89,11 @@ def stack_environment(
             "GATEWAY_MAINTENANCE": "none",
         }
     return values
+
+
+def _with_own_hosts(allowed: str) -> str:
+    hosts = [host.strip() for host in allowed.split(",") if host.strip()]
+    return ",".join([*hosts, *(host for host in OWN_HOSTS if host not in hosts)])
 
 
 def simulator_spec(*, ports: Ports, local: Path, environment: Mapping[str, str]) -> ProcessSpec:
@@ -116,7 +124,8 @@ def web_spec(*, port: int, environment: Mapping[str, str]) -> ProcessSpec:
         argv=[sys.executable, *application, "--timeout-graceful-shutdown", str(WEB_GRACE_SECONDS)],
         environment=environment,
         directory=CLONE,
-        ready=lambda _pid, _log: _healthy(port),
+        ready=lambda _pid, _log: _healthy(port, timeout_seconds=HEALTH_TIMEOUT_SECONDS),
+        alive=lambda: _healthy(port, timeout_seconds=ANSWER_TIMEOUT_SECONDS),
         ready_timeout_seconds=READY_TIMEOUT_SECONDS,
         stop_timeout_seconds=APPLICATION_STOP_SECONDS,
     )
@@ -179,8 +188,8 @@ def _python(
     )
 
 
-def _healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=HEALTH_TIMEOUT_SECONDS)
+def _healthy(port: int, *, timeout_seconds: float) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_seconds)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == http.HTTPStatus.OK

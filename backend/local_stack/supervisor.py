@@ -5,6 +5,7 @@ dies; stopped in reverse.
     first
                                         │ one dies: start it again after 0.5, 1, 2 ... 30 s; the pause is forgotten
                                         after a quiet minute
+                                        │ one hangs (see liveness): it is killed, and so has died
 
 One thread only: a process is told to die with the thread that started it, and nothing here waits without looking
 after the others.
@@ -20,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from local_stack.errors import JobFailedError, StackError
+from local_stack.liveness import ANSWER_TIMEOUT_SECONDS, MISSES_MAX, Liveness
 from local_stack.log_writer import log_rotate
 from local_stack.process import POLL_SECONDS, LogLimits, ProcessSpec, RunningProcess, process_start
 
@@ -48,6 +50,15 @@ class _Slot:
     process: RunningProcess
     back_off_seconds: float = BACK_OFF_FIRST_SECONDS
     restart_at: float | None = None
+    liveness: Liveness | None = None
+
+    def __post_init__(self) -> None:
+        self.watch()
+
+    def watch(self) -> None:
+        """Begin to ask the program that runs here now whether it lives, where it can be asked."""
+        spec, now = self.process.spec, self.process.started_at
+        self.liveness = Liveness(spec.alive, now=now, start_seconds=spec.ready_timeout_seconds) if spec.alive else None
 
 
 class Supervisor:
@@ -131,6 +142,14 @@ class Supervisor:
             raise JobFailedError(f"{spec.name} failed with exit code {job.exit_code}\n{output}{job.log_tail()}")
         return output
 
+    def wait_until(self, condition: Callable[[], bool], *, timeout_seconds: float) -> bool:
+        """Return whether the condition came true in time. Raises StopRequestedError when a stop signal came."""
+        deadline = time.monotonic() + timeout_seconds
+        while not (is_true := condition()) and time.monotonic() < deadline:
+            self.restart_dead()
+            self._pause(IDLE_SECONDS)
+        return is_true
+
     def run(self) -> None:
         """Look after the programs until a stop signal comes, then raise StopRequestedError."""
         while True:
@@ -138,12 +157,18 @@ class Supervisor:
             self._pause(IDLE_SECONDS)
 
     def restart_dead(self) -> None:
-        """Notice processes that died, and start again those whose pause is over."""
+        """Notice processes that died or hang, and start again those whose pause is over."""
         now = time.monotonic()
         for slot in [slot for batch in self._batches for slot in batch.values()]:
             process = slot.process
             if slot.restart_at is None and process.exit_code is None and process.log_pipe is not None:
                 process.log_pipe.look_after()
+            if slot.restart_at is None and slot.liveness is not None and slot.liveness.is_hung(now=now):
+                self._report(
+                    f"{process.spec.name} hangs: {MISSES_MAX} times in a row it gave no answer within "
+                    f"{ANSWER_TIMEOUT_SECONDS:g} s, so it is killed"
+                )
+                process.kill()
             if slot.restart_at is None and process.exit_code is not None:
                 process.log_end()
                 if now - process.started_at > QUIET_SECONDS:
@@ -158,6 +183,7 @@ class Supervisor:
             elif slot.restart_at is not None and now >= slot.restart_at:
                 slot.process = process_start(process.spec, log=process.log, limits=self._log_limits)
                 slot.restart_at = None
+                slot.watch()
                 self._changed(self.pids)
 
     def stop(self) -> None:

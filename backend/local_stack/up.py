@@ -3,21 +3,32 @@
 Exit codes: 0 the demo's reference was printed (and, without --once, a stop signal came later); 1 something could not be
 started or the demo failed, with the reason; 2 other options are needed: a port is taken, or another `up` runs here.
 
-Results go to standard output, progress to standard error; with --once the last line is the reference.
+Results go to standard output, progress to standard error; with --once the last line is the reference. The demo buys
+once per data folder (and Gateway): a later start prints the reference of that execution again; --demo buys again.
 """
 
 import argparse
 import contextlib
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_stack.demo import Api, DemoError
 from local_stack.environment import settings_require, user_environment
-from local_stack.errors import StackError, UsageError
+from local_stack.errors import DemoUserClosedError, StackError, UsageError
 from local_stack.home import LOCAL
-from local_stack.jobs import PreparedMark, demo_job, demo_user_job, demo_user_known, migrate_job, not_trading_because
+from local_stack.jobs import (
+    DEMO_MARK_FILE,
+    PreparedMark,
+    demo_job,
+    demo_place,
+    demo_user_job,
+    demo_user_known,
+    migrate_job,
+)
 from local_stack.ports import LOOPBACK, port_choose
 from local_stack.private_file import passwords_of, private_json_write
 from local_stack.process import ProcessSpec
@@ -37,18 +48,31 @@ from local_stack.supervisor import StopRequestedError, Supervisor
 
 UP_FILE = "up.json"
 # With --once, which nobody connects to from outside, each is any free one.
+TRUE_WORDS = ("1", "true", "yes", "on", "y", "t", "ok")
 DEFAULT_PORTS = {"port": 8000, "simulator_port": 4002, "simulator_control_port": 4102}
 
+# How long a start waits for the broker worker to reach the Gateway before it says that it has not.
+GATEWAY_SECONDS = 15
+NOT_OUR_CONCERN = "watchdog"  # It looks every few seconds and has only just been started.
+
 INSTRUCTIONS = """
-Trading Analyst is up.
+{headline}
   pages    {url}/
+  admin    {url}/admin/
   API      {url}/api/docs/
-  user     {username}
+{user}
+Users, in another terminal in this folder:
+  ./manage.py createsuperuser                an administrator, who makes users and gives them roles under /admin/
+  ./manage.py user_roles NAME --add trader   who may stop all trading (kill switch) and trade live accounts
+{demo}
+What runs where is in {up_file}; each process writes to {logs}. Ctrl-C stops all of it."""
+DEMO_USER = """  user     {username}   (plans, executes on paper, reads everything)
   password {password}
   token    {token}
-
-Execute a setup from the pages, or with curl (`Authorization: Token {token}`) as README shows.
-What runs where is in {up_file}; each process writes to {logs}. Ctrl-C stops all of it."""
+"""
+DEMO_DONE = """
+{reference} is the demo's bracket at the broker: the order ids of its entry and of its protective stop.
+Execute a setup from the pages, or with curl (`Authorization: Token {token}`) as README shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +81,7 @@ class Options:
 
     once: bool
     demo: bool
+    demo_again: bool
     symbol: str
     stop_price: str | None
     port: int
@@ -76,6 +101,7 @@ class Up:
         self._supervisor = Supervisor(logs=local / "log", report=progress, changed=self._write_down)
         self._ports = Ports(web=0, simulator=None, simulator_control=None)
         self._environment: dict[str, str] = {}
+        self._mark = local / DEMO_MARK_FILE
         # What others may know, once all of it is true.
         self._published: dict[str, object] = {}
 
@@ -89,16 +115,13 @@ class Up:
         with self._supervisor.stop_signals_heard():
             try:
                 self._start()
-                if self._options.demo:
-                    print(self._demo(), flush=True)
+                reference = self._demo() if self._options.demo and "token" in self._published else ""
+                if reference:
+                    print(reference, flush=True)
                 if not self._options.once:
                     self._start_batch([beat_spec(local=self._local, environment=self._environment)])
                     self._supervisor.wait_ready()
-                    up_file, logs = self._local / UP_FILE, self._local / "log"
-                    reason = not_trading_because(str(self._published["url"]))
-                    print(INSTRUCTIONS.format(**self._published, up_file=up_file, logs=logs), flush=True)
-                    if reason:
-                        progress(f"nothing can be traded yet: {reason}")
+                    print(self._instructions(reference), flush=True)
                     with contextlib.suppress(StopRequestedError):
                         self._supervisor.run()
             finally:
@@ -112,9 +135,11 @@ class Up:
             progress(f"stopped {name}, which a killed `up` had left behind")
         (self._local / UP_FILE).unlink(missing_ok=True)
         secrets = passwords_of(self._local / SECRETS, "secret_key", "demo_password")
+        password = self._user_values.get("DEMO_PASSWORD") or secrets["demo_password"]
         services = self._start_servers(secret_key=secrets["secret_key"])
         url = f"http://{LOOPBACK}:{self._ports.web}"
-        user = self._start_application(url, services, password=secrets["demo_password"])
+        user = self._start_application(url, services, password=password)
+        self._mark = (services.postgres_folder or self._local) / DEMO_MARK_FILE
         self._published = {
             "url": url,
             **user,
@@ -124,7 +149,7 @@ class Up:
         }
         # Nothing that a user does waits for these: they start while the demo runs.
         self._start_batch(worker_specs(BACKGROUND_WORKERS, environment=self._environment))
-        progress(f"ready after {time.monotonic() - started:.1f} s")
+        progress(f"started after {time.monotonic() - started:.1f} s")
 
     def _start_servers(self, *, secret_key: str) -> Services:
         self._ports = self._choose_ports()
@@ -148,25 +173,35 @@ class Up:
         return services
 
     def _start_application(self, url: str, services: Services, *, password: str) -> dict[str, str]:
-        """Prepare the database where needed, start the rest, and return the demo user."""
+        """Prepare the database where needed, start the rest, and return the demo user; nothing when none is wanted."""
         mark = PreparedMark(services.postgres_folder, environment=self._environment)
-        known = mark.username()
-        if known is None:
+        is_prepared = mark.is_valid()
+        if not is_prepared:
             self._supervisor.wait_ready()
             progress("preparing the database")
             migrate_job(self._supervisor, environment=self._environment)
         # Loading the application takes ten times as long as the servers need, so neither waits for the other.
         web = web_spec(port=self._ports.web, environment=self._environment)
         self._start_batch([web, *worker_specs(TRADING_WORKERS, environment=self._environment)])
-        # The command needs only the database, so it runs while the others start.
-        user = None if known else demo_user_job(self._supervisor, password=password, environment=self._environment)
+        user: dict[str, str] | None = None
+        if self._options.demo and not is_prepared:
+            # The command needs only the database, so it runs while the others start.
+            user = demo_user_job(self._supervisor, password=password, environment=self._environment)
         self._supervisor.wait_ready()
-        if user is None and known is not None:
-            user = demo_user_known(url, username=known, password=password)
+        mark.write()
+        if not self._options.demo:
+            return {}
+        if user is None:
+            user = demo_user_known(url, password=password)
         if user is None:
             user = demo_user_job(self._supervisor, password=password, environment=self._environment)
-        mark.write(username=user["username"])
-        return user
+        if "left_alone" not in user:
+            return user
+        closed = f"the user demo is left as it is, because {user['left_alone']}"
+        if self._options.once:
+            raise DemoUserClosedError(f"{closed}; `./manage.py demo_user --reset` opens it again")
+        progress(f"{closed}: no demo is executed (`./manage.py demo_user --reset` opens it again)")
+        return {}
 
     def _choose_ports(self) -> Ports:
         web = port_choose(self._options.port, option="--port")
@@ -187,15 +222,75 @@ class Up:
         price = ["--simulator-control-port", str(self._ports.simulator_control)]
         if self._options.stop_price is not None:
             price = ["--stop-price", self._options.stop_price]
-        arguments = ["--url", str(self._published["url"]), "--symbol", self._options.symbol, *price]
-        progress(f"executing a demo setup: {self._options.symbol} long at market")
-        token = str(self._published["token"])
-        return demo_job(self._supervisor, *arguments, token=token, environment=self._environment)
+        is_simulator = self._ports.simulator is not None
+        is_embedded = self._mark.parent != self._local
+        place = demo_place(self._environment, is_simulator=is_simulator, is_embedded=is_embedded)
+        again = ["--again"] if self._options.demo_again else []
+        arguments = ["--url", str(self._published["url"]), "--symbol", self._options.symbol, *price, *again]
+        progress(f"executing a demo setup, unless that was done before: {self._options.symbol} long at market")
+        answer = demo_job(
+            self._supervisor,
+            *arguments,
+            *("--mark", str(self._mark), "--place", place),
+            token=str(self._published["token"]),
+            environment=self._environment,
+        )
+        if answer["known"]:
+            progress(
+                f"the demo was executed by an earlier start, and execution {answer['execution']} is "
+                f"{answer['status']} by now. Nothing was bought; --demo buys again"
+            )
+        return str(answer["reference"])
+
+    def _instructions(self, reference: str) -> str:
+        """Return what a person must know now, beginning with whether anything can be executed."""
+        url, told = str(self._published["url"]), self._published
+        wrong: dict[str, str] = {}
+
+        def can_execute() -> bool:
+            nonlocal wrong
+            wrong = _what_is_wrong(url)
+            return not wrong
+
+        headline = "Trading Analyst is up."
+        if not self._supervisor.wait_until(can_execute, timeout_seconds=GATEWAY_SECONDS):
+            lines = [f"  {name}: {detail}" for name, detail in wrong.items()]
+            gateway = f"{self._environment.get('IB_HOST')}:{self._environment.get('IB_PORT', '')}"
+            headline = "\n".join(
+                [
+                    f"Trading Analyst runs, but CAN EXECUTE NOTHING YET; the Gateway should be at {gateway}.",
+                    *lines,
+                    f"It goes on trying. {url}/readyz says how it stands,",
+                    f"{self._local / 'log' / 'broker-worker.log'} what it tried;",
+                    "docs/ib_setup.md says how a Gateway is set up.",
+                ]
+            )
+        return INSTRUCTIONS.format(
+            headline=headline,
+            url=url,
+            user=DEMO_USER.format(**told) if "token" in told else "",
+            demo=DEMO_DONE.format(**told, reference=reference) if reference else "",
+            up_file=self._local / UP_FILE,
+            logs=self._local / "log",
+        )
 
     def _write_down(self, pids: dict[str, int]) -> None:
         processes_record(self._local, pids)
         if self._published:
             private_json_write(self._local / UP_FILE, {**self._published, "pids": pids})
+
+
+def _what_is_wrong(url: str) -> dict[str, str]:
+    """Ask /readyz; return each part that is not ready, with the reason."""
+    try:
+        _status, answer = Api(url).call("GET", "/readyz")
+    except DemoError as error:
+        return {"web": str(error)}
+    checks = answer.get("checks")
+    if not isinstance(checks, dict):
+        return {"readyz": json.dumps(answer)}
+    wrong = {name: check for name, check in checks.items() if name != NOT_OUR_CONCERN and not check.get("ok")}
+    return {name: str(check.get("detail", "not ready")) for name, check in wrong.items()}
 
 
 def progress(line: str) -> None:
@@ -207,14 +302,18 @@ def options_parse(arguments: Sequence[str], user_values: Mapping[str, str]) -> O
     """Read the command line.
 
     Raises:
-        UsageError: the demo needs a stop price that only the user can know.
+        UsageError: the demo needs a stop price that only the user can know, or cannot be reached.
     """
     parser = argparse.ArgumentParser(
         prog="scripts/up",
         description="Start everything on this machine, execute a demo setup, print its IB-<entry>:<stop>, stay up.",
     )
     parser.add_argument("--once", action="store_true", help="stop everything after the demo")
-    parser.add_argument("--no-demo", dest="demo", action="store_false", help="start everything, execute nothing")
+    demo = parser.add_mutually_exclusive_group()
+    demo.add_argument("--demo", dest="demo_again", action="store_true", help="execute the demo again if it was before")
+    demo.add_argument(
+        "--no-demo", dest="demo", action="store_false", help="start everything, execute nothing, make no user"
+    )
     parser.add_argument("--symbol", default="AAPL", help="what the demo buys (default: %(default)s)")
     parser.add_argument("--stop-price", help="the demo's stop (default: 3 %% under the simulator's price)")
     names = {
@@ -241,7 +340,19 @@ def options_parse(arguments: Sequence[str], user_values: Mapping[str, str]) -> O
             "IB_HOST is set, so the demo would place a real bracket at that Gateway: "
             "give it --stop-price (and --symbol), or --no-demo"
         )
-    return Options(once=found.once, demo=found.demo, symbol=found.symbol, stop_price=found.stop_price, **chosen)
+    if found.demo and user_values.get("SECURE", "").lower() in TRUE_WORDS:
+        raise UsageError(
+            "SECURE is set, so pages and API answer through a TLS proxy only, and the demo cannot reach them: "
+            "give --no-demo, or unset SECURE"
+        )
+    return Options(
+        once=found.once,
+        demo=found.demo,
+        demo_again=found.demo_again,
+        symbol=found.symbol,
+        stop_price=found.stop_price,
+        **chosen,
+    )
 
 
 def _port(text: str) -> int:

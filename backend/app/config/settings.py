@@ -3,26 +3,17 @@
 Without DATABASE_URL and REDIS_URL, commands use the servers of a running `scripts/up` (its `.local/up.json`).
 """
 
-import json
 import secrets
-from typing import Any
 
 from app.config.environment import ROOT, environment_require
+from app.config.running_stack import running_stack
 from app.config.servers import database_settings, redis_url
 from app.core.logging import configure, logging_config
 
 given = environment_require()
 
 
-def _running_stack() -> dict[str, Any]:
-    try:
-        stack: dict[str, Any] = json.loads((ROOT / ".local" / "up.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return stack
-
-
-_stack = _running_stack()
+_stack = running_stack(ROOT / ".local")
 
 DEBUG = given["DEBUG"]
 # A key of its own for each start where none is set: sessions end with the process, nothing is shared by accident.

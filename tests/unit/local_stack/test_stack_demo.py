@@ -4,15 +4,18 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from local_stack import demo
-from local_stack.demo import Api, DemoError, demo_execute, simulator_price, stop_below
+from local_stack.demo import Api, DemoError, DemoMark, demo_execute, demo_known, simulator_price, stop_below
 
 Answer = tuple[int, dict[str, object]]
+SETUP: dict[str, object] = {"id": 7, "created_at": "2026-01-02T03:04:05Z"}
 OPEN = {"id": 5, "status": "OPEN", "reference": "IB-3:4", "attention": "", "brackets": []}
 
 
@@ -22,7 +25,8 @@ class FakeApi:
     def __init__(self) -> None:
         self.answers: dict[str, list[Answer]] = {
             "GET /readyz": [(200, {})],
-            "POST /api/v1/setups/": [(201, {"id": 7})],
+            "POST /api/v1/setups/": [(201, SETUP)],
+            "GET /api/v1/setups/7/": [(200, SETUP)],
             "POST /api/v1/setups/7/execute/": [(200, OPEN)],
         }
         self.asked: list[tuple[str, dict[str, str], object]] = []
@@ -65,14 +69,20 @@ def api(fake: FakeApi) -> Iterator[Api]:
 
 
 @pytest.fixture
+def mark(tmp_path: Path) -> DemoMark:
+    """Nothing is remembered yet."""
+    return DemoMark(file=tmp_path / "demo.json", place="simulator")
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time limits of a test."""
     monkeypatch.setattr(demo, "READY_TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr(demo, "REFERENCE_TIMEOUT_SECONDS", 1)
 
 
-def test_it_makes_a_setup_and_executes_it_once(api: Api, fake: FakeApi) -> None:
-    assert demo_execute(api, symbol="AAPL", stop_price="184.30") == "IB-3:4"
+def test_it_makes_a_setup_and_executes_it_once(api: Api, fake: FakeApi, mark: DemoMark) -> None:
+    assert demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)["reference"] == "IB-3:4"
 
     lines = [line for line, _, _ in fake.asked]
     assert lines == ["GET /readyz", "POST /api/v1/setups/", "POST /api/v1/setups/7/execute/"]
@@ -86,20 +96,20 @@ def test_it_makes_a_setup_and_executes_it_once(api: Api, fake: FakeApi) -> None:
     assert headers["Idempotency-Key"]
 
 
-def test_two_demos_have_keys_of_their_own(api: Api, fake: FakeApi) -> None:
+def test_two_demos_have_keys_of_their_own(api: Api, fake: FakeApi, mark: DemoMark) -> None:
     for _ in range(2):
-        demo_execute(api, symbol="AAPL", stop_price="184.30")
+        demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)
 
     keys = [headers["Idempotency-Key"] for _, headers, _ in fake.asked if "Idempotency-Key" in headers]
     assert len(set(keys)) == 2
 
 
-def test_it_waits_until_the_system_is_ready_and_the_entry_is_filled(api: Api, fake: FakeApi) -> None:
+def test_it_waits_until_the_system_is_ready_and_the_entry_is_filled(api: Api, fake: FakeApi, mark: DemoMark) -> None:
     fake.answers["GET /readyz"] = [(503, {"gateway": False}), (200, {})]
     fake.answers["POST /api/v1/setups/7/execute/"] = [(202, {**OPEN, "status": "SUBMITTING"})]
     fake.answers["GET /api/v1/executions/5/"] = [(200, {**OPEN, "status": "WORKING"}), (200, OPEN)]
 
-    assert demo_execute(api, symbol="AAPL", stop_price="184.30") == "IB-3:4"
+    assert demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)["reference"] == "IB-3:4"
 
 
 @pytest.mark.parametrize(
@@ -136,25 +146,27 @@ def test_it_waits_until_the_system_is_ready_and_the_entry_is_filled(api: Api, fa
     ],
 )
 @pytest.mark.usefixtures("impatient")
-def test_every_failure_has_a_code(api: Api, fake: FakeApi, line: str, answers: list[Answer], message: str) -> None:
+def test_every_failure_has_a_code(
+    api: Api, fake: FakeApi, line: str, answers: list[Answer], message: str, mark: DemoMark
+) -> None:
     fake.answers[line] = answers
 
     with pytest.raises(DemoError, match=message):
-        demo_execute(api, symbol="AAPL", stop_price="184.30")
+        demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_entry_that_never_fills_is_a_failure(api: Api, fake: FakeApi) -> None:
+def test_an_entry_that_never_fills_is_a_failure(api: Api, fake: FakeApi, mark: DemoMark) -> None:
     fake.answers["POST /api/v1/setups/7/execute/"] = [(202, {**OPEN, "status": "WORKING"})]
     fake.answers["GET /api/v1/executions/5/"] = [(200, {**OPEN, "status": "WORKING"})]
 
     with pytest.raises(DemoError, match="execution_working: execution 5: no reference in time"):
-        demo_execute(api, symbol="AAPL", stop_price="184.30")
+        demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)
 
 
-def test_a_server_that_is_gone_is_a_failure_of_its_own() -> None:
+def test_a_server_that_is_gone_is_a_failure_of_its_own(mark: DemoMark) -> None:
     with pytest.raises(DemoError, match=r"no_answer: GET /readyz: .*refused"):
-        demo_execute(Api("http://127.0.0.1:9", token="t"), symbol="AAPL", stop_price="184.30")
+        demo_execute(Api("http://127.0.0.1:9", token="t"), symbol="AAPL", stop_price="184.30", mark=mark)
 
 
 @pytest.fixture
@@ -203,3 +215,67 @@ def test_no_price_is_a_failure(control: Callable[[bytes], int], line: bytes, cod
 @pytest.mark.parametrize(("price", "stop"), [("190.00", "184.30"), ("190.01", "184.31"), ("0.50", "0.48")])
 def test_the_stop_is_three_percent_below_on_the_tick(price: str, stop: str) -> None:
     assert stop_below(Decimal(price)) == stop
+
+
+@pytest.mark.case("S11")
+def test_a_second_demo_finds_the_first_by_its_key_and_buys_nothing(api: Api, fake: FakeApi, mark: DemoMark) -> None:
+    demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)
+    _, first, _ = fake.asked[-1]
+    fake.asked.clear()
+
+    known = demo_known(api, mark=mark)
+
+    assert known == OPEN
+    assert [line for line, _, _ in fake.asked] == ["GET /api/v1/setups/7/", "POST /api/v1/setups/7/execute/"]
+    assert fake.asked[-1][1]["Idempotency-Key"] == first["Idempotency-Key"]
+
+
+@pytest.mark.case("S11")
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("GET /api/v1/setups/7/", (404, {"code": "not_found"})),
+        ("GET /api/v1/setups/7/", (200, {**SETUP, "created_at": "2026-02-02T03:04:05Z"})),
+        ("POST /api/v1/setups/7/execute/", (409, {"code": "stop_wrong_side", "message": "Above."})),
+        ("POST /api/v1/setups/7/execute/", (200, {**OPEN, "status": "REJECTED", "reference": None})),
+    ],
+)
+def test_a_demo_that_bought_nothing_here_is_not_known(
+    api: Api, fake: FakeApi, mark: DemoMark, line: str, answer: Answer
+) -> None:
+    demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)
+    fake.answers[line] = [answer]
+
+    assert demo_known(api, mark=mark) is None
+
+
+@pytest.mark.case("S11")
+def test_a_demo_that_may_have_bought_is_not_repeated(api: Api, fake: FakeApi, mark: DemoMark) -> None:
+    demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)
+    fake.answers["POST /api/v1/setups/7/execute/"] = [(503, {"code": "database_away", "message": "Later."})]
+
+    with pytest.raises(DemoError, match="database_away"):
+        demo_known(api, mark=mark)
+
+
+@pytest.mark.case("S11")
+def test_another_gateway_has_a_demo_of_its_own(api: Api, mark: DemoMark) -> None:
+    demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)
+
+    assert demo_known(api, mark=replace(mark, place="10.0.0.5:4001")) is None
+    assert demo_known(api, mark=mark) == OPEN
+
+
+@pytest.mark.case("S35")
+@pytest.mark.parametrize(
+    ("answer", "code"), [((301, {}), "http_301"), ((200, {"unexpected": True}), "unexpected_answer")]
+)
+def test_an_answer_that_is_none_has_a_code_too(
+    api: Api, fake: FakeApi, mark: DemoMark, answer: Answer, code: str
+) -> None:
+    fake.answers["POST /api/v1/setups/"] = [answer]
+
+    with pytest.raises(DemoError) as error:
+        demo_execute(api, symbol="AAPL", stop_price="184.30", mark=mark)
+
+    assert error.value.code == code

@@ -1,10 +1,11 @@
 """Ports: a taken one is named with the option that changes it."""
 
+import errno
 import socket
 
 import pytest
 
-from local_stack.errors import PortInUseError
+from local_stack.errors import PortInUseError, PortNotPermittedError
 from local_stack.ports import LOOPBACK, port_accepts, port_choose, port_free, port_is_free
 
 
@@ -32,6 +33,22 @@ def test_a_port_in_use_is_named_with_its_option() -> None:
 
     assert error.value.exit_code == 2
     assert error.value.code == "port_in_use"
+
+
+@pytest.mark.case("S35")
+def test_a_port_that_this_user_may_not_have_is_not_called_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_socket: socket.socket, _address: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    # Root may have every port, so the kernel's refusal is played.
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+
+    with pytest.raises(
+        PortNotPermittedError, match=r"not permitted to listen on port 80 .* another with --port"
+    ) as error:
+        port_choose(80, option="--port")
+
+    assert (error.value.code, error.value.exit_code) == ("port_not_permitted", 2)
 
 
 def test_a_port_is_free_again_once_its_server_is_gone() -> None:

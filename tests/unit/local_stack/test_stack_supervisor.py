@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from stack_programs import SERVE, STUBBORN, eventually, is_running, program
 
+from local_stack import liveness
 from local_stack.errors import JobFailedError, NotReadyError
 from local_stack.supervisor import StopRequestedError, Supervisor
 
@@ -89,6 +90,28 @@ def test_one_that_dies_is_started_again_and_its_new_pid_told(supervisor: Watched
     eventually(lambda: supervisor.restart_dead() or supervisor.pids.get("p", first) != first)
     assert supervisor.seen == [{"p": first}, {}, {"p": supervisor.pids["p"]}]
     assert supervisor.lines[0].startswith("p ended with exit code -9, starts again in 0.5 s")
+
+
+@pytest.mark.case("S32")
+def test_one_that_hangs_is_replaced_and_named(supervisor: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "ASK_EVERY_SECONDS", 0.01)
+    hung: set[int] = set()
+    spec = program("p", SERVE, alive=lambda: supervisor.pids.get("p") not in hung)
+    supervisor.start([spec])
+    supervisor.wait_ready()
+    first = supervisor.pids["p"]
+    # Its first answer: from now on silence counts.
+    eventually(
+        lambda: supervisor.restart_dead() or supervisor._batches[0]["p"].liveness._counts_from < time.monotonic()
+    )
+    os.kill(first, signal.SIGSTOP)
+    hung.add(first)
+
+    eventually(lambda: supervisor.restart_dead() or supervisor.pids.get("p", first) != first)
+
+    assert not is_running(first)
+    assert supervisor.lines[0].startswith("p hangs: 4 times in a row it gave no answer within 5 s")
+    assert is_running(supervisor.pids["p"])
 
 
 def test_the_pause_before_a_restart_grows(supervisor: Watched) -> None:

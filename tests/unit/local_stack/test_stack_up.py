@@ -1,5 +1,6 @@
 """`scripts/up` as a person meets it: its options, what it tells the processes, its refusals, and one whole run."""
 
+import fcntl
 import json
 import os
 import re
@@ -9,20 +10,23 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from stack_programs import eventually, is_running
 
+from app.config.running_stack import running_stack
 from local_stack.errors import UsageError
-from local_stack.home import RECORD
+from local_stack.home import CLONE, RECORD
 from local_stack.jobs import PreparedMark
 from local_stack.ports import port_accepts
-from local_stack.run_lock import run_lock
+from local_stack.run_lock import LOCK, run_lock
 from local_stack.services import Services
 from local_stack.stack import Ports, stack_environment
 from local_stack.up import main, options_parse
+from tests.running_stack import Api
 
 SERVICES = Services("postgres://database", "redis://queue", (), None)
 WITH_SIMULATOR = Ports(web=1, simulator=2, simulator_control=3)
@@ -84,14 +88,37 @@ def test_with_a_gateway_of_the_user_everything_about_it_stays_as_he_set_it() -> 
     assert _environment(WITHOUT, SECRET_KEY="his")["SECRET_KEY"] == "his"
 
 
-def test_a_database_is_prepared_again_for_another_setting_and_never_assumed_of_somebody_elses(tmp_path: Path) -> None:
-    PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1", "IB_PORT": "1"}).write(username="demo")
+@pytest.mark.case("S16")
+@pytest.mark.parametrize(
+    ("given", "hosts"),
+    [
+        ("", "127.0.0.1,localhost"),
+        ("trading.example", "trading.example,127.0.0.1,localhost"),
+        ("localhost, trading.example", "localhost,trading.example,127.0.0.1"),
+    ],
+)
+def test_the_web_process_answers_us_whatever_it_is_called_outside(given: str, hosts: str) -> None:
+    assert _environment(WITH_SIMULATOR, ALLOWED_HOSTS=given)["ALLOWED_HOSTS"] == hosts
 
-    assert PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1", "IB_PORT": "2"}).username() == "demo"
-    assert PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU2", "IB_PORT": "1"}).username() is None
-    assert PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1", "DEBUG": "true"}).username() is None
-    PreparedMark(None, environment={}).write(username="demo")
-    assert PreparedMark(None, environment={}).username() is None
+
+@pytest.mark.case("S25")
+@pytest.mark.parametrize("secure", ["true", "1", "YES"])
+def test_a_demo_behind_tls_is_refused_before_anything_starts(secure: str) -> None:
+    with pytest.raises(UsageError, match="SECURE is set"):
+        options_parse([], {"SECURE": secure})
+
+    assert options_parse(["--no-demo"], {"SECURE": secure}).demo is False
+    assert options_parse([], {"SECURE": "false"}).demo is True
+
+
+def test_a_database_is_prepared_again_for_another_setting_and_never_assumed_of_somebody_elses(tmp_path: Path) -> None:
+    PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1", "IB_PORT": "1"}).write()
+
+    assert PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1", "IB_PORT": "2"}).is_valid()
+    assert not PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU2", "IB_PORT": "1"}).is_valid()
+    assert not PreparedMark(tmp_path, environment={"IB_ACCOUNT": "DU1", "DEBUG": "true"}).is_valid()
+    PreparedMark(None, environment={}).write()
+    assert not PreparedMark(None, environment={}).is_valid()
 
 
 def test_a_port_in_use_is_named_with_its_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,7 +178,14 @@ def test_up_executes_a_demo_stays_up_and_leaves_nothing_behind(
     assert not (tmp_path / "up.json").exists()
     assert not (tmp_path / "up.processes").exists()
 
-    # The second finds it all there, and stays.
+    # The second finds it all there, buys nothing, and says so.
+    again = up("--once")
+    answer_again, progress = again.communicate(timeout=240)
+    assert again.returncode == 0, progress
+    assert answer_again.splitlines()[-1] == answer.splitlines()[-1]
+    assert "Nothing was bought" in progress
+
+    # The third stays.
     stays = up("--port", "0", "--simulator-port", "0", "--simulator-control-port", "0")
     up_file = tmp_path / "up.json"
     assert stays.stdout is not None
@@ -164,6 +198,9 @@ def test_up_executes_a_demo_stays_up_and_leaves_nothing_behind(
     told = json.loads(up_file.read_text())
     assert set(told) == {"url", "username", "password", "token", "database_url", "redis_url", "simulator", "pids"}
     assert port_accepts(told["simulator"]["control_port"])
+    executions = Api(url=told["url"], token=told["token"]).get("/api/v1/executions/").body["results"]
+    assert [execution["reference"] for execution in executions] == [answer.splitlines()[0]]
+    assert running_stack(tmp_path)["url"] == told["url"]
     worker = told["pids"]["worker"]
     os.kill(worker, signal.SIGKILL)
     eventually(lambda: json.loads(up_file.read_text())["pids"].get("worker", worker) != worker)
@@ -176,3 +213,70 @@ def test_up_executes_a_demo_stays_up_and_leaves_nothing_behind(
     assert all(told[key] in answer for key in ("url", "username", "password", "token"))
     assert not any(is_running(pid) for pid in pids)
     assert not up_file.exists()
+
+
+@pytest.mark.case("S35")
+def test_what_a_killed_up_left_written_down_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "up.json").write_text('{"database_url": "postgres://gone"}')
+    with run_lock(tmp_path):
+        assert running_stack(tmp_path) == {"database_url": "postgres://gone"}
+
+    assert running_stack(tmp_path) == {}
+
+
+@pytest.mark.case("S35")
+def test_a_command_that_looks_does_not_stop_an_up(tmp_path: Path) -> None:
+    (tmp_path / LOCK).touch()
+    with (tmp_path / LOCK).open() as looks:
+        fcntl.flock(looks, fcntl.LOCK_SH)
+        threading.Timer(0.2, lambda: fcntl.flock(looks, fcntl.LOCK_UN)).start()
+
+        with run_lock(tmp_path):
+            assert running_stack(tmp_path) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.case("S11")
+def test_up_never_opens_a_demo_user_that_was_closed(up: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    ports = ("--port", "0", "--simulator-port", "0", "--simulator-control-port", "0")
+    manage = [sys.executable, CLONE / "manage.py"]
+
+    def started(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+        process, said = up(*arguments, *ports), ""
+        assert process.stdout is not None
+        while "Ctrl-C stops all of it" not in said:
+            line = process.stdout.readline()
+            assert line, process.communicate()[1]
+            said += line
+        return process, said
+
+    def users(code: str) -> str:
+        urls = json.loads((tmp_path / "up.json").read_text())
+        environment = {**os.environ, "DATABASE_URL": urls["database_url"], "REDIS_URL": urls["redis_url"]}
+        code = f"from django.contrib.auth.models import User; {code}"
+        shell = [*manage, "shell", "--no-imports", "-c", code]
+        return subprocess.run(shell, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    # Without a demo there is no demo user.
+    process, said = started("--no-demo")
+    assert users("print(User.objects.count())") == "0"
+    assert "password" not in said
+    assert "token" not in json.loads((tmp_path / "up.json").read_text())
+    users("User.objects.create_user('demo', password='x', is_active=False)")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+
+    # With one, a user that somebody closed stays closed, and everything else runs.
+    process, said = started()
+    assert (
+        users("u = User.objects.get(); print(u.is_active, u.groups.count(), u.check_password('x'))") == "False 0 True"
+    )
+    assert "password" not in said
+    process.send_signal(signal.SIGINT)
+    _, progress = process.communicate(timeout=20)
+    assert "the user demo is left as it is, because it was deactivated" in progress
+
+    once = up("--once")
+    _, progress = once.communicate(timeout=120)
+    assert once.returncode == 1
+    assert "demo_user_closed" in progress

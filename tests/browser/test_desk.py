@@ -74,6 +74,8 @@ def test_a_plan_is_made_executed_and_followed_until_it_is_closed(
     expect(page.get_by_role("row", name="STOP_LOSS")).to_contain_text("ACCEPTED")
     expect(page.locator(".events")).to_be_visible()  # Unfolded before the news, and still.
     expect(page.get_by_role("button", name="Cancel what is not filled")).to_have_count(0)
+    be_ready(connection)  # However long the test has taken by now: the picture is of a desk that is served.
+    expect(page.locator(".connection.good")).to_be_visible()
     look(page, "execution")
 
     book.hear(told(book.target, ToldStatus.SUBMITTED), fill(book.target, "10", "200.00"))

@@ -112,3 +112,11 @@ def test_a_moment_is_written_for_both_places() -> None:
 )
 def test_ages_are_said_as_people_do(seconds: float, words: str) -> None:
     assert age_text(seconds) == words
+
+
+def test_every_time_of_the_pages_is_written_for_both_places(root: Client, rich_desk: Book) -> None:
+    for path in ("/executions/", f"/executions/{rich_desk.execution_id}/", "/alerts/", "/kill-switch/"):
+        html = html_of(root, path)
+        bare = re.sub(r"<time\b.*?</time>", "", html, flags=re.DOTALL)
+        assert re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?", bare) == [], path
+        assert "New York</small></time>" in html

@@ -3,7 +3,10 @@
 Without DATABASE_URL and REDIS_URL, commands use the servers of a running `scripts/up` (its `.local/up.json`).
 """
 
+import os
 import secrets
+import tempfile
+from pathlib import Path
 
 from app.config.environment import ROOT, environment_require
 from app.config.running_stack import running_stack
@@ -49,7 +52,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "app.web.static_files.whole_files",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "app.web.static_files.CollectedFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -157,10 +160,20 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 FORMAT_MODULE_PATH = ["app.config.formats"]
 
-# Served by the web process from where they are installed: nothing is collected.
+# Collected by whoever needs them first, see app.web.static_files; served by the web process.
 STATIC_URL = "static/"
-WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = DEBUG
+# A clone that is mounted for reading, as in the development container, has its own folder beside it.
+STATIC_ROOT = (
+    ROOT / ".local" / "static"
+    if os.access(ROOT, os.W_OK)
+    else Path(tempfile.gettempdir()) / f"trading-analyst-static-{os.getuid()}"
+)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "app.web.static_files.CollectedStorage"},
+}
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "svg", "woff", "woff2", "gz", "txt")
 
 # Behind a TLS-terminating proxy set SECURE=true: cookies travel over HTTPS only and plain HTTP is redirected.
 SECURE = given["SECURE"]

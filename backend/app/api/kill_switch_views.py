@@ -84,6 +84,8 @@ class _KillSwitchView(StrictQuery):
 class KillSwitchOfAll(_KillSwitchView):
     """The kill switch of all accounts."""
 
+    inputs = {"POST": EngageInput}
+
     @extend_schema(operation_id="kill_switch_read", responses={200: KillSwitchState, **ERRORS})
     def get(self, request: Request) -> Response:
         """List every engaged switch."""
@@ -98,6 +100,8 @@ class KillSwitchOfAll(_KillSwitchView):
 class KillSwitchOfAllRelease(_KillSwitchView):
     """Releasing the kill switch of all accounts."""
 
+    inputs = {"POST": ReleaseInput}
+
     @extend_schema(operation_id="kill_switch_release", request=ReleaseInput, responses={200: KillSwitchState, **ERRORS})
     def post(self, request: Request) -> Response:
         """Let trading go on, but for accounts that are stopped by a switch of their own."""
@@ -106,6 +110,8 @@ class KillSwitchOfAllRelease(_KillSwitchView):
 
 class AccountKillSwitch(_KillSwitchView):
     """One account's kill switch."""
+
+    inputs = {"POST": EngageInput}
 
     @extend_schema(operation_id="account_kill_switch_read", responses={200: KillSwitchState, **ERRORS})
     def get(self, request: Request, account_id: str) -> Response:
@@ -122,6 +128,8 @@ class AccountKillSwitch(_KillSwitchView):
 
 class AccountKillSwitchRelease(_KillSwitchView):
     """Releasing one account's kill switch."""
+
+    inputs = {"POST": ReleaseInput}
 
     @extend_schema(
         operation_id="account_kill_switch_release", request=ReleaseInput, responses={200: KillSwitchState, **ERRORS}

@@ -42,3 +42,11 @@ class NewestFirstCursor(CursorPagination):
             return super().paginate_queryset(queryset, request, view)
         except (NotFound, ValueError) as error:  # ValueError: a position that is no id.
             raise FixRequest("The cursor is not one that a page's link carries.", code="cursor_invalid") from error
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """Describe the parameters, the bounds of `page_size` with them."""
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == self.page_size_query_param:
+                parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": PAGE_SIZE_MAX, "default": PAGE_SIZE}
+        return parameters

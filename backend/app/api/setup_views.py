@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,15 +18,25 @@ from app.api.strict_input import EmptyInput, StrictQuery, body_read
 from app.core import clock
 from app.executions.selectors import idempotency_key_known
 from app.executions.services.plan import plan_change, plan_create
-from app.executions.services.request import execution_request
+from app.executions.services.request import IDEMPOTENCY_KEY_LENGTH_MAX, execution_request
 from app.setups.models import Setup
 from app.setups.selectors import require_may_act_on, require_may_plan, setups_visible_to
 from app.setups.services import setup_archive, setup_restore
+
+SETUP_EXAMPLE = {
+    "symbol": "AAPL",
+    "side": "LONG",
+    "entry_type": "MARKET",
+    "stop_price": "180.00",
+    "take_profits": [{"price": "200.00", "fraction": "0.5"}],
+    "risk_amount": "250.00",
+}
 
 
 class SetupCollection(StrictQuery, generics.ListAPIView[Setup]):
     """The setups the user may read, newest first."""
 
+    inputs = {"POST": SetupInput}
     filters = SetupFilters
     is_list = True
     queryset = Setup.objects.none()
@@ -43,7 +53,12 @@ class SetupCollection(StrictQuery, generics.ListAPIView[Setup]):
         """List setups, newest first. Archived ones only with `state=ARCHIVED`."""
         return super().get(request, *args, **kwargs)
 
-    @extend_schema(operation_id="setups_create", request=SetupInput, responses={201: SetupOutput, **ERRORS})
+    @extend_schema(
+        operation_id="setups_create",
+        examples=[OpenApiExample("A market entry", SETUP_EXAMPLE, request_only=True)],
+        request=SetupInput,
+        responses={201: SetupOutput, **ERRORS},
+    )
     def post(self, request: Request) -> Response:
         """Store a plan. It is checked, but nothing is sent to the broker."""
         owner = require_may_plan(request.user)
@@ -77,6 +92,8 @@ class SetupView(StrictQuery, generics.GenericAPIView[Setup]):
 
 class SetupItem(SetupView):
     """One setup."""
+
+    inputs = {"PATCH": SetupInput}
 
     @extend_schema(operation_id="setups_read", responses={200: SetupOutput, **ERRORS})
     def get(self, request: Request, pk: int) -> Response:
@@ -131,13 +148,15 @@ class SetupRestore(SetupView):
 class SetupExecute(SetupView):
     """Executing a setup."""
 
+    inputs = {"POST": EmptyInput}
+
     @extend_schema(
         operation_id="setups_execute",
         request=EmptyInput,
         parameters=[
             OpenApiParameter(
                 "Idempotency-Key",
-                str,
+                {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_LENGTH_MAX},
                 OpenApiParameter.HEADER,
                 required=True,
                 description="A text of your own that names this request: sent again it cannot trade twice.",

@@ -50,6 +50,8 @@ class StrictQuery(APIView):
 
     filters: type[StrictInput] | None = None
     is_list = False
+    # What reads the body of each method that takes one; OPTIONS describes it.
+    inputs: Mapping[str, type[StrictInput]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check who asks, then what for. Raises ValidationError `unknown_field`, `parameter_repeated`."""

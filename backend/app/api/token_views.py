@@ -36,6 +36,7 @@ class TokenOutput(serializers.Serializer[Any]):
 class TokenView(StrictQuery):
     """Tokens."""
 
+    inputs = {"POST": TokenInput}
     authentication_classes: list[Any] = []
     permission_classes: list[Any] = []
 

@@ -203,6 +203,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "app.api.exception_handler.handle",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["app.api.json_parser.StrictJSONParser"],
+    "DEFAULT_METADATA_CLASS": "app.api.input_metadata.InputMetadata",
     # The Accept header chooses; `?format=` is no parameter of ours.
     "URL_FORMAT_OVERRIDE": None,
     "COERCE_DECIMAL_TO_STRING": True,
@@ -217,7 +218,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVERS": [{"url": "/", "description": "The system that serves this description."}],
+    "COMPONENT_SPLIT_REQUEST": True,
     "PREPROCESSING_HOOKS": ["app.api.schema.with_slash_only"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "app.api.schema.errors_by_status",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "OrderTypeEnum": "app.domain.terms.OrderType",
         "OrderStatusEnum": "app.domain.order_status.OrderStatus",

@@ -192,7 +192,7 @@ def _demo_user(stack: RunningStack, *, environment: Mapping[str, str]) -> dict[s
     made = subprocess.run(
         [sys.executable, ROOT / "manage.py", "demo_user", "--reset"],
         cwd=ROOT,
-        env={**environment, **servers, "IB_ACCOUNT": "DU1234567"},
+        env={**environment, **servers, "IB_ACCOUNT": "DU1234567", "DJANGO_SETTINGS_MODULE": "app.config.settings"},
         capture_output=True,
         text=True,
         timeout=START_SECONDS_MAX,

@@ -81,7 +81,7 @@ def test_a_plan_is_made_executed_and_followed_until_it_is_closed(
     book.hear(told(book.target, ToldStatus.SUBMITTED), fill(book.target, "10", "200.00"))
     book.hear(told(book.stop, ToldStatus.CANCELLED))
     expect(page.locator(".status.big")).to_have_text("CLOSED")
-    expect(page.get_by_text("by TAKE_PROFIT")).to_be_visible()
+    expect(page.get_by_text("Target reached")).to_be_visible()
     assert Execution.objects.count() == 1
 
 
@@ -94,7 +94,7 @@ def test_what_is_wrong_with_a_plan_stands_beside_the_field(
     page.get_by_label("Protective stop").fill("195")
     page.get_by_label("Quantity").fill("10")
     page.get_by_role("button", name="Save setup").click()
-    expect(page.locator(".wrong")).to_contain_text("stop_wrong_side")
+    expect(page.locator(".wrong")).to_contain_text("A LONG stop belongs below its entry")
     expect(page.get_by_label("Symbol")).to_have_value("AAPL")
     look(page, "setup_form_wrong")
 

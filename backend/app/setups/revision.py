@@ -20,7 +20,7 @@ Seen = Collection[int] | None
 
 
 def require_seen(setup: Setup, *, seen: Seen) -> None:
-    """Raise Conflict `revision_changed` where the setup is at none of the revisions `seen`; `details` has the current.
+    """Raise Conflict `revision_changed`, with the current revision, where the setup is at none of those `seen`.
 
     Whoever writes afterwards calls it with the row locked in the same transaction: what was compared is then what is
     changed or executed.

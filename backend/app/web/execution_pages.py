@@ -20,8 +20,11 @@ from app.executions.selectors import (
 )
 from app.executions.services.cancel import execution_cancel_request
 from app.setups.selectors import require_may_act_on
+from app.web.context import trading_now
+from app.web.execution_words import waiting_words
+from app.web.list_filters import ExecutionListForm, executions_narrowed
 from app.web.pages import status_of
-from app.web.paging import page_of, symbol_asked_for
+from app.web.paging import page_of
 
 EVENTS_SHOWN_MAX = 50
 
@@ -62,14 +65,9 @@ def execution_of(request: HttpRequest, *, pk: int) -> Execution:
 
 def executions_asked_for(request: HttpRequest, asked: QueryDict) -> dict[str, Any]:
     """Return what the list shows: one page of the executions that the user may see and asks for."""
-    executions = with_orders(executions_visible_to(request.user))
-    symbol, attention = symbol_asked_for(asked), asked.get("attention") == "1"
-    if symbol:
-        executions = executions.filter(symbol=symbol)
-    if attention:
-        executions = executions.exclude(attention="")
-    page = page_of(executions, asked=asked)
-    return {"page": page, "symbol": symbol, "attention": attention}
+    form = ExecutionListForm(asked)
+    executions = executions_narrowed(with_orders(executions_visible_to(request.user)), form)
+    return {"page": page_of(executions, asked=asked, sort=form.sort_asked), "form": form}
 
 
 def execution_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
@@ -84,6 +82,7 @@ def execution_context(request: HttpRequest, execution: Execution) -> dict[str, A
         "may_cancel": entry_is_open and not asked and may_act,
         "may_act": may_act,
         "entry_is_open": entry_is_open,
+        "waits": waiting_words(execution, is_ready=trading_now().ready) if entry_is_open else "",
     }
 
 

@@ -1,33 +1,37 @@
-"""The form a new setup is planned with. It reads text into values; what they must be is for the services to say."""
+"""The form a setup is planned and changed with: it reads text into values; what they must be, the services say."""
 
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 
+from app.core.decimal_text import plain
 from app.core.errors import FixRequest
 from app.domain.terms import EntryType, OnTimeout, Side, TimeInForce
+from app.setups.models import Setup
+from app.setups.services import SIZE_FIELDS
+from app.web.number_field import NumberField
+from app.web.setup_problems import problem_told
 
-TARGETS = (1, 2, 3)
+TARGETS_SHOWN = 3
 ENTRY_TIMEOUT_SECONDS_MAX = 30 * 24 * 3600
+_PRICES = ("entry_price", "entry_limit_price", "stop_price")
+_AS_STORED = (
+    *("symbol", "side", "entry_type", "time_in_force", "outside_rth"),
+    *("entry_timeout_seconds", "on_timeout", "notes"),
+)
 
 
 def _words(vocabulary: type[Side] | type[EntryType] | type[OnTimeout] | type[TimeInForce]) -> list[tuple[str, str]]:
     return [(word.value, word.value.replace("_", " ").capitalize()) for word in vocabulary]
 
 
-def _price(label: str, *, required: bool = False, help_text: str = "") -> forms.DecimalField:
-    return forms.DecimalField(
-        label=label, required=required, max_digits=20, decimal_places=8, help_text=help_text, widget=_number()
-    )
-
-
-def _number() -> forms.TextInput:
-    return forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+def _price(label: str, *, required: bool = False, help_text: str = "") -> NumberField:
+    return NumberField(label=label, required=required, max_digits=20, decimal_places=8, help_text=help_text)
 
 
 class SetupForm(forms.Form):
-    """One setup, with up to three targets."""
+    """One setup with its targets."""
 
     symbol = forms.RegexField(
         r"^\s*[A-Za-z0-9][A-Za-z0-9 .\-]{0,31}\s*$",
@@ -39,13 +43,9 @@ class SetupForm(forms.Form):
     entry_price = _price("Entry price", help_text="The limit, or the trigger of a stop entry.")
     entry_limit_price = _price("Limit once triggered", help_text="Stop limit entries only.")
     stop_price = _price("Protective stop", required=True)
-    quantity = forms.DecimalField(required=False, max_digits=20, decimal_places=4, widget=_number())
-    risk_amount = forms.DecimalField(
-        label="or risk amount", required=False, max_digits=20, decimal_places=4, widget=_number()
-    )
-    risk_percent = forms.DecimalField(
-        label="or risk % of equity", required=False, max_digits=7, decimal_places=4, widget=_number()
-    )
+    quantity = NumberField(required=False, max_digits=20, decimal_places=4, is_amount=True)
+    risk_amount = NumberField(label="or risk amount", required=False, max_digits=20, decimal_places=4, is_amount=True)
+    risk_percent = NumberField(label="or risk % of equity", required=False, max_digits=7, decimal_places=4)
     time_in_force = forms.ChoiceField(label="Entry in force", choices=_words(TimeInForce))
     outside_rth = forms.BooleanField(label="Outside regular hours", required=False)
     entry_timeout_seconds = forms.IntegerField(
@@ -59,23 +59,29 @@ class SetupForm(forms.Form):
     notes = forms.CharField(required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 2}))
     tags = forms.CharField(required=False, max_length=400, help_text="Separated by commas.")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, targets: int = TARGETS_SHOWN, **kwargs: Any) -> None:
+        """`targets` is how many can be given: a plan that came over the API may have more than the usual three."""
         super().__init__(*args, **{"label_suffix": "", **kwargs})
-        for number in TARGETS:
+        self.target_numbers = range(1, targets + 1)
+        self.wrong_with: set[str] = set()
+        for number in self.target_numbers:
             self.fields[f"target_{number}_price"] = _price(f"Target {number}")
-            self.fields[f"target_{number}_percent"] = forms.DecimalField(
-                label=f"% of position at target {number}",
-                required=False,
-                min_value=0,
-                max_value=100,
-                max_digits=7,
-                decimal_places=4,
-                widget=_number(),
+            self.fields[f"target_{number}_percent"] = NumberField(
+                label=f"% of position at target {number}", required=False, max_digits=7, decimal_places=4
             )
         plan = ("symbol", "side", "entry_type", "entry_price", "entry_limit_price", "stop_price")
-        size = ("quantity", "risk_amount", "risk_percent")
-        targets = [f"target_{number}_{part}" for number in TARGETS for part in ("price", "percent")]
-        self.order_fields([*plan, *size, *targets])
+        names = [f"target_{number}_{part}" for number in self.target_numbers for part in ("price", "percent")]
+        self.order_fields([*plan, *SIZE_FIELDS, *names])
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a percentage without its target: it would be dropped."""
+        cleaned = super().clean() or self.cleaned_data
+        for number in self.target_numbers:
+            name = f"target_{number}_price"
+            is_alone = cleaned.get(f"target_{number}_percent") is not None and cleaned.get(name) is None
+            if is_alone and name not in self.errors:
+                self.add_error(name, "This target has a percentage but no price.")
+        return cleaned
 
     def clean_tags(self) -> list[str]:
         """Return the tags as a list."""
@@ -84,21 +90,60 @@ class SetupForm(forms.Form):
             raise forms.ValidationError("A tag has at most 40 characters.")
         return tags
 
+    def clean_notes(self) -> str:
+        """Return the notes with plain line ends: a browser sends two characters for each, and that is no change."""
+        return str(self.cleaned_data["notes"]).replace("\r\n", "\n")
+
     def values(self) -> dict[str, Any]:
         """Return the setup as the services take it."""
         values = {name: value for name, value in self.cleaned_data.items() if not name.startswith("target_")}
         values["symbol"] = values["symbol"].strip().upper()
         values["take_profits"] = [
             {"price": price, "fraction": Decimal(1) if percent is None else percent / 100}
-            for number in TARGETS
+            for number in self.target_numbers
             if (price := self.cleaned_data.get(f"target_{number}_price")) is not None
             for percent in [self.cleaned_data.get(f"target_{number}_percent")]
         ]
         return values
 
     def refuse(self, error: FixRequest) -> None:
-        """Show what the services refuse beside the fields it is about."""
+        """Show what the services refuse beside the fields it is about, in the words of the form."""
         problems = error.details.get("problems") or [{"code": error.code, "field": "", "message": error.message}]
         for problem in problems:
-            field = problem["field"] if problem["field"] in self.fields else None
-            self.add_error(field, forms.ValidationError(f"{problem['message']} ({problem['code']})"))
+            told = problem_told(problem, values=self.cleaned_data)
+            named = [name for name in told.fields if name in self.fields]
+            self.add_error(named[0] if named else None, forms.ValidationError(told.sentence, code=problem["code"]))
+            for name in named[1:]:
+                self._is_wrong_with(name, named[0])
+
+    def mark(self) -> None:
+        """Put the focus on the first wrong field, and not on the first of all."""
+        if self.errors:
+            self.fields["symbol"].widget.attrs.pop("autofocus", None)
+            wrong = next((field for field in self if field.errors or field.name in self.wrong_with), None)
+            if wrong is not None:
+                wrong.field.widget.attrs["autofocus"] = True
+
+    def _is_wrong_with(self, name: str, first: str) -> None:
+        """Mark a field whose error stands beside another one, and have it described by that."""
+        self.wrong_with.add(name)
+        described = f"{self[first].auto_id}_error"
+        if self.fields[name].help_text:
+            described = f"{self[name].auto_id}_helptext {described}"
+        self.fields[name].widget.attrs |= {"aria-invalid": "true", "aria-describedby": described}
+
+
+def typed_of(setup: Setup) -> dict[str, Any]:
+    """Return a stored plan as it would be typed into the form, for editing and copying."""
+    typed: dict[str, Any] = {name: getattr(setup, name) for name in _AS_STORED}
+    typed |= {name: _figure(getattr(setup, name), places_min=2) for name in _PRICES}
+    typed |= {name: _figure(getattr(setup, name)) for name in SIZE_FIELDS}
+    typed["tags"] = ", ".join(setup.tags)
+    for number, target in enumerate(setup.take_profits.all(), start=1):
+        typed[f"target_{number}_price"] = _figure(target.price, places_min=2)
+        typed[f"target_{number}_percent"] = _figure(target.fraction * 100)
+    return typed
+
+
+def _figure(value: Decimal | None, *, places_min: int = 0) -> str:
+    return "" if value is None else plain(value, places_min=places_min)

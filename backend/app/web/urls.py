@@ -4,7 +4,17 @@ from django.contrib.auth.views import LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
-from app.web import account_figures, alert_pages, execution_pages, kill_switch_pages, login, pages, setup_pages, stream
+from app.web import (
+    account_figures,
+    alert_pages,
+    execution_pages,
+    kill_switch_pages,
+    login,
+    pages,
+    setup_pages,
+    setup_plan_pages,
+    stream,
+)
 
 app_name = "web"
 
@@ -22,8 +32,10 @@ urlpatterns = [
     path("kill-switch/engage/", kill_switch_pages.kill_switch_stop, name="kill-switch-engage"),
     path("kill-switch/release/", kill_switch_pages.kill_switch_go_on, name="kill-switch-release"),
     path("setups/", setup_pages.setup_list, name="setup-list"),
-    path("setups/new/", setup_pages.setup_create, name="setup-create"),
+    path("setups/new/", setup_plan_pages.setup_create, name="setup-create"),
     path("setups/<int:pk>/", setup_pages.setup_detail, name="setup-detail"),
+    path("setups/<int:pk>/edit/", setup_plan_pages.setup_edit, name="setup-edit"),
+    path("setups/<int:pk>/restore/", setup_pages.setup_bring_back, name="setup-restore"),
     path("setups/<int:pk>/execute/", setup_pages.setup_execute, name="setup-execute"),
     path("setups/<int:pk>/archive/", setup_pages.setup_put_away, name="setup-archive"),
     path("executions/", execution_pages.execution_list, name="execution-list"),

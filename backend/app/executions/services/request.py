@@ -16,7 +16,7 @@ from app.accounts.entry_gate import CIRCUIT_OPEN, entry_refusal
 from app.accounts.kill_switch import kill_switches_engaged
 from app.accounts.models import Account
 from app.core.decimal_text import plain
-from app.core.errors import Conflict, FixRequest, Forbidden, RetryLater
+from app.core.errors import Conflict, FixRequest, Forbidden, RetryLater, TradingError
 from app.domain.bracket import Tranche, split_into_tranches
 from app.domain.execution_status import FINISHED
 from app.domain.order_ref import OrderRef
@@ -52,10 +52,10 @@ def execution_request(
     plan must be one of the revisions `seen` (None: whichever it is): it is compared before it is judged, and again
     under the row's lock in the transaction that writes.
 
-    Raises FixRequest `idempotency_key_missing`, `idempotency_key_reused` (same key, other request), or
-    what the preflight refuses; Conflict `setup_archived`, `revision_changed`, `setup_changed` (while it was
-    checked), `execution_in_progress`, `kill_switch_engaged`; Forbidden `live_not_allowed`; RetryLater where something
-    needed cannot be known now.
+    Raises FixRequest `idempotency_key_missing`, `idempotency_key_reused` (same key, other request), or what the
+    preflight refuses; Conflict `setup_archived`, `revision_changed`, `setup_changed` (while it was checked),
+    `execution_in_progress`, `kill_switch_engaged`; Forbidden `live_not_allowed`; RetryLater where something needed
+    cannot be known now.
     """
     digest = _digest(setup=setup, body=body)
     _require_usable(idempotency_key)
@@ -131,6 +131,23 @@ def _in_progress(setup_id: int) -> Conflict:
         code="execution_in_progress",
         details={"execution": running.pk if running else None},
     )
+
+
+def why_not_now(*, setup: Setup, user: User, now: datetime) -> TradingError | None:
+    """Return why a request to execute the setup could only be refused, None where it may be taken.
+
+    For showing it beforehand: nobody outside is asked, and `execution_request` judges again.
+    """
+    try:
+        require_not_archived(setup)
+        if Execution.objects.filter(setup=setup).exclude(status__in=FINISHED).exists():
+            return _in_progress(setup.pk)
+        require_account_allowed(account=setup.account, user=user)
+        require_not_stopped(setup.account)
+        require_entries_allowed(setup.account, now=now)
+    except TradingError as error:
+        return error
+    return None
 
 
 def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:

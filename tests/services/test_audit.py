@@ -200,10 +200,13 @@ def test_what_the_broker_has_just_told_may_still_settle(held: Book) -> None:
     assert Invariant.UNPROTECTED not in {finding.code for finding in audit_findings(now=at(25))}
 
 
-def test_what_is_flagged_is_not_overdue_as_well(held: Book) -> None:
+@pytest.mark.case("A8")
+@pytest.mark.parametrize("attention", ["", "a person looks"])
+def test_what_is_overdue_is_found_whether_it_is_flagged_or_not(held: Book, attention: str) -> None:
     never_answer(held)
-    Execution.objects.filter(pk=held.execution_id).update(attention="a person looks")
-    assert Invariant.OVERDUE not in found()
+    Execution.objects.filter(pk=held.execution_id).update(attention=attention)
+    overdue = [finding for finding in audit_findings(now=LATER) if finding.code is Invariant.OVERDUE]
+    assert {finding.is_flagged for finding in overdue} == {bool(attention)}
 
 
 def test_the_number_of_queries_does_not_grow_with_the_book(

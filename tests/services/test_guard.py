@@ -103,7 +103,7 @@ def test_a_target_goes_with_the_stop_that_is_replaced(submitted: Submitted, guar
     (new,) = protect_of(book)
     assert [ticket.order_ref for ticket in guard.broker.singles] == [new.order_ref]
     assert guard.broker.cancelled == [book.target.order_id]
-    assert f"{book.target.order_ref} is cancelled" in book.execution.attention
+    assert f"{book.target.order_ref} was cancelled" in book.execution.attention
     assert Decision.objects.get().evidence["cancels"] == [book.target.order_ref]
 
 

@@ -55,7 +55,7 @@ def test_it_shows_orders_fills_costs_and_what_was_told(visit: Client, analyst: U
 def test_what_needs_a_person_stands_out(visit: Client, analyst: User, filled: Filled) -> None:
     book = filled(analyst)
     book.hear(message(book.stop, 99999, "Something new", MessageMeaning.UNKNOWN))
-    assert "A person must look" in html_of(visit, f"/executions/{book.execution_id}/")
+    assert "Needs attention" in html_of(visit, f"/executions/{book.execution_id}/")
     assert 'class="look"' in html_of(visit, "/executions/?attention=1")
     assert "No executions here" in html_of(visit, "/executions/?attention=1&symbol=MSFT")
 

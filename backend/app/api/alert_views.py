@@ -10,11 +10,11 @@ from rest_framework.response import Response
 
 from app.alerts.models import Alert, AlertDelivery
 from app.alerts.selectors import alerts_visible_to, require_may_acknowledge
-from app.alerts.services import alert_acknowledge
 from app.api.schema import ERRORS
 from app.api.strict_fields import QueryBoolean
 from app.api.strict_input import StrictInput, StrictQuery, filters_read
 from app.core import clock
+from app.executions.services.attention import alert_seen
 
 
 class AlertFilters(StrictInput):
@@ -97,5 +97,5 @@ class AlertAcknowledge(StrictQuery, generics.GenericAPIView[Alert]):
     def post(self, request: Request, pk: int) -> Response:
         """Acknowledge an alert; the first one counts. Those that only a person can end are over with that."""
         user = require_may_acknowledge(self.get_object(), user=request.user)
-        alert_acknowledge(alert_id=pk, user=user, now=clock.now())
+        alert_seen(alert_id=pk, user=user, now=clock.now())
         return Response(AlertOutput(self.get_object()).data)

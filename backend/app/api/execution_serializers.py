@@ -10,11 +10,12 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from app.api.decimal_fields import Money, Price, Quantity
+from app.api.strict_input import StrictInput
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg
 from app.executions import selectors
-from app.executions.models import Bracket, BrokerEvent, Commission, Execution, Fill, Order
+from app.executions.models import Bracket, BrokerEvent, Commission, Execution, ExecutionFlag, Fill, Order
 
 EVENTS_MAX = 500
 DISPLAY_STATUSES = [
@@ -162,6 +163,28 @@ class EventOutput(serializers.Serializer[Any]):
         return {**event.payload, **own, **head}
 
 
+class FlagOutput(serializers.ModelSerializer[ExecutionFlag]):
+    """One reason why a person had to look, and who has."""
+
+    seen_by = serializers.CharField(source="seen_by.username", allow_null=True, default=None)
+
+    class Meta:
+        model = ExecutionFlag
+        fields = ["id", "sentence", "raised_at", "seen_at", "seen_by"]
+        read_only_fields = fields
+
+
+class SeenInput(StrictInput):
+    """Which reasons were seen."""
+
+    through = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**63 - 1,
+        help_text="The id of the newest flag that was read: what was raised since stays. Without it all are seen.",
+    )
+
+
 class ExecutionSummary(serializers.ModelSerializer[Execution]):
     """An execution as lists show it: all but its checks and events."""
 
@@ -214,11 +237,17 @@ class ExecutionOutput(ExecutionSummary):
     """One execution with everything known of it."""
 
     preflight = CheckOutput(many=True)
+    flags = serializers.SerializerMethodField()
     events = serializers.SerializerMethodField()
 
     class Meta(ExecutionSummary.Meta):
-        fields = [*ExecutionSummary.Meta.fields, "preflight", "events"]
+        fields = [*ExecutionSummary.Meta.fields, "flags", "preflight", "events"]
         read_only_fields = fields
+
+    @extend_schema_field(FlagOutput(many=True))
+    def get_flags(self, execution: Execution) -> list[Any]:
+        """Return why a person had to look, oldest first; what is seen stays here."""
+        return list(FlagOutput(selectors.flags_of(execution), many=True).data)
 
     @extend_schema_field(EventOutput(many=True))
     def get_events(self, execution: Execution) -> list[Any]:

@@ -9,13 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from app.api.execution_filters import ExecutionFilters, executions_asked_for
-from app.api.execution_serializers import ExecutionOutput, ExecutionSummary, execution_json
+from app.api.execution_serializers import ExecutionOutput, ExecutionSummary, SeenInput, execution_json
 from app.api.preconditions import IF_NONE_MATCH, content_tag, is_known_already
 from app.api.schema import ERRORS
-from app.api.strict_input import StrictQuery
+from app.api.strict_input import StrictQuery, body_read
 from app.core import clock
 from app.executions.models import Execution
-from app.executions.selectors import executions_visible_to, with_fills
+from app.executions.selectors import executions_visible_to, require_may_look, with_fills
+from app.executions.services.attention import execution_seen
 from app.executions.services.cancel import execution_cancel_request
 from app.setups.selectors import require_may_act_on
 
@@ -83,3 +84,23 @@ class ExecutionCancel(StrictQuery, generics.GenericAPIView[Execution]):
         require_may_act_on(execution.setup, user=request.user)
         execution_cancel_request(execution_id=execution.pk, reason="requested", now=clock.now())
         return Response(execution_json(execution.pk), status=202)
+
+
+class ExecutionSeen(StrictQuery, generics.GenericAPIView[Execution]):
+    """Saying that a person has looked."""
+
+    queryset = Execution.objects.none()
+    serializer_class = ExecutionOutput
+
+    def get_queryset(self) -> QuerySet[Execution]:
+        """Return what the user may read."""
+        return executions_visible_to(self.request.user).select_related("setup")
+
+    @extend_schema(operation_id="executions_seen", request=SeenInput, responses={200: ExecutionOutput, **ERRORS})
+    def post(self, request: Request, pk: int) -> Response:
+        """Note that somebody has seen why a person must look: `attention` is empty until there is another reason."""
+        execution = self.get_object()
+        user = require_may_look(execution, user=request.user)
+        through = body_read(SeenInput(data=request.data)).get("through")
+        execution_seen(execution_id=execution.pk, through=through, user=user, now=clock.now())
+        return Response(execution_json(execution.pk))

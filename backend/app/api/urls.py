@@ -32,6 +32,7 @@ urlpatterns = [
     *_both("v1/setups/<int:pk>/execute/", setup_views.SetupExecute.as_view(), "setup-execute"),
     *_both("v1/executions/", execution_views.ExecutionCollection.as_view(), "executions"),
     *_both("v1/executions/<int:pk>/", execution_views.ExecutionItem.as_view(), "execution"),
+    *_both("v1/executions/<int:pk>/seen/", execution_views.ExecutionSeen.as_view(), "execution-seen"),
     *_both("v1/executions/<int:pk>/cancel/", execution_views.ExecutionCancel.as_view(), "execution-cancel"),
     *_both("v1/accounts/", account_views.AccountCollection.as_view(), "accounts"),
     *_both("v1/accounts/<slug:account_id>/", account_views.AccountItem.as_view(), "account"),

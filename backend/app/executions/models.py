@@ -283,6 +283,26 @@ class Decision(models.Model):
         return f"{self.actor} {self.action}"
 
 
+class ExecutionFlag(models.Model):
+    """One reason why a person must look at an execution: raised once, kept for good, seen by somebody or not yet."""
+
+    execution = models.ForeignKey(Execution, on_delete=models.PROTECT, related_name="flags")
+    code = models.CharField(max_length=64, blank=True)
+    sentence = models.TextField()
+    raised_at = models.DateTimeField(null=True)  # Not known of what was raised before there were flags.
+    seen_at = models.DateTimeField(null=True)
+    seen_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "sentence"], name="one_flag_per_sentence_of_an_execution")
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
 class ReconcileRun(models.Model):
     """One comparison of our rows with the broker's answer: what was answered, what differed, what was done."""
 

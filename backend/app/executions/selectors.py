@@ -3,10 +3,10 @@
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Prefetch, QuerySet
 
-from app.core.errors import NotFound
+from app.core.errors import Forbidden, NotFound
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg
-from app.executions.models import Bracket, BrokerEvent, Execution, Fill, Order
+from app.executions.models import Bracket, BrokerEvent, Execution, ExecutionFlag, Fill, Order
 
 STOP_IS_LIVE = (OrderStatus.HELD.value, OrderStatus.WORKING.value)
 
@@ -40,6 +40,21 @@ def execution_read(execution_id: int) -> Execution:
     if execution is None:
         raise NotFound(f"There is no execution {execution_id}.", code="execution_not_found")
     return execution
+
+
+def flags_of(execution: Execution) -> list[ExecutionFlag]:
+    """Return why a person had to look, oldest first, with who has."""
+    return list(execution.flags.select_related("seen_by"))
+
+
+def require_may_look(execution: Execution, *, user: User | AnonymousUser | AbstractBaseUser) -> User:
+    """Return the user, who may say that the execution's flags are seen: its owner, or whoever acknowledges alerts.
+
+    Raises Forbidden `role_missing`.
+    """
+    if isinstance(user, User) and (execution.setup.owner_id == user.pk or user.has_perm("alerts.acknowledge_alert")):
+        return user
+    raise Forbidden("Your roles do not let you say that this is seen.", code="role_missing")
 
 
 def fills_of(execution: Execution) -> QuerySet[Fill]:

@@ -9,9 +9,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from app.alerts.models import Alert
 from app.alerts.selectors import alerts_open, alerts_visible_to, require_may_acknowledge
-from app.alerts.services import alert_acknowledge
 from app.core import clock
 from app.core.errors import Forbidden
+from app.executions.services import attention
 from app.web.pages import refusal_shown
 
 OPEN_SHOWN_MAX = 200
@@ -44,7 +44,7 @@ def alert_seen(request: HttpRequest, pk: int) -> HttpResponse:
     """Acknowledge an alert."""
     alert = get_object_or_404(alerts_visible_to(request.user), pk=pk)
     user = require_may_acknowledge(alert, user=request.user)
-    alert_acknowledge(alert_id=alert.pk, user=user, now=clock.now())
+    attention.alert_seen(alert_id=alert.pk, user=user, now=clock.now())
     return redirect("web:alert-list")
 
 

@@ -8,25 +8,29 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from app.core import clock
-from app.core.errors import Forbidden, TradingError
+from app.core.errors import FixRequest, Forbidden, TradingError
 from app.executions.models import Execution
 from app.executions.selectors import (
     deals_of,
     entries_to_cancel,
     events_of,
     executions_visible_to,
+    flags_of,
+    require_may_look,
     with_fills,
     with_orders,
 )
+from app.executions.services.attention import execution_seen
 from app.executions.services.cancel import execution_cancel_request
 from app.setups.selectors import require_may_act_on
 from app.web.context import trading_now
 from app.web.execution_words import waiting_words
 from app.web.list_filters import ExecutionListForm, executions_narrowed
-from app.web.pages import status_of
+from app.web.pages import refusal_shown, status_of
 from app.web.paging import page_of
 
 EVENTS_SHOWN_MAX = 50
+FLAG_DIGITS_MAX = 19  # Of an id that fits into the database's 64 bits.
 
 
 @login_required
@@ -58,6 +62,20 @@ def execution_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("web:execution-detail", pk=pk)
 
 
+@login_required
+@require_POST
+@refusal_shown
+def execution_look(request: HttpRequest, pk: int) -> HttpResponse:
+    """Note that the user has seen what the page showed; what was raised since stays."""
+    execution = execution_of(request, pk=pk)
+    user = require_may_look(execution, user=request.user)
+    shown = request.POST.get("through", "")
+    if not (shown.isascii() and shown.isdigit() and len(shown) < FLAG_DIGITS_MAX):
+        raise FixRequest("The page did not say which reasons were seen: open it again.", code="flag_unknown")
+    execution_seen(execution_id=execution.pk, through=int(shown), user=user, now=clock.now())
+    return redirect("web:execution-detail", pk=pk)
+
+
 def execution_of(request: HttpRequest, *, pk: int) -> Execution:
     """Return the execution with everything a page shows. Raises Http404 where the user may not see it."""
     return get_object_or_404(with_fills(executions_visible_to(request.user)), pk=pk)
@@ -75,8 +93,13 @@ def execution_context(request: HttpRequest, execution: Execution) -> dict[str, A
     entry_is_open = not execution.is_finished and bool(entries_to_cancel(execution))
     asked = execution.cancel_requested_at is not None
     may_act = _may_act(request, execution)
+    flags = flags_of(execution)
     return {
         "execution": execution,
+        "flags": flags,
+        "seen_flags": [flag for flag in flags if flag.seen_at],
+        "newest_flag": flags[-1].pk if flags else 0,
+        "may_look": _may_look(request, execution),
         "deals": deals_of(execution),
         "events": events_of(execution, newest_max=EVENTS_SHOWN_MAX),
         "may_cancel": entry_is_open and not asked and may_act,
@@ -84,6 +107,14 @@ def execution_context(request: HttpRequest, execution: Execution) -> dict[str, A
         "entry_is_open": entry_is_open,
         "waits": waiting_words(execution, is_ready=trading_now().ready) if entry_is_open else "",
     }
+
+
+def _may_look(request: HttpRequest, execution: Execution) -> bool:
+    try:
+        require_may_look(execution, user=request.user)
+    except Forbidden:
+        return False
+    return True
 
 
 def _may_act(request: HttpRequest, execution: Execution) -> bool:

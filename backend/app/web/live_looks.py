@@ -111,7 +111,7 @@ def _plain(_asked: Asked) -> Seen:
 
 def _execution(asked: Asked) -> Seen:
     execution = execution_of(asked.request, pk=asked.number())
-    context, seen = execution_context(asked.request, execution), Seen()
+    context, seen = execution_context(asked.request, execution) | {"csrf_token": asked.csrf_token}, Seen()
     for part in ("head", "notes", "facts"):
         seen.parts[f"execution-{part}"] = _drawn(f"web/parts/execution_{part}.html", context)
     for bracket in execution.brackets.all():

@@ -40,5 +40,6 @@ urlpatterns = [
     path("setups/<int:pk>/archive/", setup_pages.setup_put_away, name="setup-archive"),
     path("executions/", execution_pages.execution_list, name="execution-list"),
     path("executions/<int:pk>/", execution_pages.execution_detail, name="execution-detail"),
+    path("executions/<int:pk>/seen/", execution_pages.execution_look, name="execution-seen"),
     path("executions/<int:pk>/cancel/", execution_pages.execution_cancel, name="execution-cancel"),
 ]

@@ -5,7 +5,6 @@ is over, but for those about an execution: a person ends them. Who watches the w
 its sign of life grows old.
 """
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -24,6 +23,7 @@ from app.core.decimal_text import plain
 from app.domain.execution_status import FINISHED
 from app.domain.maintenance import maintenance_at
 from app.executions.models import Actor, Decision, Execution, ReconcileRun
+from app.executions.services.attention import flag_subject
 
 GATEWAY_AGE_SECONDS_MAX = 10
 EVENT_AGE_SECONDS_MAX = 10
@@ -137,7 +137,11 @@ def _attention(*, now: datetime) -> None:
     """Raise each reason of each flagged execution once, ever: a person has ended it, or will."""
     lately = Q(finished_at__isnull=True) | Q(finished_at__gt=now - FLAGGED_WITHIN)
     flagged = list(Execution.objects.exclude(attention="").filter(lately).order_by("-id")[:FLAGGED_MAX])
-    told = {_line_subject(execution, line): (execution, line) for execution in flagged for line in _lines(execution)}
+    told = {
+        flag_subject(execution_id=execution.pk, sentence=line): (execution, line)
+        for execution in flagged
+        for line in execution.attention.splitlines()
+    }
     known = set(Alert.objects.filter(subject__in=told).values_list("subject", flat=True))
     given_up = _given_up(flagged) if set(told) - known else {}
     for subject, (execution, line) in told.items():
@@ -151,14 +155,6 @@ def _attention(*, now: datetime) -> None:
             execution_id=execution.pk,
             now=now,
         )
-
-
-def _lines(execution: Execution) -> list[str]:
-    return execution.attention.splitlines()
-
-
-def _line_subject(execution: Execution, line: str) -> str:
-    return f"execution:{execution.pk}:{hashlib.sha256(line.encode()).hexdigest()[:12]}"
 
 
 def _given_up(executions: list[Execution]) -> Mapping[int, set[str]]:

@@ -33,6 +33,7 @@ from app.domain.order_status import TERMINAL, UNANSWERED, OrderEvent, OrderStatu
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order
+from app.executions.services.attention import attention_add
 from app.executions.services.match import order_match
 
 logger = get_logger(__name__)
@@ -113,13 +114,6 @@ def event_as_told(event: AnyBrokerEvent, *, order: Order | None, now: datetime) 
         "received_at": event.received_at,
         "recorded_at": now,
     }
-
-
-def attention_add(execution: Execution, text: str) -> None:
-    """Note why a person must look at the execution; each reason once. The caller saves."""
-    if text not in execution.attention.splitlines():
-        execution.attention = f"{execution.attention}\n{text}".strip()
-        logger.warning("attention", reason=text)
 
 
 def event_change(event: AnyBrokerEvent, *, order: Order | None, execution: Execution | None) -> None:

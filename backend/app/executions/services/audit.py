@@ -9,7 +9,7 @@
         not_reconciled       and that one is young
     (6) fills_differ         an order's filled quantity is the sum of its deals
     (7) replay_differs       the rows follow from the stored events (see replay)
-    (8) overdue              what should have ended or moved on within its time limit is flagged at least
+    (8) overdue              what should have ended or moved on within its time limit has, whether it is flagged or not
     (9) sent_too_fast        orders were written ahead no faster than the broker takes messages
 
 What is younger than `SETTLE` is not judged where the broker may still put it right by itself.
@@ -17,7 +17,7 @@ What is younger than `SETTLE` is not judged where the broker may still put it ri
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -64,15 +64,20 @@ class Invariant(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that does not hold. `execution_id` and `order_ref` are None and "" where it is about none."""
+    """One thing that does not hold. `execution_id` and `order_ref` are None and "" where it is about none.
+
+    `is_flagged`: the execution waits for a person to look at it.
+    """
 
     code: Invariant
     text: str
     execution_id: int | None = None
     order_ref: str = ""
+    is_flagged: bool = False
 
     def __str__(self) -> str:
-        return f"{self.code} {self.execution_id or '-'} {self.order_ref or '-'} {self.text}"
+        flagged = " (flagged)" if self.is_flagged else ""
+        return f"{self.code} {self.execution_id or '-'} {self.order_ref or '-'} {self.text}{flagged}"
 
 
 def audit_findings(
@@ -167,23 +172,23 @@ def _is_seen_to(execution: Execution, *, now: datetime) -> bool:
 
 
 def _overdue(executions: QuerySet[Execution], orders: QuerySet[Order], *, now: datetime) -> Iterable[Finding]:
-    calm = executions.filter(attention="", status__in=_UNFINISHED)
+    running = executions.filter(status__in=_UNFINISHED)
     late = now - UNANSWERED_MAX
-    for execution in calm.filter(status=ExecutionStatus.SUBMITTING.value, claimed_at__lte=late):
+    for execution in running.filter(status=ExecutionStatus.SUBMITTING.value, claimed_at__lte=late):
         yield _of_execution(execution, f"taken at {execution.claimed_at}, and the broker has answered to none of it")
-    past = calm.filter(deadline_at__lte=now - SETTLE)
+    past = running.filter(deadline_at__lte=now - SETTLE)
     for execution in past.filter(claimed_at__isnull=True):
         yield _of_execution(execution, f"nobody took it before its deadline {execution.deadline_at}")
     entry_open = Order.objects.filter(bracket__execution=OuterRef("pk"), leg=Leg.ENTRY.value).exclude(status__in=_OVER)
     kept = past.filter(Exists(entry_open), on_timeout=OnTimeout.CANCEL.value, cancel_requested_at__isnull=True)
     for execution in kept.filter(claimed_at__isnull=False):
         yield _of_execution(execution, f"its entry works past its deadline {execution.deadline_at}")
-    waiting = orders.filter(status__in=_UNANSWERED, sent_at__lte=late, bracket__execution__attention="")
-    for order in waiting.annotate(heard=Max("events__recorded_at")).select_related("bracket"):
+    waiting = orders.filter(status__in=_UNANSWERED, sent_at__lte=late)
+    for order in waiting.annotate(heard=Max("events__recorded_at")).select_related("bracket__execution"):
         if order.heard is None or order.heard <= late:
-            yield _of_order(
-                Invariant.OVERDUE, order, f"{order.status} without news since {order.heard or order.sent_at}"
-            )
+            text = f"{order.status} without news since {order.heard or order.sent_at}"
+            is_flagged = bool(order.bracket.execution.attention)
+            yield replace(_of_order(Invariant.OVERDUE, order, text), is_flagged=is_flagged)
 
 
 def _broker_differs(account_id: str, *, now: datetime) -> Iterable[Finding]:
@@ -229,7 +234,12 @@ def _replay_differs(executions: QuerySet[Execution] | None) -> Iterable[Finding]
 
 
 def _of_execution(execution: Execution, text: str) -> Finding:
-    return Finding(code=Invariant.OVERDUE, execution_id=execution.pk, text=f"{execution.status}: {text}")
+    return Finding(
+        code=Invariant.OVERDUE,
+        execution_id=execution.pk,
+        text=f"{execution.status}: {text}",
+        is_flagged=bool(execution.attention),
+    )
 
 
 def _of_order(code: Invariant, order: Order, text: str) -> Finding:

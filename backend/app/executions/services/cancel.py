@@ -17,7 +17,7 @@ from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, news, selectors
 from app.executions.models import Execution, Order
-from app.executions.services.apply import attention_add
+from app.executions.services.attention import attention_add
 from app.executions.services.submit import execution_give_up, unsent_because
 
 logger = get_logger(__name__)

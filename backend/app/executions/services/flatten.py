@@ -27,7 +27,8 @@ from app.domain.terms import Leg, OrderType, TimeInForce
 from app.executions import dispatch, news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Execution, Order
-from app.executions.services.apply import attention_add, broker_event_record
+from app.executions.services.apply import broker_event_record
+from app.executions.services.attention import attention_add
 from app.executions.services.place import order_place
 
 logger = get_logger(__name__)

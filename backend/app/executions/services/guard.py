@@ -20,12 +20,13 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
+from app.core.decimal_text import plain
 from app.core.errors import Conflict, RetryLater
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
@@ -35,8 +36,9 @@ from app.domain.protection import LegFacts, Protection, Repair, RepairKind, asse
 from app.domain.terms import Leg, OrderType, TimeInForce
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Bracket, Decision, Execution, Order
-from app.executions.services.apply import attention_add, broker_event_record
+from app.executions.models import Actor, Bracket, BrokerEvent, Decision, Execution, Order
+from app.executions.services.apply import broker_event_record
+from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.flatten import is_flattening
 from app.executions.services.place import contract_of, order_place, order_ticket
@@ -240,11 +242,15 @@ def _write_down(
         return None
     if repair.kind is RepairKind.PLACE_STOP:
         order = _protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
-        attention_add(execution, f"{of_tranche}; {order.order_ref} is placed for them")
+        lost_at, shares = _stop_lost_at(bracket), plain(repair.quantity or Decimal(0))
+        since = f" since {lost_at:%H:%M:%S}" if lost_at is not None and lost_at <= now else ""
+        text = f"tranche {bracket.tranche}: {shares} shares had no stop{since}; "
+        text += f"{now:%H:%M:%S} {order.order_ref} was placed for them"
+        attention_add(execution, text)
     targets = [leg for leg in bracket.orders.all() if leg.pk in repair.cancels]
     for target in targets:
-        can = f"only client id {target.client_id} can cancel it" if _is_foreign(target, broker) else "is cancelled"
-        attention_add(execution, f"{target.order_ref} {can}: nothing links it with the stop that is placed")
+        can = f"only client id {target.client_id} can cancel it" if _is_foreign(target, broker) else "was cancelled"
+        attention_add(execution, f"{target.order_ref} {can}: nothing links it with the stop that was placed")
     execution.save(update_fields=["attention"])
     if order is None:
         raise AssertionError(f"{repair} is about no order")
@@ -325,6 +331,13 @@ def _is_foreign(order: Order, broker: BlockingBroker) -> bool:
         return False
     client_id = BrokerConnection.objects.values_list("client_id", flat=True).get(pk=broker.connection_id)
     return order.client_id != client_id
+
+
+def _stop_lost_at(bracket: Bracket) -> datetime | None:
+    """Return when the broker last spoke of a stop of the bracket that is over by now; None where none is."""
+    over = [leg.pk for leg in bracket.orders.all() if leg.leg in _STOPS and OrderStatus(leg.status) in TERMINAL]
+    heard: datetime | None = BrokerEvent.objects.filter(order__in=over).aggregate(at=Max("received_at"))["at"]
+    return heard
 
 
 def _repairs_lately(bracket_id: int, *, now: datetime) -> int:

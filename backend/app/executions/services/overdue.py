@@ -22,7 +22,7 @@ from app.domain.terms import Leg
 from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Execution, Order
-from app.executions.services.apply import attention_add
+from app.executions.services.attention import attention_add
 
 ASK_BROKER_AFTER = timedelta(seconds=30)
 TELL_PERSON_AFTER = timedelta(seconds=90)

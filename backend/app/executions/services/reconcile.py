@@ -37,7 +37,8 @@ from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Execution, Order, ReconcileRun
 from app.executions.moments import is_past
-from app.executions.services.apply import attention_add, broker_event_keep, broker_event_record
+from app.executions.services.apply import broker_event_keep, broker_event_record
+from app.executions.services.attention import attention_add
 from app.executions.services.drift import Drift, positions_compare
 from app.executions.services.match import orders_match, unheard
 from app.executions.services.reconcile_run import (

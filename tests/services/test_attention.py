@@ -1,0 +1,145 @@
+"""Why a person must look: raised once, told with its time, cleared by who has looked, and never forgotten."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from rest_framework.test import APIClient
+
+from app.alerts.models import Alert
+from app.core import clock
+from app.executions.models import Decision, Execution, ExecutionFlag
+from app.executions.services.attention import attention_add
+from app.worker.watchdog import watchdog_look
+from tests.services.book import Book
+
+pytestmark = [pytest.mark.django_db, pytest.mark.case("A8")]
+Submitted = Callable[..., Book]
+
+
+def flag(book: Book, text: str) -> ExecutionFlag:
+    execution = Execution.objects.get(pk=book.execution_id)
+    attention_add(execution, text)
+    execution.save(update_fields=["attention"])
+    return execution.flags.get(sentence=text)
+
+
+def attention(book: Book) -> str:
+    return Execution.objects.get(pk=book.execution_id).attention
+
+
+def owner_of(book: Book) -> User:
+    return book.execution.setup.owner
+
+
+def page_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def script_of(user: User) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(user)
+    return client
+
+
+def test_seen_on_the_page_clears_the_mark_and_keeps_the_history(submitted: Submitted) -> None:
+    book = submitted()
+    first = flag(book, "an odd thing")
+    watchdog_look(now=clock.now())
+    page = page_of(owner_of(book))
+    here = f"/executions/{book.execution_id}/"
+    assert f'name="through" value="{first.pk}"' in page.get(here).content.decode()
+
+    # When a second reason comes up after the page was shown, then only the first is seen
+    second = flag(book, "another odd thing")
+    assert page.post(f"{here}seen/", {"through": first.pk}).status_code == 302
+    assert attention(book) == "another odd thing"
+    # And when that is seen too, nobody must look any more
+    page.post(f"{here}seen/", {"through": second.pk})
+    assert attention(book) == ""
+    assert "an odd thing" in page.get(here).content.decode()
+    assert f"#{book.execution_id}<" not in page.get("/executions/?attention=1").content.decode()
+    # And who has looked, and when, is kept for good
+    decided = Decision.objects.filter(action="SEEN").values_list("user", "reason")
+    assert list(decided) == [(owner_of(book).pk, "an odd thing"), (owner_of(book).pk, "another odd thing")]
+    assert all(found.seen_at and found.seen_by == owner_of(book) for found in ExecutionFlag.objects.all())
+    assert not Alert.objects.filter(acknowledged_at=None, execution=book.execution_id).exists()
+
+
+def test_what_was_seen_is_not_raised_by_being_found_again_but_a_new_reason_is(submitted: Submitted) -> None:
+    book = submitted()
+    flag(book, "an odd thing")
+    script_of(owner_of(book)).post(f"/api/v1/executions/{book.execution_id}/seen/")
+    flag(book, "an odd thing")
+    assert attention(book) == ""
+    flag(book, "something else")
+    assert attention(book) == "something else"
+
+
+def test_seen_by_a_script_answers_the_execution_with_its_flags(submitted: Submitted) -> None:
+    book = submitted()
+    raised = flag(book, "an odd thing")
+    script = script_of(owner_of(book))
+    address = f"/api/v1/executions/{book.execution_id}/seen/"
+    assert script.post(address, {"through": raised.pk - 1}, format="json").status_code in (200, 400)
+    assert attention(book) == "an odd thing"
+    assert script.post(address, {"thru": 1}, format="json").status_code == 400
+    answer = script.post(address, {"through": raised.pk}, format="json")
+    assert (answer.status_code, answer.json()["attention"]) == (200, "")
+    (told,) = answer.json()["flags"]
+    assert (told["sentence"], told["seen_by"]) == ("an odd thing", owner_of(book).username)
+    assert told["raised_at"] <= told["seen_at"]
+    # Once more changes nothing
+    assert script.post(address).status_code == 200
+    assert Decision.objects.filter(action="SEEN").count() == 1
+
+
+def test_seen_on_the_alert_is_seen_on_the_execution(submitted: Submitted) -> None:
+    book = submitted()
+    flag(book, "an odd thing")
+    flag(book, "another odd thing")
+    watchdog_look(now=clock.now())
+    alert = Alert.objects.get(text__endswith=": an odd thing")
+    assert page_of(owner_of(book)).post(f"/alerts/{alert.pk}/seen/").status_code == 302
+    assert attention(book) == "another odd thing"
+    other = Alert.objects.get(text__endswith=": another odd thing")
+    assert script_of(owner_of(book)).post(f"/api/v1/alerts/{other.pk}/acknowledge/").status_code == 200
+    assert attention(book) == ""
+
+
+@pytest.mark.parametrize(("group", "status"), [("analyst", 404), ("reviewer", 403)])
+def test_who_may_not_act_may_not_say_that_it_is_seen(submitted: Submitted, group: str, status: int) -> None:
+    from django.contrib.auth.models import Group
+
+    from app.accounts.roles import roles_ensure
+
+    roles_ensure()
+    book = submitted()
+    flag(book, "an odd thing")
+    stranger = User.objects.create_user("eve")
+    stranger.groups.add(Group.objects.get(name=group))
+    assert script_of(stranger).post(f"/api/v1/executions/{book.execution_id}/seen/").status_code == status
+    assert page_of(stranger).post(f"/executions/{book.execution_id}/seen/", {"through": "1"}).status_code == status
+    assert attention(book) == "an odd thing"
+
+
+@pytest.mark.parametrize("shown", ["", "x", "-1", "\u0661", "9" * 30])
+def test_a_page_that_does_not_say_what_it_showed_clears_nothing(submitted: Submitted, shown: str) -> None:
+    book = submitted()
+    flag(book, "an odd thing")
+    answer = page_of(owner_of(book)).post(f"/executions/{book.execution_id}/seen/", {"through": shown})
+    assert answer.status_code == 422
+    assert attention(book) == "an odd thing"
+
+
+def test_a_reason_is_one_short_line_whatever_the_broker_wrote(submitted: Submitted) -> None:
+    book = submitted()
+    execution = Execution.objects.get(pk=book.execution_id)
+    for _ in range(2):
+        attention_add(execution, "two\nlines\u2028more " + "\u20ac" * 5000)
+    (kept,) = execution.flags.all()
+    assert execution.attention == kept.sentence
+    assert len(kept.sentence.splitlines()) == 1

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Q, QuerySet
 
+from app.accounts.access import may_see_accounts
 from app.alerts.kinds import AlertKind, Severity
 from app.alerts.models import Alert, WatchdogSign
 from app.core.errors import Forbidden
@@ -15,7 +16,7 @@ WATCHDOG_AGE_SECONDS_MAX = 15
 def alerts_visible_to(user: User | AnonymousUser | AbstractBaseUser) -> QuerySet[Alert]:
     """Return the alerts this user may read: those about the system, and about executions of theirs or of all."""
     alerts = Alert.objects.select_related("account", "execution__setup", "acknowledged_by")
-    if not isinstance(user, User):
+    if not isinstance(user, User) or not may_see_accounts(user):
         return alerts.none()
     if user.has_perm("setups.view_all_setups"):
         return alerts

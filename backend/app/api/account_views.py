@@ -8,6 +8,7 @@ from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from app.accounts.access import require_may_see_accounts
 from app.accounts.entry_gate import circuit_of
 from app.accounts.models import Account, BrokerConnection
 from app.accounts.selectors import is_ready
@@ -99,6 +100,7 @@ class AccountCollection(StrictQuery, generics.ListAPIView[Account]):
     @extend_schema(operation_id="accounts_list", responses={200: AccountOutput(many=True), **ERRORS})
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the accounts."""
+        require_may_see_accounts(request.user)
         return super().get(request, *args, **kwargs)
 
 
@@ -116,4 +118,5 @@ class AccountItem(StrictQuery, generics.GenericAPIView[Account]):
     @extend_schema(operation_id="accounts_read", responses={200: AccountOutput, **ERRORS})
     def get(self, request: Request, account_id: str) -> Response:
         """Read an account by the broker's id of it."""
+        require_may_see_accounts(request.user)
         return Response(AccountOutput(self.get_object()).data)

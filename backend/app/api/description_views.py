@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from app.api.strict_input import StrictQuery
+from app.api.strict_input import StrictInput, StrictQuery
 
 
 class _RefusesInJson(StrictQuery):
@@ -26,5 +27,14 @@ class Description(_RefusesInJson, SpectacularAPIView):
     """The OpenAPI description: one version, in one language."""
 
 
-class DescriptionPage(_RefusesInJson, SpectacularSwaggerView):
-    """The page, made from the description."""
+class DescriptionParts(StrictInput):
+    """What of the page is wanted."""
+
+    script = serializers.CharField(required=False, allow_blank=True)
+
+
+class DescriptionPage(_RefusesInJson, SpectacularSwaggerSplitView):
+    """The page, made from the description. With `?script` it is the script that begins it, which may not be inline."""
+
+    filters = DescriptionParts
+    template_name = "api/docs.html"

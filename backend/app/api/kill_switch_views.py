@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from app.accounts.access import require_may_see_accounts
 from app.accounts.kill_switch import kill_switches_engaged, require_may_engage, require_may_release
 from app.accounts.models import Account, KillSwitch
 from app.api.schema import ERRORS
@@ -89,6 +90,7 @@ class KillSwitchOfAll(_KillSwitchView):
     @extend_schema(operation_id="kill_switch_read", responses={200: KillSwitchState, **ERRORS})
     def get(self, request: Request) -> Response:
         """List every engaged switch."""
+        require_may_see_accounts(request.user)
         return self.state_of(None)
 
     @extend_schema(operation_id="kill_switch_engage", request=EngageInput, responses={200: KillSwitchState, **ERRORS})
@@ -116,6 +118,7 @@ class AccountKillSwitch(_KillSwitchView):
     @extend_schema(operation_id="account_kill_switch_read", responses={200: KillSwitchState, **ERRORS})
     def get(self, request: Request, account_id: str) -> Response:
         """List the engaged switches that stop this account: its own, and that of all accounts."""
+        require_may_see_accounts(request.user)
         return self.state_of(self.account_of(account_id))
 
     @extend_schema(

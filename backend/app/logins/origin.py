@@ -1,12 +1,13 @@
 """Where a request comes from: its address, its road, and whether its browser is known."""
 
 import secrets
+from ipaddress import ip_address
 
 from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 
-from app.core.addresses import client_of
+from app.core.addresses import address_read, client_of
 from app.logins.attempts import Attempt, name_folded
 from app.logins.models import Road
 
@@ -14,6 +15,7 @@ DEVICE_COOKIE = "known_browser"
 DEVICE_SALT = "app.logins.device"
 DEVICE_DAYS = 90
 BROWSER_LENGTH_MAX = 200
+_WRITTEN_BY_PROXIES = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
 
 
 def client_address(request: HttpRequest) -> str:
@@ -23,6 +25,13 @@ def client_address(request: HttpRequest) -> str:
         forwarded=[part for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()],
         proxy_count=settings.PROXY_COUNT,
     )
+
+
+def is_from_this_machine(request: HttpRequest) -> bool:
+    """Say whether a program on this machine asks, itself: what came through a proxy is from anywhere."""
+    through_a_proxy = any(name in request.META for name in _WRITTEN_BY_PROXIES)
+    peer = address_read(str(request.META.get("REMOTE_ADDR", "")))
+    return not through_a_proxy and bool(peer) and ip_address(peer).is_loopback
 
 
 def attempt_of(request: HttpRequest, *, name: str) -> Attempt:

@@ -9,11 +9,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from app.accounts.access import may_see_accounts
 from app.accounts.models import Account
 from app.core import clock
 
@@ -46,7 +46,7 @@ class AccountFigures:
 
 def figures_for(request: HttpRequest, *, account_id: str) -> AccountFigures | None:
     """Return this account's figures, or None for who may not see accounts, and where there is no such account."""
-    if not may_see_accounts(request):
+    if not may_see_accounts(request.user):
         return None
     account = Account.objects.filter(account_id=account_id).first()
     if account is None:
@@ -62,12 +62,6 @@ def figures_for(request: HttpRequest, *, account_id: str) -> AccountFigures | No
         reported_at=account.worth_updated_at,
         age_seconds=max(0, int(age)),
     )
-
-
-def may_see_accounts(request: HttpRequest) -> bool:
-    """Say whether the user has a role at all: whoever plans or reviews trades sees what the account is worth."""
-    user = request.user
-    return isinstance(user, User) and bool(user.get_all_permissions())
 
 
 def age_text(seconds: float) -> str:

@@ -3,13 +3,15 @@
 Everything is read only where a template asks for it, so that the admin's pages pay nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from app.accounts.access import may_see_accounts
 from app.accounts.kill_switch import kill_switches_engaged
 from app.accounts.models import Account, KillSwitch
 from app.accounts.selectors import worker_seen
@@ -42,11 +44,23 @@ def trading_mode(request: HttpRequest) -> dict[str, Any]:
     """Return `trading`, `notices` and the user's `standing`, each read when it is used."""
     return {
         "standing": SimpleLazyObject(lambda: standing_of(request.user)),
-        "trading": SimpleLazyObject(trading_now),
-        "notices": SimpleLazyObject(
-            lambda: Notices(kill_switches=list(kill_switches_engaged()), critical=critical_count(request.user))
-        ),
+        "trading": SimpleLazyObject(lambda: trading_for(request)),
+        "notices": SimpleLazyObject(lambda: notices_for(request)),
     }
+
+
+def notices_for(request: HttpRequest) -> Notices:
+    """Return what the banner warns of; nothing for who has no role."""
+    switches = list(kill_switches_engaged()) if may_see_accounts(getattr(request, "user", AnonymousUser())) else []
+    return Notices(kill_switches=switches, critical=critical_count(request.user))
+
+
+def trading_for(request: HttpRequest) -> Trading:
+    """Return what the banner says of trading: to who has no role, the mode alone."""
+    trading = trading_now()
+    if may_see_accounts(getattr(request, "user", AnonymousUser())):
+        return trading
+    return replace(trading, account="", detail="")
 
 
 def trading_now() -> Trading:

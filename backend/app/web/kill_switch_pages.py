@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from app.accounts.access import require_may_see_accounts
 from app.accounts.kill_switch import kill_switches_engaged, require_may_engage, require_may_release
 from app.accounts.models import Account, KillSwitch
 from app.core import clock
@@ -47,8 +48,10 @@ class ReleaseForm(forms.Form):
 
 @login_required
 @require_safe
+@refusal_shown
 def kill_switch_page(request: HttpRequest) -> HttpResponse:
     """Show what is stopped, and the forms for who may use them."""
+    require_may_see_accounts(request.user)
     return _page(request, form=EngageForm())
 
 

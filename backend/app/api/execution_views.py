@@ -91,6 +91,7 @@ class ExecutionSeen(StrictQuery, generics.GenericAPIView[Execution]):
 
     queryset = Execution.objects.none()
     serializer_class = ExecutionOutput
+    inputs = {"POST": SeenInput}
 
     def get_queryset(self) -> QuerySet[Execution]:
         """Return what the user may read."""

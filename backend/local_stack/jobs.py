@@ -23,7 +23,7 @@ DEMO_USER_TIMEOUT_SECONDS = 60
 # Waiting until all is ready, then for the entry's own time limit, and a little.
 DEMO_TIMEOUT_SECONDS = 120
 MARK_FILE = "prepared.json"
-MOVING_SETTINGS = {"DATABASE_URL", "REDIS_URL", "IB_HOST", "IB_PORT"}
+MOVING_SETTINGS = {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "IB_HOST", "IB_PORT"}
 DEMO_USERNAME = "demo"
 DEMO_MARK_FILE = "demo.json"
 
@@ -45,9 +45,10 @@ class PreparedMark:
             private_json_write(self._file, {"digest": self._digest})
 
 
-def migrate_job(supervisor: Supervisor, *, environment: Mapping[str, str]) -> None:
-    """Run the migrations. Raises JobFailedError."""
-    spec = manage_spec("migrate", "migrate", "--no-input", environment=environment)
+def migrate_job(supervisor: Supervisor, *, owner_url: str, owner_password: str, environment: Mapping[str, str]) -> None:
+    """Run the migrations as the database's owner, where it is named. Raises JobFailedError."""
+    owner = {"DATABASE_OWNER_URL": owner_url, "POSTGRES_OWNER_PASSWORD": owner_password}
+    spec = manage_spec("migrate", "migrate", "--no-input", environment={**environment, **owner})
     supervisor.run_job(spec, timeout_seconds=MIGRATE_TIMEOUT_SECONDS)
 
 

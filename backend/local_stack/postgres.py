@@ -22,6 +22,7 @@ from local_stack.process import POLL_SECONDS, ProcessSpec, ServiceUser
 
 NAME = "postgres"
 USER = "trading_analyst"
+APPLICATION_USER = "trading_analyst_app"
 DATABASE = "trading_analyst"
 INITDB_TIMEOUT_SECONDS = 60
 LEFTOVER_TIMEOUT_SECONDS = 5
@@ -54,7 +55,12 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
+        """The address for the owner of everything, a superuser: for migrations and tests."""
         return f"postgres://{USER}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"
+
+    def application_url(self, password: str) -> str:
+        """Return the address for the application's role, which `migrate` makes with this password."""
+        return f"postgres://{APPLICATION_USER}:{password}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     def clear_leftovers(self) -> None:
         """Wait until nothing of a killed server is left on the data. Raises NotReadyError."""

@@ -19,12 +19,16 @@ SECRETS = "secrets.json"
 
 @dataclass(frozen=True)
 class Services:
-    """`specs` holds the servers we have to run ourselves; `postgres_folder` is None when it is somebody else's."""
+    """`specs` holds the servers we have to run ourselves; `postgres_folder` is None when it is somebody else's.
+
+    `database_owner_url` is for `migrate` alone; "" where one role owns the tables and works with them.
+    """
 
     database_url: str
     redis_url: str
     specs: tuple[ProcessSpec, ...]
     postgres_folder: Path | None
+    database_owner_url: str = ""
 
 
 def services_prepare(user_values: Mapping[str, str], *, local: Path, postgres_port: int, redis_port: int) -> Services:
@@ -36,20 +40,21 @@ def services_prepare(user_values: Mapping[str, str], *, local: Path, postgres_po
     """
     database_url, redis_url = user_values.get("DATABASE_URL"), user_values.get("REDIS_URL")
     if database_url and redis_url:
-        return Services(database_url, redis_url, (), None)
+        return Services(database_url, redis_url, (), None, user_values.get("DATABASE_OWNER_URL", ""))
     home = service_home(local=local)
-    passwords = passwords_of(local / SECRETS, "postgres", "valkey")
+    passwords = passwords_of(local / SECRETS, "postgres", "postgres_app", "valkey")
     specs: list[ProcessSpec] = []
     folder = None
+    owner_url = user_values.get("DATABASE_OWNER_URL", "")
     if not database_url:
         folder = home.folder("postgres")
         port = port_choose(postgres_port, option="--postgres-port")
         postgres = postgres_prepare(home, folder=folder, port=port, password=passwords["postgres"])
-        database_url = postgres.url
+        database_url, owner_url = postgres.application_url(passwords["postgres_app"]), postgres.url
         specs.append(postgres.spec())
     if not redis_url:
         port = port_choose(redis_port, option="--redis-port")
         valkey = valkey_prepare(home, folder=home.folder("valkey"), port=port, password=passwords["valkey"])
         redis_url = valkey.url
         specs.append(valkey.spec())
-    return Services(database_url, redis_url, tuple(specs), folder)
+    return Services(database_url, redis_url, tuple(specs), folder, owner_url)

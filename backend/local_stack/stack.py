@@ -74,6 +74,9 @@ def stack_environment(
         **{name: value for name, value in defaults.items() if not user_values.get(name)},
         "ALLOWED_HOSTS": _with_own_hosts(user_values.get("ALLOWED_HOSTS", "")),
         "DATABASE_URL": services.database_url,
+        # Only `migrate` is told who owns the tables; set to nothing, the one in `.env` is hidden from the others.
+        "DATABASE_OWNER_URL": "",
+        "POSTGRES_OWNER_PASSWORD": "",
         "REDIS_URL": services.redis_url,
         "DJANGO_SETTINGS_MODULE": "app.config.settings",
         "PYTHONPATH": str(CLONE / "backend"),

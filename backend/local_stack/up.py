@@ -179,7 +179,12 @@ class Up:
         if not is_prepared:
             self._supervisor.wait_ready()
             progress("preparing the database")
-            migrate_job(self._supervisor, environment=self._environment)
+            migrate_job(
+                self._supervisor,
+                owner_url=services.database_owner_url,
+                owner_password=self._user_values.get("POSTGRES_OWNER_PASSWORD", ""),
+                environment=self._environment,
+            )
         # Loading the application takes ten times as long as the servers need, so neither waits for the other.
         web = web_spec(port=self._ports.web, environment=self._environment)
         self._start_batch([web, *worker_specs(TRADING_WORKERS, environment=self._environment)])

@@ -48,7 +48,15 @@ EFFECTS: dict[str, tuple[str, Any, Any]] = {
 # DEBUG is refused beside SECURE and live trading.
 ALONE = {"DEBUG"}
 # Observed below, each in a way of its own, or with Compose (test_stack_compose.py).
-OBSERVED_OTHERWISE = {"BROKER_TYPE", "DEMO_PASSWORD", "WEB_PORT", "TWS_USERID", "TWS_PASSWORD"}
+OBSERVED_OTHERWISE = {
+    "BROKER_TYPE",
+    "DEMO_PASSWORD",
+    "DATABASE_OWNER_URL",
+    "POSTGRES_OWNER_PASSWORD",
+    "WEB_PORT",
+    "TWS_USERID",
+    "TWS_PASSWORD",
+}
 
 
 def observed(**changed: str) -> dict[str, Any]:

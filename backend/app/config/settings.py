@@ -107,6 +107,12 @@ DATABASES = {
         },
     }
 }
+# Who migrates, where that is another role than the application's (app.config.database_roles).
+DATABASE_OWNER = (
+    database_settings(given["DATABASE_OWNER_URL"], password=given["POSTGRES_OWNER_PASSWORD"])
+    if given["DATABASE_OWNER_URL"]
+    else None
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = redis_url(

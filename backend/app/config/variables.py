@@ -182,7 +182,13 @@ VARIABLES: tuple[Variable, ...] = (
         allowed="redis://:password@host:6379/0, with what is special in the password written as %XX; or rediss:// "
         "with ?ssl_cert_reqs=required",
     ),
+    _secret(
+        "DATABASE_OWNER_URL",
+        read=_database,
+        allowed="the same as DATABASE_URL, with the role that owns the tables",
+    ),
     _secret("POSTGRES_PASSWORD"),
+    _secret("POSTGRES_OWNER_PASSWORD"),
     _secret("REDIS_PASSWORD"),
     _number("DATABASE_POOL_SIZE", least=POOL_SIZE_MIN, most=POOL_SIZE_MAX, default=24),
     _secret(

@@ -16,6 +16,8 @@ from app.config.variables import VARIABLES
 ROOT = Path(__file__).resolve().parents[3]
 APPLICATION = ("migrate", "web", "broker-worker", "data-worker", "worker", "beat")
 NEEDED = {"SECRET_KEY": "x" * 50, "POSTGRES_PASSWORD": "letters", "REDIS_PASSWORD": "digits"}
+# What only the service that migrates may know.
+OWNER = {"DATABASE_OWNER_URL": "postgres://o:p@database.example:5433/other", "POSTGRES_OWNER_PASSWORD": "owners"}
 # A value for every variable, other than its default.
 CHANGED = {
     "BROKER_TYPE": "ib",
@@ -46,7 +48,7 @@ CHANGED = {
 def documented() -> set[str]:
     """Every variable of .env.example but those that are for the compose file itself."""
     names = set(re.findall(r"^#([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    return names - {"WEB_PORT", "TWS_USERID", "TWS_PASSWORD"}
+    return names - {"WEB_PORT", "TWS_USERID", "TWS_PASSWORD", *OWNER}
 
 
 @pytest.fixture
@@ -59,10 +61,10 @@ def nothing_in_env_file(tmp_path: Path) -> Path:
 
 def environments(env_file: Path, **set_outside: str) -> dict[str, dict[str, str]]:
     """Ask Compose itself what each service would get; no daemon is needed for that."""
-    outside = {name: value for name, value in os.environ.items() if name not in documented()}
+    outside = {name: value for name, value in os.environ.items() if name not in documented() | set(OWNER)}
     told = subprocess.run(
         [str(ROOT / "scripts" / "dc.sh"), "--env-file", str(env_file), "config"],
-        env={**outside, **set_outside},
+        env={**outside, **OWNER, **set_outside},
         capture_output=True,
         text=True,
         check=False,
@@ -103,14 +105,27 @@ def test_where_nothing_is_set_the_defaults_hold_and_the_containers_own_servers_a
     for name in APPLICATION:
         judged = environment_judge(found[name], named_in_file={})
         assert judged.problems == []
-        own = {"ALLOWED_HOSTS", "IB_HOST", "IB_ACCOUNT", "DATABASE_URL", "REDIS_URL", *NEEDED}
+        own = {"ALLOWED_HOSTS", "IB_HOST", "IB_ACCOUNT", "DATABASE_URL", "REDIS_URL", *NEEDED, *OWNER}
         defaults = environment_judge({}, named_in_file={}).values
         kept = [variable.name for variable in VARIABLES if variable.name not in own]
         assert {key: judged.values[key] for key in kept} == {key: defaults[key] for key in kept}
         database = database_settings(judged.values["DATABASE_URL"], password=judged.values["POSTGRES_PASSWORD"])
-        assert (database["HOST"], database["USER"], database["PASSWORD"]) == ("db", "trading_analyst", password)
+        assert (database["HOST"], database["USER"], database["PASSWORD"]) == ("db", "trading_analyst_app", password)
         redis = redis_url(judged.values["REDIS_URL"], password=judged.values["REDIS_PASSWORD"])
         assert redis == "redis://:p%40ss%2Fw%23rd@redis:6379/0"
+
+
+@pytest.mark.case("S30")
+def test_only_the_service_that_migrates_is_told_who_owns_the_tables(nothing_in_env_file: Path) -> None:
+    unnamed = NEEDED | {"DATABASE_OWNER_URL": ""}
+    found = environments(nothing_in_env_file, **unnamed)
+    assert {name for name in APPLICATION if set(OWNER) & set(found[name])} == {"migrate"}
+    owner = database_settings(found["migrate"]["DATABASE_OWNER_URL"], password=OWNER["POSTGRES_OWNER_PASSWORD"])
+    assert (owner["HOST"], owner["USER"]) == ("db", found["db"]["POSTGRES_USER"])
+    assert found["db"]["POSTGRES_PASSWORD"] == found["migrate"]["POSTGRES_OWNER_PASSWORD"]
+    # A server of one's own has its own owner
+    own = environments(nothing_in_env_file, **NEEDED)
+    assert own["migrate"]["DATABASE_OWNER_URL"] == OWNER["DATABASE_OWNER_URL"]
 
 
 @pytest.mark.case("S17")

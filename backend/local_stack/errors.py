@@ -7,6 +7,7 @@ StackError                     exit code 1
 │   ├── AlreadyRunningError    already_running
 │   └── SettingsRefusedError   settings_refused: the environment or `.env` holds what is not allowed
 ├── ServiceHomeError           service_home: no folder that the servers can use
+├── UserWithoutNameError       user_without_name: the servers' user id has no entry in the machine's list of users
 ├── BinaryMissingError         binary_missing: no PostgreSQL or Valkey program for this machine
 ├── DataVersionError           data_version: the data was written by another PostgreSQL
 ├── NotReadyError              not_ready: a process died or stayed silent while it was started
@@ -57,6 +58,12 @@ class ServiceHomeError(StackError):
     """The folder for the servers' data cannot be used."""
 
     code = "service_home"
+
+
+class UserWithoutNameError(StackError):
+    """PostgreSQL makes no database for a user id without a name."""
+
+    code = "user_without_name"
 
 
 class BinaryMissingError(StackError):

@@ -8,12 +8,17 @@ Two kinds of clones cannot hold them. The unprivileged user cannot walk to a clo
 every path: `initdb` hands its own to a shell (`$`, quotes, backslashes) and allows 1,023 bytes, Valkey takes the
 path of its configuration for a pattern (`[`, `*`, `?`) and starts without any when nothing matches. In both cases the
 services move to a folder of their own outside, `/var/tmp/trading-analyst-<uid>-<hash of the clone's path>`, whose name
-is kept in `.local/services-home`, and the programs are copied there too. A folder whose clone is gone, or that its
-clone has forgotten, cannot be opened by anyone any more (the passwords lived in the clone) and is removed.
+is kept in `.local/services-home`, and the programs are copied there too.
+
+A folder with databases is never removed here: they are somebody's order history, and a clone that is not where it was
+may have been moved, may be on a disk that is not mounted, or in another container. A clone that was moved finds its
+folder by the name it kept; a clone that has no name beside a folder that is taken makes another (`...-2`). What is
+removed is a folder whose clone is gone and that only ever held programs and the servers of test runs.
 """
 
 import fcntl
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -25,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.errors import ServiceHomeError
+from local_stack.private_file import SECRETS, private_json_read
 from local_stack.process import ServiceUser
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -34,6 +40,9 @@ NOBODY = ServiceUser(uid=65534, gid=65534)
 OUTSIDE = Path("/var/tmp")  # noqa: S108 - Survives a reboot; the folder below it is checked to be ours before it is used.
 RECORD = "services-home"
 OWNER_FILE = "clone"
+PROGRAMS_FOLDER = "programs"
+# Of one test run or one command, see throw_away.
+THROW_AWAY_PREFIX = "throw-away-"
 PROBE_TIMEOUT_SECONDS = 10
 # What shells, patterns and configuration files all take literally: letters of every language, digits, blanks, a few
 # signs. A name that is no valid UTF-8 has characters that are none of these.
@@ -154,21 +163,21 @@ def outside_home(local: Path, *, outside: Path, user: ServiceUser | None) -> Pat
     first use. `user` is who runs the servers, None for ourselves.
 
     Raises:
-        ServiceHomeError: a folder of that name is not ours, or the servers' user cannot reach it.
+        ServiceHomeError: a folder of that name is not ours, the servers' user cannot reach it, or the folder with this
+            clone's databases is not where it was.
     """
     recorded = _recorded_home(local)
     _sweep(outside, keep=recorded)
-    if recorded is not None:
-        directory = recorded
-    else:
-        digest = hashlib.sha256(os.fsencode(local)).hexdigest()[:12]
-        directory = outside / f"trading-analyst-{os.geteuid()}-{digest}"
-        if directory.exists():
-            _remove_forgotten(directory)
+    if recorded is not None and not recorded.exists() and "postgres" in private_json_read(local / SECRETS):
+        raise ServiceHomeError(
+            f"the databases of this clone were in {recorded}, and that folder is gone: put it back, "
+            f"or remove {local / RECORD} to begin with empty databases"
+        )
+    directory = recorded or _free_name(local, outside=outside)
     try:
         directory.mkdir(mode=0o711)
     except FileExistsError:
-        _require_ours(directory)
+        _require_ours(directory, record=local / RECORD)
     directory.chmod(0o711)
     # In this order: a folder whose owner has no record looks forgotten to another start.
     _path_write(local / RECORD, directory)
@@ -178,6 +187,24 @@ def outside_home(local: Path, *, outside: Path, user: ServiceUser | None) -> Pat
             f"user {user.uid if user else os.geteuid()} cannot reach {directory}; "
             "set DATABASE_URL and REDIS_URL, or run as an ordinary user"
         )
+    return directory
+
+
+def _free_name(local: Path, *, outside: Path) -> Path:
+    """Return a name that no databases have. An earlier clone at this path, or one at the same path in another
+    container, may have left its own under the first.
+    """
+    digest = hashlib.sha256(os.fsencode(local)).hexdigest()[:12]
+    first = outside / f"trading-analyst-{os.geteuid()}-{digest}"
+    directory = first
+    for number in itertools.count(2):
+        if not directory.exists():
+            break
+        _require_ours(directory, record=local / RECORD)
+        if not _holds_databases(directory):
+            _remove_forgotten(directory)
+            break
+        directory = first.with_name(f"{first.name}-{number}")
     return directory
 
 
@@ -197,7 +224,7 @@ def _path_read(file: Path) -> Path | None:
     # Bytes, because a path need not be text in any encoding.
     try:
         return Path(os.fsdecode(file.read_bytes().removesuffix(b"\n")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -205,20 +232,35 @@ def _path_write(file: Path, path: Path) -> None:
     file.write_bytes(os.fsencode(path) + b"\n")
 
 
-def _require_ours(directory: Path) -> None:
+def _require_ours(directory: Path, *, record: Path) -> None:
     # Anybody may make a folder in /var/tmp, so a name proves nothing.
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise ServiceHomeError(f"{directory} exists but is not a folder that only we can write to: remove it")
+        raise ServiceHomeError(
+            f"{directory} exists but is not a folder that only we can write to (it belongs to user {found.st_uid}). "
+            f"If that user ran this clone before, run as that user: the databases are there. "
+            f"Else move it away, and remove {record} where there is one, to begin with empty databases"
+        )
 
 
 def _sweep(outside: Path, *, keep: Path | None) -> None:
-    """Remove our folders whose clone is gone."""
+    """Remove our folders whose clone is gone and that never held anybody's databases."""
     for directory in outside.glob(f"trading-analyst-{os.geteuid()}-*"):
-        # Another start may be sweeping as well: what is gone is gone.
-        with suppress(FileNotFoundError):
-            if directory != keep and _is_forgotten(directory):
+        # Another start may be sweeping as well (what is gone is gone), and what cannot be read is not known to be gone.
+        with suppress(FileNotFoundError, PermissionError):
+            if directory != keep and _is_forgotten(directory) and not _holds_databases(directory):
                 _remove_forgotten(directory)
+
+
+def left_behind(*, outside: Path = OUTSIDE) -> list[tuple[Path, Path]]:
+    """Return our folders with databases whose clone is not where it was, each with where that was."""
+    found = []
+    for directory in sorted(outside.glob(f"trading-analyst-{os.geteuid()}-*")):
+        with suppress(FileNotFoundError, PermissionError):
+            clone = _path_read(directory / OWNER_FILE)
+            if clone is not None and _is_forgotten(directory) and _holds_databases(directory):
+                found.append((directory, clone.parent))
+    return found
 
 
 def _is_forgotten(directory: Path) -> bool:
@@ -229,10 +271,17 @@ def _is_forgotten(directory: Path) -> bool:
     return clone is None or _path_read(clone / RECORD) != directory
 
 
+def _holds_databases(directory: Path) -> bool:
+    # Whatever is not known to be ours to throw away counts as somebody's data.
+    return not all(
+        path.name in (OWNER_FILE, PROGRAMS_FOLDER) or path.name.startswith(THROW_AWAY_PREFIX)
+        for path in directory.iterdir()
+    )
+
+
 def _remove_forgotten(directory: Path) -> None:
     while directory.exists():
         with suppress(FileNotFoundError):
-            _require_ours(directory)
             shutil.rmtree(directory)
 
 

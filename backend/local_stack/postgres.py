@@ -5,6 +5,7 @@ SIGINT ("fast": open transactions are rolled back, the next start needs no recov
 """
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.binaries import PostgresPrograms, postgres_programs
-from local_stack.errors import NotReadyError
+from local_stack.errors import NotReadyError, UserWithoutNameError
 from local_stack.home import ServiceHome
 from local_stack.leftovers import process_command, process_start_mark, processes_end, processes_in
 from local_stack.ports import LOOPBACK
@@ -99,11 +100,14 @@ def postgres_prepare(
     is not.
 
     Raises:
+        UserWithoutNameError: the data folder is new, and the servers' user id has no name.
         BinaryMissingError, DataVersionError: see `postgres_programs`.
         NotReadyError: `initdb` failed, or a former server on this data does not end.
     """
     data = folder / "data"
     version = _data_version(data)
+    if version is None:
+        _require_name(home.user)
     programs = postgres_programs(home, data_major=version)
     if version is None:
         _initialise(programs, data=data, password=password, user=home.user, sync=not throw_away)
@@ -112,6 +116,20 @@ def postgres_prepare(
     return EmbeddedPostgres(
         programs=programs, data=data, port=port, password=password, user=home.user, throw_away=throw_away
     )
+
+
+def _require_name(user: ServiceUser | None) -> None:
+    # `initdb` looks its user up, as nothing else here does. Containers often have such ids (`docker run --user 4242`).
+    uid = user.uid if user else os.geteuid()
+    try:
+        pwd.getpwuid(uid)
+    except KeyError as error:
+        raise UserWithoutNameError(
+            f"user {uid} has no name on this machine (no line in /etc/passwd), and PostgreSQL makes no database for "
+            "such a user: give it one (as root: "
+            f"echo 'trader:x:{uid}:{user.gid if user else os.getegid()}::/:/bin/sh' >>/etc/passwd), "
+            "run as another user, or set DATABASE_URL"
+        ) from error
 
 
 def _data_version(data: Path) -> int | None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 MODE = 0o600
+# The passwords of a clone's servers and of its demo user, in `.local`.
+SECRETS = "secrets.json"
 
 
 def private_json_write(path: Path, content: Mapping[str, object]) -> None:

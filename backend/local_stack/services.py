@@ -10,11 +10,9 @@ from pathlib import Path
 from local_stack.home import service_home
 from local_stack.ports import port_choose
 from local_stack.postgres import postgres_prepare
-from local_stack.private_file import passwords_of
+from local_stack.private_file import SECRETS, passwords_of
 from local_stack.process import ProcessSpec
 from local_stack.valkey import valkey_prepare
-
-SECRETS = "secrets.json"
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,8 @@ def services_prepare(user_values: Mapping[str, str], *, local: Path, postgres_po
 
     Raises:
         PortInUseError: a port asked for by number is taken.
-        ServiceHomeError, BinaryMissingError, DataVersionError, NotReadyError: the embedded server cannot be set up.
+        ServiceHomeError, UserWithoutNameError, BinaryMissingError, DataVersionError, NotReadyError: the embedded server
+            cannot be set up.
     """
     database_url, redis_url = user_values.get("DATABASE_URL"), user_values.get("REDIS_URL")
     if database_url and redis_url:

@@ -14,14 +14,13 @@ import sys
 from pathlib import Path
 
 from local_stack.errors import StackError
-from local_stack.home import ServiceHome, service_home
+from local_stack.home import THROW_AWAY_PREFIX, ServiceHome, service_home
 from local_stack.leftovers import process_start_mark
 from local_stack.ports import port_free
 from local_stack.postgres import EmbeddedPostgres, postgres_prepare
 from local_stack.process import RunningProcess, process_start, wait_all_ready
 from local_stack.valkey import EmbeddedValkey, valkey_prepare
 
-FOLDER_PREFIX = "throw-away-"
 VARIABLES = ("DATABASE_URL", "REDIS_URL")
 
 
@@ -45,7 +44,7 @@ class ThrowAwayServers:
         home = service_home()
         _sweep(home)
         # The mark tells a later run whether this one still lives.
-        folder = home.folder(f"{FOLDER_PREFIX}{os.getpid()}-{process_start_mark(os.getpid())}")
+        folder = home.folder(f"{THROW_AWAY_PREFIX}{os.getpid()}-{process_start_mark(os.getpid())}")
         self._folder = folder
         try:
             self._prepared = [_prepared(name, ServiceHome(folder, home.user), programs=home) for name in wanted]
@@ -97,8 +96,8 @@ def _prepared(variable: str, place: ServiceHome, *, programs: ServiceHome) -> Em
 
 def _sweep(home: ServiceHome) -> None:
     """Remove the folders of runs that were killed; their servers died with them."""
-    for folder in home.directory.glob(f"{FOLDER_PREFIX}*"):
-        pid, _, mark = folder.name.removeprefix(FOLDER_PREFIX).partition("-")
+    for folder in home.directory.glob(f"{THROW_AWAY_PREFIX}*"):
+        pid, _, mark = folder.name.removeprefix(THROW_AWAY_PREFIX).partition("-")
         if not pid.isdigit() or process_start_mark(int(pid)) != mark:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from local_stack.demo import Api, DemoError
 from local_stack.environment import settings_require, user_environment
 from local_stack.errors import DemoUserClosedError, StackError, UsageError
-from local_stack.home import LOCAL
+from local_stack.home import LOCAL, left_behind
 from local_stack.jobs import (
     DEMO_MARK_FILE,
     PreparedMark,
@@ -30,10 +30,10 @@ from local_stack.jobs import (
     migrate_job,
 )
 from local_stack.ports import LOOPBACK, port_choose
-from local_stack.private_file import passwords_of, private_json_write
+from local_stack.private_file import SECRETS, passwords_of, private_json_write
 from local_stack.process import ProcessSpec
 from local_stack.run_lock import leftovers_end, processes_record, run_lock
-from local_stack.services import SECRETS, Services, services_prepare
+from local_stack.services import Services, services_prepare
 from local_stack.stack import (
     BACKGROUND_WORKERS,
     TRADING_WORKERS,
@@ -170,6 +170,11 @@ class Up:
             progress(
                 f"the databases are in {services.postgres_folder.parent}: their servers cannot use this clone's path"
             )
+            for directory, clone in left_behind():
+                progress(
+                    f"{directory} holds the databases of a clone that was in {clone}. If it was moved, its own `up` "
+                    "finds them; remove the folder only when nobody needs them"
+                )
         return services
 
     def _start_application(self, url: str, services: Services, *, password: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 
 from app.config.variables import VARIABLES
@@ -47,7 +48,8 @@ EFFECTS: dict[str, tuple[str, Any, Any]] = {
 }
 # DEBUG is refused beside SECURE and live trading.
 ALONE = {"DEBUG"}
-# Observed below, each in a way of its own, or with Compose (test_stack_compose.py).
+# DEMO_PASSWORD is observed below, BROKER_TYPE in test_checks.py (all but one value are refused), the owner's two and those
+# for the containers alone in test_stack_compose.py.
 OBSERVED_OTHERWISE = {
     "BROKER_TYPE",
     "DEMO_PASSWORD",
@@ -107,6 +109,8 @@ def test_debug_shows_details(by_default: dict[str, Any]) -> None:
 def test_the_demo_user_gets_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
     for password in ("", "a password to show"):
+        # A user that is there keeps its password.
+        User.objects.filter(username="demo").delete()
         monkeypatch.setenv("DEMO_PASSWORD", password)
         out = StringIO()
         call_command("demo_user", stdout=out)

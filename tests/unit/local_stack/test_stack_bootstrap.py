@@ -63,6 +63,7 @@ def _bootstrap(clone: Path, **environment: str) -> "subprocess.CompletedProcess[
         [clone / "scripts" / "bootstrap"],
         env={
             "PATH": os.environ["PATH"],
+            "HOME": str(clone.parent),
             "PYTHON": sys.executable,
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_INDEX_URL": index,
@@ -106,6 +107,19 @@ def test_uv_is_told_pips_settings_and_asked_again_with_the_machines_certificates
     assert set(told) == settings | {"UV_SYSTEM_CERTS=1"}, run.stderr
     assert [told.count(line) for line in settings] == [2] * len(settings)
     assert told.count("UV_SYSTEM_CERTS=1") == 1
+
+
+@pytest.mark.case("S39")
+@pytest.mark.parametrize("home", ["", "/dev/null/nobody", None])
+def test_where_there_is_no_home_to_write_to_nothing_is_kept(clone: Path, home: str | None) -> None:
+    run = _bootstrap(clone, HOME=str(clone.parent) if home is None else home)
+
+    assert run.returncode == 0, run.stderr
+    saw = set((clone.parent / "uv-saw").read_text().splitlines())
+    assert saw & {"UV_NO_CACHE=1", "PIP_NO_CACHE_DIR=1"} == (
+        set() if home is None else {"UV_NO_CACHE=1", "PIP_NO_CACHE_DIR=1"}
+    )
+    assert "WARNING" not in run.stderr
 
 
 @pytest.mark.case("S4")

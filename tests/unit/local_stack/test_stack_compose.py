@@ -43,12 +43,14 @@ CHANGED = {
     "DEMO_PASSWORD": "a-demo-password",
     **NEEDED,
 }
+# What the compose file itself takes, with another value than its default.
+FOR_COMPOSE_ALONE = {"WEB_PORT": "8123", "TWS_USERID": "somebody", "TWS_PASSWORD": "p@ss$word"}
 
 
 def documented() -> set[str]:
     """Every variable of .env.example but those that are for the compose file itself."""
     names = set(re.findall(r"^#([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    return names - {"WEB_PORT", "TWS_USERID", "TWS_PASSWORD", *OWNER}
+    return names - {*FOR_COMPOSE_ALONE, *OWNER}
 
 
 @pytest.fixture
@@ -59,11 +61,12 @@ def nothing_in_env_file(tmp_path: Path) -> Path:
     return path
 
 
-def environments(env_file: Path, **set_outside: str) -> dict[str, dict[str, str]]:
-    """Ask Compose itself what each service would get; no daemon is needed for that."""
-    outside = {name: value for name, value in os.environ.items() if name not in documented() | set(OWNER)}
+def composed(env_file: Path, **set_outside: str) -> dict[str, Any]:
+    """Ask Compose itself what each service would be; no daemon is needed for that."""
+    ours = {*documented(), *FOR_COMPOSE_ALONE, *OWNER}
+    outside = {name: value for name, value in os.environ.items() if name not in ours}
     told = subprocess.run(
-        [str(ROOT / "scripts" / "dc.sh"), "--env-file", str(env_file), "config"],
+        [str(ROOT / "scripts" / "dc.sh"), "--env-file", str(env_file), "--profile", "gateway", "config"],
         env={**outside, **OWNER, **set_outside},
         capture_output=True,
         text=True,
@@ -73,6 +76,12 @@ def environments(env_file: Path, **set_outside: str) -> dict[str, dict[str, str]
         pytest.skip("Neither `docker compose` nor `docker-compose` is here.")
     assert told.returncode == 0, told.stderr
     services: dict[str, Any] = yaml.safe_load(told.stdout)["services"]
+    return services
+
+
+def environments(env_file: Path, **set_outside: str) -> dict[str, dict[str, str]]:
+    """Return what each service would find in its environment."""
+    services = composed(env_file, **set_outside)
     # Compose writes a dollar sign twice, for the next reader.
     return {
         name: {key: str(value).replace("$$", "$") for key, value in service.get("environment", {}).items()}
@@ -94,6 +103,28 @@ def test_what_is_set_arrives_in_every_process(nothing_in_env_file: Path) -> None
     expected = CHANGED | {"ALLOWED_HOSTS": "localhost,127.0.0.1,trading.example"}
     for name in APPLICATION:
         assert {key: found[name][key] for key in expected} == expected, name
+
+
+@pytest.mark.case("S1")
+@pytest.mark.parametrize("is_set", [False, True])
+def test_the_variables_for_the_containers_alone_arrive_where_they_are_meant(
+    nothing_in_env_file: Path, is_set: bool
+) -> None:
+    given = FOR_COMPOSE_ALONE if is_set else {"WEB_PORT": "8000", "TWS_USERID": "", "TWS_PASSWORD": ""}
+    services = composed(nothing_in_env_file, **NEEDED, **(given if is_set else {}))
+
+    [port] = services["web"]["ports"]
+    # Compose 1 gives its short form back, Compose 2 the long one.
+    published = f"{port['host_ip']}:{port['published']}:{port['target']}" if isinstance(port, dict) else port
+    login = {
+        name: str(services["ib-gateway"]["environment"][name]).replace("$$", "$")
+        for name in ("TWS_PASSWORD", "TWS_USERID")
+    }
+    assert published.removesuffix("/tcp") == f"127.0.0.1:{given['WEB_PORT']}:8000"
+    assert login == {name: given[name] for name in ("TWS_PASSWORD", "TWS_USERID")}
+    # The password of the Gateway is nobody else's business.
+    others = [service for name, service in services.items() if name != "ib-gateway"]
+    assert not any(set(service.get("environment", {})) & {"TWS_USERID", "TWS_PASSWORD"} for service in others)
 
 
 @pytest.mark.case("S17")

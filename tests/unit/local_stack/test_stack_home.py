@@ -14,7 +14,19 @@ from pathlib import Path
 import pytest
 
 from local_stack.errors import ServiceHomeError
-from local_stack.home import NOBODY, OWNER_FILE, RECORD, is_plain, outside_home, reaches, service_home
+from local_stack.home import (
+    NOBODY,
+    OWNER_FILE,
+    PROGRAMS_FOLDER,
+    RECORD,
+    THROW_AWAY_PREFIX,
+    is_plain,
+    left_behind,
+    outside_home,
+    reaches,
+    service_home,
+)
+from local_stack.private_file import SECRETS, passwords_of
 
 # What a shell, a pattern or a configuration file would take for something else, a name that is no text, a long one.
 ODD_NAMES = [
@@ -123,9 +135,12 @@ def test_outside_a_copy_of_a_clone_gets_a_folder_of_its_own(tmp_path: Path, outs
     assert (outside_of(original, outside), outside_of(copy, outside)) == (first, second)
 
 
-def test_outside_a_folder_whose_clone_is_gone_is_removed(tmp_path: Path, outside: Path) -> None:
+@pytest.mark.case("S40")
+def test_outside_a_folder_of_test_runs_alone_goes_with_its_clone(tmp_path: Path, outside: Path) -> None:
     (tmp_path / "gone").mkdir()
     gone = outside_of(tmp_path / "gone", outside)
+    (gone / PROGRAMS_FOLDER).mkdir()
+    (gone / f"{THROW_AWAY_PREFIX}1-2").mkdir()
     shutil.rmtree(tmp_path / "gone")
     (tmp_path / "here").mkdir()
 
@@ -139,8 +154,9 @@ def test_outside_several_starts_at_once_remove_what_is_forgotten_together(tmp_pa
     (tmp_path / "gone").mkdir()
     forgotten = outside_of(tmp_path / "gone", outside)
     shutil.rmtree(tmp_path / "gone")
+    (forgotten / PROGRAMS_FOLDER).mkdir()
     for number in range(2000):
-        (forgotten / str(number)).touch()
+        (forgotten / PROGRAMS_FOLDER / str(number)).touch()
     clones = [tmp_path / str(number) for number in range(4)]
     for clone in clones:
         clone.mkdir()
@@ -157,14 +173,59 @@ def test_outside_several_starts_at_once_remove_what_is_forgotten_together(tmp_pa
     assert all((home / OWNER_FILE).is_file() for home in homes)
 
 
-def test_outside_a_new_clone_at_an_old_ones_path_begins_empty(local: Path, outside: Path) -> None:
-    old = outside_of(local, outside)
-    (old / "postgres").mkdir()
-    shutil.rmtree(local)
-    local.mkdir()
+@pytest.mark.case("S40")
+def test_outside_the_databases_of_a_clone_that_was_moved_or_deleted_survive_every_start(
+    tmp_path: Path, outside: Path
+) -> None:
+    locals_ = {name: tmp_path / name / ".local" for name in ("moved", "deleted", "other")}
+    for local in locals_.values():
+        local.mkdir(parents=True)
+    homes = {name: outside_of(locals_[name], outside) for name in ("moved", "deleted")}
+    for name, home in homes.items():
+        (home / "postgres").mkdir()
+        (home / "postgres" / "orders").write_text(name)
+    (tmp_path / "moved").rename(tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "deleted")
 
-    assert outside_of(local, outside) == old
-    assert [path.name for path in old.iterdir()] == [OWNER_FILE]
+    # Starts of another clone, and of new ones at the paths of both.
+    others = [outside_of(locals_["other"], outside)]
+    for name in homes:
+        locals_[name].mkdir(parents=True)
+        others.append(outside_of(locals_[name], outside))
+
+    assert {name: (home / "postgres" / "orders").read_text() for name, home in homes.items()} == {
+        name: name for name in homes
+    }
+    assert not set(others) & set(homes.values())
+    assert [list(home.iterdir()) for home in others] == [[home / OWNER_FILE] for home in others]
+    assert {home: clone for home, clone in left_behind(outside=outside) if home in homes.values()} == {
+        homes[name]: tmp_path / name for name in homes
+    }
+    # The one that was moved finds its own, and is no longer told to others; the new ones keep theirs.
+    assert outside_of(tmp_path / "elsewhere" / ".local", outside) == homes["moved"]
+    assert [outside_of(locals_[name], outside) for name in ("other", *homes)] == others
+    assert homes["moved"] not in dict(left_behind(outside=outside))
+
+
+@pytest.mark.case("S40")
+def test_outside_databases_that_are_no_longer_where_they_were_are_not_replaced_by_empty_ones(
+    local: Path, outside: Path, tmp_path: Path
+) -> None:
+    home = outside_of(local, outside)
+    passwords_of(local / SECRETS, "postgres")
+    home.rename(tmp_path / "taken away")
+
+    with pytest.raises(ServiceHomeError, match="put it back") as error:
+        outside_of(local, outside)
+
+    assert str(home) in str(error.value)
+    assert not home.exists()
+    # What the message says is true, both ways.
+    (tmp_path / "taken away").rename(home)
+    assert outside_of(local, outside) == home
+    shutil.rmtree(home)
+    (local / RECORD).unlink()
+    assert outside_of(local, outside).is_dir()
 
 
 @pytest.mark.parametrize("trap", ["link", "writable"])

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from stack_programs import eventually
 
-from local_stack.home import service_home
+from local_stack.home import THROW_AWAY_PREFIX, service_home
 from local_stack.leftovers import process_start_mark
-from local_stack.throw_away import FOLDER_PREFIX
 
 Run = Callable[..., subprocess.Popen[str]]
 INI = "[pytest]\naddopts = -p local_stack.pytest_plugin\n"
@@ -72,7 +71,7 @@ def run() -> Iterator[Run]:
 
 
 def _folders_of(pid: int) -> list[Path]:
-    return list(service_home().directory.glob(f"{FOLDER_PREFIX}{pid}-*"))
+    return list(service_home().directory.glob(f"{THROW_AWAY_PREFIX}{pid}-*"))
 
 
 def _servers_of(pid: int) -> list[int]:
@@ -80,7 +79,7 @@ def _servers_of(pid: int) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if f"{FOLDER_PREFIX}{pid}-" in str((entry / "cwd").readlink()):
+            if f"{THROW_AWAY_PREFIX}{pid}-" in str((entry / "cwd").readlink()):
                 found.append(int(entry.name))
     return found
 
@@ -137,8 +136,8 @@ def test_the_folder_of_a_killed_run_is_removed_by_the_next_and_of_a_living_one_i
     with subprocess.Popen(["true"]) as gone:
         gone.wait()
     home = service_home()
-    left = home.folder(f"{FOLDER_PREFIX}{gone.pid}-1")
-    living = home.folder(f"{FOLDER_PREFIX}{os.getpid()}-{process_start_mark(os.getpid())}")
+    left = home.folder(f"{THROW_AWAY_PREFIX}{gone.pid}-1")
+    living = home.folder(f"{THROW_AWAY_PREFIX}{os.getpid()}-{process_start_mark(os.getpid())}")
 
     one = run(suite)
     one.communicate(timeout=60)

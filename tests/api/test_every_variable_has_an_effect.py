@@ -48,8 +48,8 @@ EFFECTS: dict[str, tuple[str, Any, Any]] = {
 }
 # DEBUG is refused beside SECURE and live trading.
 ALONE = {"DEBUG"}
-# DEMO_PASSWORD is observed below, BROKER_TYPE in test_checks.py (all but one value are refused), the owner's two and those
-# for the containers alone in test_stack_compose.py.
+# DEMO_PASSWORD is observed below, BROKER_TYPE in test_checks.py (all but one value are refused), the database owner's
+# and those for the containers alone in test_stack_compose.py.
 OBSERVED_OTHERWISE = {
     "BROKER_TYPE",
     "DEMO_PASSWORD",

@@ -5,6 +5,7 @@ Tests say what the broker tells with the functions of `tests.services.heard`.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from app.brokers.errors import BrokerTimeout, NotConnected, QueueFull
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
 from app.domain.terms import Action
+from app.executions.models import Fill
 
 
 class ProcessDied(Exception):
@@ -62,7 +64,7 @@ class FakeBroker:
     open_book: list[OpenOrder] = field(default_factory=list)
     completed_book: list[OrderTold] = field(default_factory=list)
     deals: list[FillTold | CommissionTold] = field(default_factory=list)
-    positions_book: list[Position] = field(default_factory=list)
+    positions_book: list[Position] | None = None  # None: what our deals add up to, as an account of our own holds it
     question_fails: dict[str, Exception] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
     placements: int = 0
@@ -152,13 +154,32 @@ class FakeBroker:
         self._asked("completed_orders")
         return list(self.completed_book)
 
-    def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
+    def fills_since(
+        self, since: datetime | None = None, *, seconds_max: float | None = None
+    ) -> Sequence[FillTold | CommissionTold]:
         self._asked("fills_since")
         return list(self.deals)
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self, *, seconds_max: float | None = None) -> Sequence[Position]:
         self._asked("positions")
-        return list(self.positions_book)
+        return self._dealt() if self.positions_book is None else list(self.positions_book)
+
+    def _dealt(self) -> list[Position]:
+        held: dict[int, Decimal] = defaultdict(Decimal)
+        deals = Fill.objects.filter(order__account=self.connection.account, superseded=False)
+        rows = deals.values_list("order__bracket__execution__con_id", "order__action", "quantity")
+        for con_id, action, quantity in rows:
+            held[con_id] += quantity if action == Action.BUY.value else -quantity
+        return [
+            Position(
+                account=self.account_id,
+                contract=Contract(symbol="AAPL", con_id=con_id),
+                quantity=quantity,
+                average_cost=Decimal(190),
+            )
+            for con_id, quantity in held.items()
+            if quantity
+        ]
 
     def _asked(self, question: str) -> None:
         self.questions.append(question)

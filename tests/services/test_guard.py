@@ -323,7 +323,7 @@ def test_repairs_are_bounded_and_then_a_person_is_asked(submitted: Submitted, gu
         guard.look(book, after=4)
         for order in protect_of(book):
             if order.status == "SENT":
-                book.hear(told(order, T.CANCELLED))
+                book.hear(told(order, T.INACTIVE, source="completed_order"))
     # Then it stopped trying
     assert len(guard.broker.singles) == REPAIRS_MAX
     assert "did not help" in book.execution.attention
@@ -340,7 +340,7 @@ def test_repairs_noted_by_a_clock_that_ran_ahead_hold_none_back(submitted: Submi
         guard.look(book, after=4)
         for order in protect_of(book):
             if order.status == "SENT":
-                book.hear(told(order, T.CANCELLED))
+                book.hear(told(order, T.INACTIVE, source="completed_order"))
     guard.now = now
     guard.watch = Watch(monotonic=guard._moment)
     # Then the shares do not wait an hour for the next

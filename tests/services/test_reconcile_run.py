@@ -1,17 +1,13 @@
-"""What each reconcile leaves behind, and what it says of positions that are not what we know of."""
+"""What each reconcile leaves behind."""
 
 from collections.abc import Callable
-from decimal import Decimal
 
 import pytest
 from django.db import OperationalError
 
 from app.accounts.fencing import Fenced, fence_raise
-from app.alerts.models import Alert
-from app.brokers.base import Position
 from app.brokers.errors import BrokerTimeout, IncompleteAnswer, NotConnected
 from app.domain.broker_events import ToldStatus
-from app.domain.contract import Contract
 from app.executions.models import Decision, ReconcileRun
 from app.executions.services import reconcile as service
 from app.executions.services.reconcile import ReconcileReport, execution_reconcile
@@ -34,18 +30,6 @@ def last_run() -> ReconcileRun:
     return ReconcileRun.objects.latest("id")
 
 
-def holds(broker: FakeBroker, **quantities: int) -> None:
-    broker.positions_book = [
-        Position(
-            account=broker.account_id,
-            contract=Contract(symbol=symbol),
-            quantity=Decimal(quantity),
-            average_cost=Decimal(1),
-        )
-        for symbol, quantity in quantities.items()
-    ]
-
-
 @pytest.fixture
 def held(submitted: Submitted, broker: FakeBroker) -> Book:
     """Ten shares of AAPL held and stopped, as the broker has them."""
@@ -53,7 +37,6 @@ def held(submitted: Submitted, broker: FakeBroker) -> Book:
     deal = fill(book.entry, "10")
     book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), deal, commission(deal.exec_id))
     broker.holds(told(book.stop, T.PRE_SUBMITTED))
-    holds(broker, AAPL=10)
     return book
 
 
@@ -61,7 +44,7 @@ def test_what_the_recorder_records_meanwhile_is_a_difference_all_the_same(held: 
     # Given a stop filled while nobody listened, and a recorder that is faster than the reconcile
     deal = fill(held.stop, "10", "185")
     broker.open_book, broker.deals = [], [deal]
-    holds(broker)
+
     # When the answers are recorded before they are settled
     execution_reconcile(broker=broker, now=at(100), settle_seconds=0, drain=lambda: held.hear(deal, seconds=101))
     # Then the run says all the same what was not known before it asked
@@ -171,76 +154,9 @@ def test_only_the_newest_of_the_runs_that_found_nothing_are_kept(held: Book, bro
     assert ReconcileRun.objects.filter(error_code="x").exists()
 
 
-# Positions
-
-
-def drifts(broker: FakeBroker) -> list[str]:
-    return [str(drift) for drift in reconcile(broker).drifts]
-
-
-def test_a_position_that_is_ours_is_no_drift(held: Book, broker: FakeBroker) -> None:
-    assert [drifts(broker) for _ in range(3)] == [[], [], []]
-    assert last_run().answered["outside"] == {}
-
-
-def test_shares_from_elsewhere_are_known_and_left_alone(held: Book, broker: FakeBroker) -> None:
-    holds(broker, AAPL=15, MSFT=-3)
-    assert [drifts(broker) for _ in range(3)] == [[], [], []]
-    assert last_run().answered["outside"] == {"AAPL STK USD": "5.0000", "MSFT STK USD": "-3"}
-    assert not Alert.objects.exists()
-
-
-def test_a_position_that_changes_without_a_deal_of_ours_is_told_once(held: Book, broker: FakeBroker) -> None:
-    reconcile(broker)
-    holds(broker, AAPL=4)
-
-    assert drifts(broker) == []  # Seen once, it may be a deal that is told in a moment.
-    assert last_run().answered["seen_once"] == {"AAPL STK USD": "-6.0000"}
-    told_drifts = drifts(broker)
-
-    assert told_drifts == ["AAPL STK USD: the broker holds 4, our executions 10, and 0 were known from elsewhere"]
-    assert drifts(broker) == []
-    alert = Alert.objects.get()
-    assert (alert.kind, alert.subject) == ("position_drift", f"{broker.account_id}:AAPL STK USD")
-    assert Decision.objects.get(action="POSITION_DRIFT").evidence["theirs"] == "4"
-    assert broker.sent[1:] == broker.singles == broker.cancelled == []
-
-
-def test_a_position_told_before_its_deal_is_no_drift(held: Book, broker: FakeBroker) -> None:
-    reconcile(broker)
-    holds(broker)
-    assert drifts(broker) == []
-    held.hear(fill(held.stop, "10", "185"))
-    broker.open_book = []
-    broker.completed_book = [told(held.stop, T.FILLED, source="completed_order")]
-
-    assert [drifts(broker), drifts(broker)] == [[], []]
-    assert not Alert.objects.exists()
-
-
-def test_a_position_that_does_not_contain_ours_is_told_though_nothing_was_compared_before(
-    held: Book, broker: FakeBroker
-) -> None:
-    holds(broker, AAPL=-10)
-    assert drifts(broker) == []
-    assert len(drifts(broker)) == 1
-
-
-def test_a_short_position_is_counted_below_zero(submitted: Submitted, broker: FakeBroker) -> None:
-    book = submitted(side="SHORT", stop_price=Decimal(195))
-    book.hear(told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
-    broker.holds(told(book.stop, T.PRE_SUBMITTED))
-    holds(broker, AAPL=-10)
-    assert [drifts(broker), drifts(broker)] == [[], []]
-    holds(broker, AAPL=10)
-    assert [len(drifts(broker)), len(drifts(broker))] == [0, 1]
-
-
-def test_positions_that_are_not_told_hinder_nothing_and_conclude_nothing(held: Book, broker: FakeBroker) -> None:
+def test_positions_that_are_not_told_hinder_nothing(held: Book, broker: FakeBroker) -> None:
     reconcile(broker)
     broker.question_fails["positions"] = BrokerTimeout("late")
     report = reconcile(broker)
     assert (report.drifts, last_run().is_complete) == ([], True)
-    assert "outside" not in last_run().answered
-    del broker.question_fails["positions"]
-    assert drifts(broker) == []
+    assert "positions" not in last_run().answered

@@ -104,6 +104,9 @@ class WillingBroker:
     async def positions(self) -> Sequence[Position]:
         return []
 
+    def positions_pushed_take(self) -> Mapping[int, Decimal]:
+        return {}
+
     async def account_summary(self) -> AccountSummary:
         worth = Decimal(100_000)
         return AccountSummary(

@@ -40,6 +40,44 @@ class Account(models.Model):
         return "paper" if self.is_paper else "live"
 
 
+class Position(models.Model):
+    """What an account holds of one instrument, as the broker reported it last, and how it is shared out.
+
+    `others` is what is not ours: held before us, or traded by somebody else, of either sign. What our brackets claim
+    stands in the executions. The three add up (see domain.exposure), or a difference is noted: `disputed` by how much
+    the reports have disagreed since `disputed_since`, `unexplained` what nobody explains and a person has to settle.
+    `deals_judged_to` is the last stored broker event of a deal that is not ours and was taken into account here.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="positions")
+    con_id = models.BigIntegerField()
+    symbol = models.CharField(max_length=32)
+    security_type = models.CharField(max_length=8)
+    currency = models.CharField(max_length=8)
+    quantity = models.DecimalField(max_digits=20, decimal_places=4, default=0)
+    average_cost = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    others = models.DecimalField(max_digits=20, decimal_places=4, default=0)
+    disputed = models.DecimalField(max_digits=20, decimal_places=4, default=0)
+    disputed_since = models.DateTimeField(null=True)
+    unexplained = models.DecimalField(max_digits=20, decimal_places=4, default=0)
+    deals_judged_to = models.BigIntegerField(default=0)
+    reported_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["account_id", "symbol", "con_id"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "con_id"], name="one_position_per_instrument"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity.normalize():f} {self.symbol}"
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the last report disagrees with our books, so that nothing new may be placed on them."""
+        return self.disputed_since is not None
+
+
 class BrokerConnection(models.Model):
     """One client id on one account: where the connection stands, and the order id nothing may go below again.
 

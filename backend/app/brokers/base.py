@@ -95,7 +95,7 @@ class Position:
     account: str
     contract: Contract
     quantity: Decimal
-    average_cost: Decimal
+    average_cost: Decimal | None  # None where the broker does not say: nobody needs it to trade
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,6 +205,10 @@ class Broker(Protocol):
         """Return what the account holds."""
         ...
 
+    def positions_pushed_take(self) -> Mapping[int, Decimal]:
+        """Return what the account holds by contract id, of what the broker pushed since this was called last."""
+        ...
+
     async def account_summary(self) -> AccountSummary:
         """Return what the account is worth."""
         ...
@@ -297,12 +301,14 @@ class BlockingBroker(Protocol):
         """See Broker.completed_orders."""
         ...
 
-    def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
-        """See Broker.fills_since."""
+    def fills_since(
+        self, since: datetime | None = None, *, seconds_max: float | None = None
+    ) -> Sequence[FillTold | CommissionTold]:
+        """See Broker.fills_since. `seconds_max`: do not wait for the answer for longer than that."""
         ...
 
-    def positions(self) -> Sequence[Position]:
-        """See Broker.positions."""
+    def positions(self, *, seconds_max: float | None = None) -> Sequence[Position]:
+        """See Broker.positions. `seconds_max`: do not wait for the answer for longer than that."""
         ...
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app.brokers.registry import BROKER_TYPES
+from app.domain.exposure import AccountUse
 from app.domain.maintenance import NORTH_AMERICA, maintenance_read
 
 OWN_PREFIX = "IB_"
@@ -135,6 +136,10 @@ def _redis(text: str) -> str:
     return text
 
 
+def _client_ids(text: str) -> tuple[int, ...]:
+    return tuple(_whole(part.strip(), least=0, most=CLIENT_ID_MAX) for part in text.split(",")) if text else ()
+
+
 _flag = partial(Variable, read=_boolean, allowed="true or false", default="false")
 
 
@@ -164,6 +169,12 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     _word("IB_TRADING_MODE", words=TRADING_MODES, default="paper"),
     _number("IB_MESSAGES_PER_SECOND", least=MESSAGES_PER_SECOND_MIN, most=MESSAGES_PER_SECOND_MAX, default=45),
+    _word("ACCOUNT_USE", words=tuple(use.value for use in AccountUse), default=AccountUse.SHARED.value),
+    Variable(
+        name="OTHERS_CLIENT_IDS",
+        read=_client_ids,
+        allowed=f"whole numbers from 0 to {CLIENT_ID_MAX}, separated by commas",
+    ),
     Variable(
         name="GATEWAY_MAINTENANCE",
         read=_windows,

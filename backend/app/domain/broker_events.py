@@ -5,6 +5,7 @@
     FillTold          one deal
     CommissionTold    the cost of one deal
     AbsenceProved     complete answers of the broker do not know an order of ours (told by reconcile)
+  ClosedElsewhere   shares of ours were closed by no order of ours (told by what compares the account with our rows)
 
 Each carries a `dedupe_key`: the same fact told twice has the same key, so storing it again changes nothing. Fills and
 commissions are named by the broker's own `exec_id`, in every session the same; states and messages by session and
@@ -118,6 +119,7 @@ class FillTold(BrokerEvent):
     quantity: Decimal
     price: Decimal
     executed_at: datetime
+    con_id: int = 0  # of what was traded; 0 in what was stored before it was noted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,12 +144,26 @@ class AbsenceProved(BrokerEvent):
     evidence: str
 
 
-AnyBrokerEvent = OrderTold | OrderMessageTold | FillTold | CommissionTold | AbsenceProved
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClosedElsewhere(BrokerEvent):
+    """Of what the entry `order_ref` filled, `quantity` shares were closed by no order of ours; negative to take back.
+
+    `evidence` says by what it is known.
+    """
+
+    kind: ClassVar[str] = "closed_elsewhere"
+
+    order_ref: str
+    quantity: Decimal
+    evidence: str
+
+
+AnyBrokerEvent = OrderTold | OrderMessageTold | FillTold | CommissionTold | AbsenceProved | ClosedElsewhere
 
 _CORRECTABLE = re.compile(r"([^.]+(?:\.[^.]+){2,})\.([0-9]{1,4})")
 
 EVENT_TYPES: Mapping[str, type[AnyBrokerEvent]] = MappingProxyType(
-    {cls.kind: cls for cls in (OrderTold, OrderMessageTold, FillTold, CommissionTold, AbsenceProved)}
+    {cls.kind: cls for cls in (OrderTold, OrderMessageTold, FillTold, CommissionTold, AbsenceProved, ClosedElsewhere)}
 )
 
 

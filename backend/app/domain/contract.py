@@ -6,12 +6,16 @@ from decimal import Decimal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contract:
-    """A tradable instrument as an order names it. Stocks for now: `security_type` is "STK"."""
+    """A tradable instrument as an order names it. Stocks for now: `security_type` is "STK".
+
+    `con_id` is the broker's own number of it, 0 where it is not known; an order that carries it trades just that.
+    """
 
     symbol: str
     security_type: str = "STK"
     exchange: str = "SMART"
     currency: str = "USD"
+    con_id: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,6 +36,9 @@ FINISHED = frozenset(
 )
 
 
+EXTERNAL = "EXTERNAL"  # The exit reason where shares were closed by no order of ours.
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OrderFacts:
     """What of an order decides the execution's status."""
@@ -43,6 +46,7 @@ class OrderFacts:
     leg: Leg
     status: OrderStatus
     filled_quantity: Decimal
+    closed_elsewhere: Decimal = Decimal(0)  # of an entry's shares, by no order of ours
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,11 +63,13 @@ def execution_outcome(orders: Iterable[OrderFacts], *, claimed: bool) -> Executi
     facts = list(orders)
     entered = sum((order.filled_quantity for order in facts if not order.leg.is_exit), Decimal(0))
     exited = sum((order.filled_quantity for order in facts if order.leg.is_exit), Decimal(0))
-    open_quantity = entered - exited
+    elsewhere = sum((order.closed_elsewhere for order in facts), Decimal(0))
+    open_quantity = entered - exited - elsewhere
     all_finished = all(order.status in TERMINAL for order in facts)
     if entered or exited:
         closed = all_finished and open_quantity == 0
         exits = sorted({order.leg.value for order in facts if order.leg.is_exit and order.filled_quantity})
+        exits += [EXTERNAL] if elsewhere else []
         return ExecutionOutcome(
             status=ExecutionStatus.CLOSED if closed else ExecutionStatus.OPEN,
             open_quantity=open_quantity,

@@ -1,6 +1,7 @@
 """Is every filled share of a bracket covered by a working stop, and if not, what repairs it? Plain rules, no I/O.
 
-    held   = entry's fills - exits' fills          cover  = what its working stops would still close
+    held   = entry's fills - exits' fills - what was closed elsewhere
+    cover  = what its working stops would still close
 
     held > 0   cover = held   COVERED                      held = 0   entry open, its stop there     COVERED
                cover < held   PARTIAL, UNPROTECTED                    entry open, its stop over      UNPROTECTED
@@ -65,6 +66,7 @@ class LegFacts:
     quantity: Decimal
     filled: Decimal
     waits_for_entry: bool = False
+    closed_elsewhere: Decimal = _NONE  # of an entry's shares, by no order of ours
     told_filled: Decimal = _NONE  # by the broker's status messages, which run ahead of the deals, or outlive lost ones
 
     @property
@@ -111,7 +113,7 @@ def assess(legs: Iterable[LegFacts]) -> Protection:
     facts = list(legs)
     entry = next(leg for leg in facts if leg.leg is Leg.ENTRY)
     exits = [leg for leg in facts if leg.leg.is_exit]
-    held = entry.filled - sum((leg.filled for leg in exits), _NONE)
+    held = entry.filled - entry.closed_elsewhere - sum((leg.filled for leg in exits), _NONE)
     if held < 0:
         found = _oversold(exits, held=held)
     elif held == 0:

@@ -9,6 +9,8 @@ Rows are written by the services only; a status changes only through `domain.ord
 """
 
 import secrets
+from collections.abc import Iterable
+from decimal import Decimal
 from enum import StrEnum
 
 from django.conf import settings
@@ -51,6 +53,7 @@ class Execution(models.Model):
     security_type = models.CharField(max_length=8)
     exchange = models.CharField(max_length=16)
     currency = models.CharField(max_length=8)
+    con_id = models.BigIntegerField(default=0)
     side = models.CharField(max_length=8, choices=_choices(Side))
     quantity = models.DecimalField(max_digits=20, decimal_places=4)
     status = models.CharField(max_length=16, choices=_choices(ExecutionStatus), default=ExecutionStatus.REQUESTED.value)
@@ -88,6 +91,7 @@ class Execution(models.Model):
             models.Index(fields=["requested_by", "-id"], name="execution_by_user"),
             models.Index(fields=["status"], condition=~Q(status__in=_FINISHED_WORDS), name="execution_unfinished"),
             models.Index(fields=["-requested_at"], name="execution_by_time"),
+            models.Index(fields=["account", "finished_at"], name="execution_by_end"),
             models.Index(fields=["-id"], condition=~Q(attention=""), name="execution_flagged"),
         ]
 
@@ -151,6 +155,8 @@ class Order(models.Model):
     status = models.CharField(max_length=16, choices=_choices(OrderStatus), default=OrderStatus.CREATED.value)
     filled_quantity = models.DecimalField(max_digits=20, decimal_places=4, default=0)
     told_filled = models.DecimalField(max_digits=20, decimal_places=4, default=0)
+    # Of an entry: how many of its shares were closed by no order of ours (see domain.exposure).
+    closed_elsewhere = models.DecimalField(max_digits=20, decimal_places=4, default=0)
     average_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
     why_held = models.CharField(max_length=64, blank=True)
     last_error_code = models.IntegerField(null=True)
@@ -172,6 +178,10 @@ class Order(models.Model):
             ),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
             models.CheckConstraint(condition=Q(filled_quantity__gte=0), name="order_filled_not_negative"),
+            models.CheckConstraint(
+                condition=Q(closed_elsewhere=0) | Q(leg=Leg.ENTRY.value, closed_elsewhere__gte=0),
+                name="closed_elsewhere_of_an_entry",
+            ),
             models.CheckConstraint(
                 condition=Q(status="CREATED")
                 | Q(status="NOT_PLACED")
@@ -195,6 +205,14 @@ class Order(models.Model):
     def display_status(self) -> str:
         """The status in the words the API and the pages show."""
         return display_status(OrderStatus(self.status), filled_any=self.filled_quantity > 0)
+
+
+def open_quantity_of(orders: Iterable[Order]) -> Decimal:
+    """Return how many shares are open of one bracket's or execution's orders; negative where too much was closed."""
+    return sum(
+        (-o.filled_quantity if Leg(o.leg).is_exit else o.filled_quantity - o.closed_elsewhere for o in orders),
+        Decimal(0),
+    )
 
 
 class Fill(models.Model):
@@ -242,7 +260,14 @@ class BrokerEvent(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["execution", "id"], name="event_by_execution")]
+        indexes = [
+            models.Index(fields=["execution", "id"], name="event_by_execution"),
+            models.Index(
+                fields=["account", "id"],
+                condition=Q(kind="fill_told", order__isnull=True),
+                name="event_foreign_deal",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.dedupe_key}"

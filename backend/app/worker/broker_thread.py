@@ -35,12 +35,14 @@ from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
+from app.executions.services.exposure import pushed_positions_differ
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.sweep import SweepReport, execution_sweep, requested_resend
 from app.worker.backoff import backoff_seconds
 from app.worker.event_recorder import EventRecorder
 from app.worker.holder import HOLDER_SILENT_SECONDS, Holder
 from app.worker.loop_thread import LoopThread, in_database_thread, with_own_connection
+from app.worker.reconcile_plan import ReconcilePlan
 from app.worker.sign_of_life import SignOfLife
 
 logger = get_logger(__name__)
@@ -48,9 +50,7 @@ logger = get_logger(__name__)
 T = TypeVar("T")
 
 TICK_SECONDS = 1.0
-PING_EVERY_TICKS = 5
-RECONCILE_EVERY_TICKS = 60
-ASK_AGAIN_EVERY_TICKS = 15
+PING_EVERY_TICKS, ASK_AGAIN_EVERY_TICKS = 5, 15
 SEND_SECONDS_MAX = 60.0
 # What may still wait for its turn to be sent is not looked for yet.
 RECONCILE_SETTLE_SECONDS = SEND_SECONDS_MAX + 30.0
@@ -92,7 +92,7 @@ class BrokerThread:
         self._tell_holding = on_holding
         self._loop_thread = LoopThread("broker")
         self._stopping, self._changed = asyncio.Event(), asyncio.Event()
-        self._reconcile_wanted = False
+        self._plan = ReconcilePlan()
         self._left_behind: set[int] = set()
 
     def start(self) -> None:
@@ -111,7 +111,7 @@ class BrokerThread:
 
     def reconcile_soon(self) -> None:
         """Have the broker asked for everything at the next tick. Never blocks."""
-        self._reconcile_wanted = True
+        self._plan.soon()
 
     # What services use (BlockingBroker).
 
@@ -197,18 +197,20 @@ class BrokerThread:
         """Ask for the orders that finished today."""
         return self._ask(self._broker.completed_orders)
 
-    def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
+    def fills_since(
+        self, since: datetime | None = None, *, seconds_max: float | None = None
+    ) -> Sequence[FillTold | CommissionTold]:
         """Ask for today's deals."""
-        return self._ask(lambda: self._broker.fills_since(since))
+        return self._ask(lambda: self._broker.fills_since(since), seconds_max=seconds_max)
 
-    def positions(self) -> Sequence[Position]:
+    def positions(self, *, seconds_max: float | None = None) -> Sequence[Position]:
         """Ask for what the account holds."""
-        return self._ask(self._broker.positions)
+        return self._ask(self._broker.positions, seconds_max=seconds_max)
 
-    def _ask(self, question: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def _ask(self, question: Callable[[], Coroutine[Any, Any, T]], *, seconds_max: float | None = None) -> T:
         if self._state in (ConnectionState.DISCONNECTED, ConnectionState.CONNECTING):
             raise NotConnected("There is no connection to the broker now.")
-        return self._loop_thread.call(question(), seconds_max=ANSWER_SECONDS_MAX)
+        return self._loop_thread.call(question(), seconds_max=seconds_max or ANSWER_SECONDS_MAX)
 
     def _require_ready(self) -> None:
         if self._state is not ConnectionState.READY:
@@ -258,16 +260,14 @@ class BrokerThread:
         await self._synchronise(session)
 
     async def _adopt(self, account_id: str) -> None:
-        connection = await in_database_thread(
-            accounts.connection_ensure, account_id=account_id, client_id=self._client_id
-        )
+        named = {"account_id": account_id, "client_id": self._client_id}
+        connection = await in_database_thread(accounts.connection_ensure, **named)
         self._account_id, self._connection_id = account_id, connection.pk
         await in_database_thread(self._holder.hold, connection.pk)
 
     async def _synchronise(self, session: BrokerSession | None = None) -> None:
-        await self._set_state(
-            ConnectionState.SYNCHRONISING, "", server_version=session.server_version if session else None
-        )
+        version = session.server_version if session else None
+        await self._set_state(ConnectionState.SYNCHRONISING, "", server_version=version)
         await asyncio.to_thread(self._recorder.drain)
         await self._reconcile(settle_seconds=0)
         await self._record_worth()
@@ -278,7 +278,8 @@ class BrokerThread:
         """Keep the connection until it is lost: heartbeat, deadlines, questions. Raises what ends it."""
         ticks = 0
         while not self._stopping.is_set():
-            await self._wait_for_change(TICK_SECONDS)
+            await self._pause(TICK_SECONDS, on=self._changed)
+            self._changed.clear()
             if self._state is ConnectionState.DISCONNECTED:
                 raise NotConnected("The connection to the broker was lost.")
             if self._state is ConnectionState.SYNCHRONISING:
@@ -292,14 +293,18 @@ class BrokerThread:
 
     async def _tick(self, ticks: int) -> None:
         swept = await in_database_thread(self._sweep)
+        if pushed := self._broker.positions_pushed_take():
+            about = {"account_id": self._account_id, "pushed": pushed, "now": clock.now()}
+            if await in_database_thread(pushed_positions_differ, **about):
+                self._plan.soon()
         if swept.asks_broker and ticks % ASK_AGAIN_EVERY_TICKS == 0:
-            self._reconcile_wanted = True
+            self._plan.soon()
         if ticks % PING_EVERY_TICKS == 0:
             await self._broker.ping()
             if self._state is ConnectionState.READY:
                 await in_database_thread(accounts.connection_gateway_heard, **self._holding(), now=clock.now())
-        if self._state is ConnectionState.READY and (self._reconcile_wanted or ticks % RECONCILE_EVERY_TICKS == 0):
-            self._reconcile_wanted = False
+        if self._state is ConnectionState.READY and self._plan.is_due(ticks):
+            self._plan.begun()
             await self._reconcile(settle_seconds=RECONCILE_SETTLE_SECONDS)
             await self._record_worth()
 
@@ -322,7 +327,8 @@ class BrokerThread:
         report = await in_database_thread(
             execution_reconcile, broker=self, now=now, settle_seconds=settle_seconds, drain=self._recorder.drain
         )
-        self._reconcile_wanted = self._reconcile_wanted or bool(report.look_again)
+        if report.look_again:
+            self._plan.look_again()
         await in_database_thread(accounts.connection_reconciled, **self._holding(), now=now)
         self._left_behind.update(report.left_behind)
         for order_id in sorted(self._left_behind):  # No later report names them again: kept until they are cancelled.
@@ -377,10 +383,6 @@ class BrokerThread:
         logger.warning("broker_told_state", state=state.value, reason=reason)
         self._state = state
         self._changed.set()
-
-    async def _wait_for_change(self, seconds: float) -> None:
-        await self._pause(seconds, on=self._changed)
-        self._changed.clear()
 
     async def _pause(self, seconds: float, *, on: asyncio.Event | None = None) -> None:
         try:

@@ -10,7 +10,7 @@ from app.core.errors import Conflict, RetryLater, TradingError
 from app.core.logging import get_logger
 from app.executions.models import Execution
 from app.executions.services.cancel import execution_cancel_send
-from app.executions.services.flatten import execution_flatten_send
+from app.executions.services.flatten import POSITION_IN_DOUBT, execution_flatten_send
 from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import execution_sweep
 from app.executions.services.wait import execution_wait_for_fill
@@ -48,6 +48,8 @@ def flatten(execution_id: int) -> None:
         execution_flatten_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
     except (RetryLater, Conflict) as error:
         logger.warning("flatten_waits", execution=execution_id, reason=error.code)
+        if error.code == POSITION_IN_DOUBT:
+            life.broker_thread().reconcile_soon()
 
 
 @shared_task(name="executions.wait_for_fill", ignore_result=False, throws=(TradingError,))

@@ -28,6 +28,8 @@ CHANGED = {
     "IB_ACCOUNT": "DU7654321",
     "IB_TRADING_MODE": "live",
     "IB_MESSAGES_PER_SECOND": "40",
+    "ACCOUNT_USE": "EXCLUSIVE",
+    "OTHERS_CLIENT_IDS": "7,8",
     "GATEWAY_MAINTENANCE": "none",
     "DATABASE_URL": "postgres://u:p%40@database.example:5433/other?sslmode=require",
     "REDIS_URL": "redis://:p%40@redis.example:6380/2",

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from ib_async.objects import ExecutionFilter
 
@@ -220,11 +221,17 @@ class IBBroker:
                 account=account,
                 contract=translate.to_contract(contract),
                 quantity=translate.require_decimal(size),
-                average_cost=translate.require_decimal(cost),
+                average_cost=translate.to_decimal(cost),
             )
             for (account, _con_id), (contract, size, cost) in latest.items()
             if account == session.account and size
         ]
+
+    def positions_pushed_take(self) -> Mapping[int, Decimal]:
+        """Return what the account holds by contract id, of what changed since this was called last."""
+        told = self._connection.require_link().told
+        pushed, told.positions_pushed = told.positions_pushed, {}
+        return pushed
 
     async def account_summary(self) -> AccountSummary:
         """Return what the account is worth. Raises IncompleteAnswer when IB leaves out a figure."""

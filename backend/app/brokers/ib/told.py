@@ -81,6 +81,8 @@ class SessionTold:
         self._placed: set[int] = set()
         self._requested: set[int] = set()
         self._messages = 0
+        # What the account holds by contract id, as pushed since it was taken last; an answer's rows are not among it.
+        self.positions_pushed: dict[int, Decimal] = {}
         self._account_by_exec_id: dict[str, str] = {}
         self._commissions: dict[str, CommissionTold] = {}
 

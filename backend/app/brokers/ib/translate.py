@@ -105,6 +105,7 @@ def to_contract(contract: WireContract) -> Contract:
         security_type=contract.secType or "STK",
         exchange=contract.exchange or "SMART",
         currency=contract.currency or "USD",
+        con_id=to_identifier(contract.conId),
     )
 
 
@@ -115,6 +116,7 @@ def wire_contract(contract: Contract) -> WireContract:
         secType=contract.security_type,
         exchange=contract.exchange,
         currency=contract.currency,
+        conId=contract.con_id,
     )
 
 
@@ -155,6 +157,7 @@ def fill_told(contract: WireContract, execution: Execution, *, received_at: date
         quantity=require_decimal(execution.shares),
         price=require_decimal(execution.price),
         executed_at=execution.time.astimezone(UTC),
+        con_id=to_identifier(contract.conId),
     )
 
 

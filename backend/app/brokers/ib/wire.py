@@ -28,6 +28,7 @@ from ib_async.order import OrderState
 from ib_async.util import UNSET_INTEGER
 from ib_async.wrapper import Wrapper
 
+from app.brokers.ib import translate
 from app.brokers.ib.error_codes import fails_question
 from app.brokers.ib.questions import QuestionBook
 from app.brokers.ib.told import SessionTold
@@ -261,6 +262,8 @@ class WireWrapper(Wrapper):
 
     def position(self, account: str, contract: WireContract, posSize: float, avgCost: float) -> None:  # noqa: N803
         with self._hearing("position", account, contract, posSize, avgCost):
+            if POSITIONS not in self.questions and account == self.told.account:
+                self.told.positions_pushed[contract.conId] = translate.require_decimal(posSize)
             self.questions.add_row(POSITIONS, (account, contract, posSize, avgCost))
 
     def positionEnd(self) -> None:  # noqa: N802

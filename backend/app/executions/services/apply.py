@@ -18,6 +18,7 @@ from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import (
     AbsenceProved,
     AnyBrokerEvent,
+    ClosedElsewhere,
     CommissionTold,
     FillTold,
     MessageMeaning,
@@ -32,7 +33,7 @@ from app.domain.execution_status import FINISHED, ExecutionStatus, OrderFacts, e
 from app.domain.order_status import TERMINAL, UNANSWERED, OrderEvent, OrderStatus, transition
 from app.domain.terms import Leg
 from app.executions import news
-from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order
+from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
 from app.executions.services.attention import attention_add
 from app.executions.services.match import order_match
 
@@ -152,7 +153,12 @@ def execution_recompute(
     orders = list(Order.objects.filter(bracket__execution=execution) if orders is None else orders)
     orders.sort(key=lambda order: order.pk)
     facts = [
-        OrderFacts(leg=Leg(order.leg), status=OrderStatus(order.status), filled_quantity=order.filled_quantity)
+        OrderFacts(
+            leg=Leg(order.leg),
+            status=OrderStatus(order.status),
+            filled_quantity=order.filled_quantity,
+            closed_elsewhere=order.closed_elsewhere,
+        )
         for order in orders
     ]
     outcome = execution_outcome(facts, claimed=execution.claimed_at is not None)
@@ -201,7 +207,7 @@ def _missing_legs_tell(execution: Execution, *, orders: list[Order]) -> None:
         missing = [order for order in legs if order.status == absent]
         if missing and (len(missing) < len(legs) or execution.cancel_requested_at is None):
             attention_add(execution, f"{missing[0].order_ref}: never reached the broker, though other orders did")
-        held = sum((-leg.filled_quantity if Leg(leg.leg).is_exit else leg.filled_quantity for leg in legs), Decimal(0))
+        held = open_quantity_of(legs)
         stop = next(order for order in legs if order.leg == Leg.STOP_LOSS.value)
         if held > 0 and stop.status in unsafe:
             attention_add(execution, f"{stop.order_ref}: shares are held, and their stop is {stop.status}")
@@ -218,6 +224,9 @@ def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None
         if not execution.reason_code:
             execution.reason_code, execution.reason = "not_placed", event.evidence
         _move(order, OrderEvent.PROVED_ABSENT, execution=execution, at=event.received_at)
+    elif isinstance(event, ClosedElsewhere):
+        order.closed_elsewhere += event.quantity
+        attention_add(execution, event.evidence)
 
 
 def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None:

@@ -10,7 +10,6 @@ no stop, for the moment that the broker takes to confirm a cancel. A CLOSE that 
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -19,6 +18,7 @@ from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
+from app.core.errors import RetryLater
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
 from app.domain.order_ref import OrderRef
@@ -26,14 +26,16 @@ from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OrderType, TimeInForce
 from app.executions import dispatch, news
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Bracket, Execution, Order
+from app.executions.models import Actor, Bracket, Execution, Order, open_quantity_of
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
+from app.executions.services.exposure import exposure_doubts
 from app.executions.services.place import order_place
 
 logger = get_logger(__name__)
 
 CLOSES_MAX = 3
+POSITION_IN_DOUBT = "position_in_doubt"  # The code of a close that waits until the account was asked once more.
 CANCEL_AGAIN_AFTER = timedelta(seconds=5)
 
 
@@ -73,12 +75,15 @@ def execution_flatten_request(
 def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> int:
     """Take the next step of closing; return how many messages were sent. Safe to repeat and to call at any time.
 
-    Raises NotConnected, QueueFull, OrderIdTooLow, RetryLater where nothing was sent; BrokerTimeout where it is unknown.
+    Raises NotConnected, QueueFull, OrderIdTooLow, RetryLater where nothing was sent (`position_in_doubt`: ask
+    the broker for everything first); BrokerTimeout where it is unknown.
     """
     connection = BrokerConnection.objects.select_related("account").filter(pk=broker.connection_id).first()
     if connection is None:
         raise NotConnected("There is no connection to the broker yet.")
     with bind_order(execution=execution_id):
+        if _may_not_hold_it(execution_id, broker=broker, now=now):
+            raise RetryLater("The account may not hold what is to be closed.", code=POSITION_IN_DOUBT)
         due = _write_down(execution_id, connection=connection, fence=broker.fence, now=now)
         for order in due.cancels:
             broker.cancel_order(order.order_id or 0)
@@ -88,9 +93,17 @@ def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: da
     return len(due.cancels) + len(due.places)
 
 
+def _may_not_hold_it(execution_id: int, *, broker: BlockingBroker, now: datetime) -> bool:
+    """Say whether what is to be closed may not be held any more: to sell it would open a position."""
+    execution = Execution.objects.filter(pk=execution_id).exclude(open_quantity=0).first()
+    if execution is None or execution.flatten_requested_at is None:
+        return False
+    return bool(exposure_doubts(executions=[execution], broker=broker, now=now))
+
+
 def is_flattening(execution: Execution, bracket: Bracket) -> bool:
     """Say whether this bracket, whose orders were read, is being closed: so that nobody places a stop beside it."""
-    wanted = execution.flatten_requested_at is not None and _held(list(bracket.orders.all())) > 0
+    wanted = execution.flatten_requested_at is not None and open_quantity_of(list(bracket.orders.all())) > 0
     return wanted and len(_closes(bracket)) < CLOSES_MAX + _still_open(bracket)
 
 
@@ -119,7 +132,7 @@ def _bracket_due(
 ) -> None:
     orders = list(bracket.orders.all())
     entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
-    if not _is_over(entry) or _held(orders) <= 0:
+    if not _is_over(entry) or open_quantity_of(orders) <= 0:
         return  # An entry that may still fill is cancelled first; what is not held needs no closing.
     if any(order.told_filled > order.filled_quantity for order in orders):
         return  # An exit has closed more than its deals say: what is held is known once they are told.
@@ -128,6 +141,13 @@ def _bracket_due(
     unsent = [order for order in open_exits if order.status == OrderStatus.CREATED.value]
     if closing:
         due.places += [order.pk for order in closing if order in unsent]
+        return
+    tried, held = len(_closes(bracket)), open_quantity_of(orders)
+    if tried >= CLOSES_MAX:
+        # The guard protects the shares again from here on; to cancel its stop would leave them naked.
+        attention_add(
+            execution, f"tranche {bracket.tranche}: {tried} orders to close {held.normalize():f} shares failed"
+        )
         return
     for order in unsent:
         _discard(order, execution, now=now)
@@ -142,13 +162,8 @@ def _bracket_due(
 
 
 def _close_create(execution: Execution, bracket: Bracket, orders: list[Order], *, now: datetime) -> list[int]:
-    """Write down the CLOSE for what is held; return its key, or nothing where a person must help."""
-    tried, held = len(_closes(bracket)), _held(orders)
-    if tried >= CLOSES_MAX:
-        attention_add(
-            execution, f"tranche {bracket.tranche}: {tried} orders to close {held.normalize():f} shares failed"
-        )
-        return []
+    """Write down the CLOSE for what is held; return its key."""
+    tried, held = len(_closes(bracket)), open_quantity_of(orders)
     own_stop = next(order for order in orders if order.leg == Leg.STOP_LOSS.value)
     ref = OrderRef(execution_key=execution.key, tranche=bracket.tranche, leg=Leg.CLOSE, number=tried + 1)
     order = Order.objects.create(
@@ -194,10 +209,6 @@ def _discard(order: Order, execution: Execution, *, now: datetime) -> None:
         now=now,
     )
     execution.refresh_from_db(fields=["attention"])  # What the event may have added is not written over.
-
-
-def _held(orders: list[Order]) -> Decimal:
-    return sum((-o.filled_quantity if Leg(o.leg).is_exit else o.filled_quantity for o in orders), Decimal(0))
 
 
 def _closes(bracket: Bracket) -> list[Order]:

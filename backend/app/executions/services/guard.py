@@ -13,7 +13,7 @@ repair is carried out when it has been due for `grace_seconds` without a change 
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
@@ -36,17 +36,18 @@ from app.domain.protection import LegFacts, Protection, Repair, RepairKind, asse
 from app.domain.terms import Leg, OrderType, TimeInForce
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Bracket, BrokerEvent, Decision, Execution, Order
+from app.executions.models import Actor, Bracket, BrokerEvent, Execution, Order
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
+from app.executions.services.exposure import exposure_doubts
 from app.executions.services.flatten import is_flattening
+from app.executions.services.guard_bounds import repairs_lately, replaced_in_vain
 from app.executions.services.place import contract_of, order_place, order_ticket
 
 logger = get_logger(__name__)
 
 REPAIRS_MAX = 5
-REPAIRS_WINDOW = timedelta(minutes=1)
 # What the broker may still put right by itself. A stop that is certainly gone is replaced at once.
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.2, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
 ANSWER_SECONDS = 3.0
@@ -54,7 +55,7 @@ UNKNOWN_SECONDS_MAX = 5.0
 # What a complete answer did not settle is asked for again, not at every look.
 ASK_AGAIN_SECONDS = 30.0
 _STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
-_JUDGED_BY = ("pk", "leg", "status", "quantity", "filled_quantity", "told_filled", "why_held")
+_JUDGED_BY = ("pk", "leg", "status", "quantity", "filled_quantity", "closed_elsewhere", "told_filled", "why_held")
 CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
 
 
@@ -149,15 +150,22 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
             due = _due(protection.repairs, age=age)
             if due and watch.may_act(bracket.pk):
                 watch.note_acted(bracket.pk)
+                if _places(due) and exposure_doubts(executions=[execution], broker=broker, now=now):
+                    # A stop for shares that are not ours any more would open a position: the account is asked first.
+                    asks_broker = True
+                    due = [repair for repair in due if not _places([repair])]
                 repaired += _carry_out(execution, bracket, due, broker=broker, now=now)
     return GuardLook(brackets=looked, repaired=repaired, asks_broker=asks_broker, again=frozenset(again))
 
 
 def _due(repairs: Sequence[Repair], *, age: float) -> list[Repair]:
     """Return what is due by now. Where a stop has to be placed at once, the rest of its entry goes at once too."""
-    places = any(repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND) for repair in repairs)
-    at_once = {RepairKind.CANCEL_ENTRY} if places else set()
+    at_once = {RepairKind.CANCEL_ENTRY} if _places(repairs) else set()
     return [one for one in repairs if one.kind in at_once or age >= GRACE_SECONDS.get(one.kind, 0.0)]
+
+
+def _places(repairs: Iterable[Repair]) -> bool:
+    return any(repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND) for repair in repairs)
 
 
 def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[int]]:
@@ -193,6 +201,7 @@ def _assess(orders: Iterable[Any]) -> Protection:
             status=OrderStatus(order.status),
             quantity=order.quantity,
             filled=order.filled_quantity,
+            closed_elsewhere=order.closed_elsewhere,
             told_filled=order.told_filled,
             waits_for_entry=CHILD_OF_OPEN_ENTRY in order.why_held.split(","),
         )
@@ -237,8 +246,11 @@ def _write_down(
     if order is not None and _is_foreign(order, broker):
         _ask(execution, f"{order.order_ref}: {repair.reason}; only client id {order.client_id} can change it", now=now)
         return None
-    if repair.kind is not RepairKind.CANCEL_ENTRY and _repairs_lately(bracket_id, now=now) >= REPAIRS_MAX:
+    if repair.kind is not RepairKind.CANCEL_ENTRY and repairs_lately(bracket_id, now=now) >= REPAIRS_MAX:
         _ask(execution, f"{of_tranche}; {REPAIRS_MAX} repairs in a minute did not help", now=now)
+        return None
+    if repair.kind is RepairKind.PLACE_STOP and replaced_in_vain(bracket, now=now):
+        _ask(execution, f"{of_tranche}; its replacements were cancelled by hand, so none is placed", now=now)
         return None
     if repair.kind is RepairKind.PLACE_STOP:
         order = _protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
@@ -338,14 +350,6 @@ def _stop_lost_at(bracket: Bracket) -> datetime | None:
     over = [leg.pk for leg in bracket.orders.all() if leg.leg in _STOPS and OrderStatus(leg.status) in TERMINAL]
     heard: datetime | None = BrokerEvent.objects.filter(order__in=over).aggregate(at=Max("received_at"))["at"]
     return heard
-
-
-def _repairs_lately(bracket_id: int, *, now: datetime) -> int:
-    """Count them without cancels of the entry: those are few by themselves, and end what needs repairing."""
-    lately = Decision.objects.filter(
-        bracket_id=bracket_id, actor=Actor.GUARD.value, decided_at__gt=now - REPAIRS_WINDOW, decided_at__lte=now
-    )
-    return lately.exclude(action=RepairKind.CANCEL_ENTRY.value).count()
 
 
 def _ask(execution: Execution, text: str, *, now: datetime) -> None:

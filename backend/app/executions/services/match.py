@@ -7,7 +7,7 @@ a Gateway restart, the other two never. An `order_ref` that is not ours means th
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, FillTold, OrderTold
+from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, ClosedElsewhere, CommissionTold, FillTold, OrderTold
 from app.executions.models import BrokerEvent, Order
 
 
@@ -16,7 +16,9 @@ def order_match(event: AnyBrokerEvent) -> Order | None:
     orders = Order.objects.select_related("bracket")
     if isinstance(event, CommissionTold):
         return orders.filter(fills__exec_id=event.exec_id).first()
-    if isinstance(event, AbsenceProved) or (isinstance(event, OrderTold | FillTold) and event.order_ref):
+    if isinstance(event, AbsenceProved | ClosedElsewhere):
+        return orders.filter(order_ref=event.order_ref).first()
+    if isinstance(event, OrderTold | FillTold) and event.order_ref:
         return orders.filter(order_ref=event.order_ref).first()
     of_account = orders.filter(account__account_id=event.account) if event.account else orders
     if isinstance(event, OrderTold | FillTold) and event.perm_id:

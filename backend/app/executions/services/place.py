@@ -60,6 +60,7 @@ def contract_of(execution: Execution) -> Contract:
         security_type=execution.security_type,
         exchange=execution.exchange,
         currency=execution.currency,
+        con_id=execution.con_id,
     )
 
 

@@ -1,7 +1,7 @@
 """Make our rows agree with the broker's complete answer.
 
     ask: open orders ─> deals ─> completed orders      each complete, or the whole run raises and changes nothing
-         ─> positions                                  compared where they are told (see drift)
+         ─> positions                                  held against our claims (see positions)
     tell: every answer as an ordinary event on the up road (what is known already changes nothing). What the recorder
           heard of the same answers is recorded first, the rest here, many events at once
     conclude: an order of ours that no answer knows     nothing heard of it  -> AbsenceProved -> NOT_PLACED
@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError, transaction
 from django.db.models import F, Q
@@ -35,12 +34,12 @@ from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Execution, Order, ReconcileRun
+from app.executions.models import Actor, Execution, Order, ReconcileRun, open_quantity_of
 from app.executions.moments import is_past
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.attention import attention_add
-from app.executions.services.drift import Drift, positions_compare
 from app.executions.services.match import orders_match, unheard
+from app.executions.services.positions import positions_settle
 from app.executions.services.reconcile_run import (
     reconcile_run_begin,
     reconcile_run_complete,
@@ -59,9 +58,10 @@ BATCH_MAX = 64
 class ReconcileReport:
     """What one run found. `external` are open orders that are not ours: shown, never touched.
 
-    `left_behind` are order ids of entries that may rest in the Gateway, received but never transmitted: no question
-    shows them, but a person could transmit them from TWS, naked. Whoever asked cancels them. `look_again` are
-    contracts whose position another reconcile, soon, may explain.
+    `drifts` say how positions that were not what we knew of were judged; `look_again` are instruments whose position
+    disagrees, and which another complete answer, ten seconds later, settles. `left_behind` are order ids of entries
+    that may rest in the Gateway, received but never transmitted: no question shows them, but a person could transmit
+    them from TWS, naked. Whoever asked cancels them.
     """
 
     asked_at: datetime
@@ -72,7 +72,7 @@ class ReconcileReport:
     vanished: list[str] = field(default_factory=list)
     external: list[OpenOrder] = field(default_factory=list)
     left_behind: list[int] = field(default_factory=list)
-    drifts: list[Drift] = field(default_factory=list)
+    drifts: list[str] = field(default_factory=list)
     look_again: list[str] = field(default_factory=list)
 
 
@@ -170,10 +170,10 @@ def _settle(
     for order in _entries_without_stop(account.account_id, before=before):
         _flag(order, "its shares have no working stop at the broker", holding=holding, now=now)
     if answers.positions is not None:
-        seen = positions_compare(account=account, positions=answers.positions, now=now)
-        report.drifts.extend(seen.drifts)
-        report.look_again.extend(seen.seen_once)
-        run.answered |= {"positions": len(answers.positions), "outside": seen.outside, "seen_once": seen.seen_once}
+        seen = positions_settle(account=account, positions=answers.positions, holding=holding, now=now)
+        report.drifts.extend(seen.judged)
+        report.look_again.extend(seen.doubts)
+        run.answered |= {"positions": len(answers.positions), "in_doubt": seen.doubts}
     reconcile_run_note(
         run,
         answered={
@@ -187,7 +187,7 @@ def _settle(
         not_placed=report.not_placed,
         vanished=report.vanished,
         left_behind=report.left_behind,
-        drifts=[str(drift) for drift in report.drifts],
+        drifts=report.drifts,
     )
     return report
 
@@ -305,7 +305,7 @@ def _entries_without_stop(account_id: str, *, before: datetime) -> Iterable[Orde
     stops = Order.objects.filter(over, leg=Leg.STOP_LOSS.value, account__account_id=account_id)
     for stop in stops.filter(bracket__execution__open_quantity__gt=0).select_related("bracket"):
         legs = list(Order.objects.select_related("bracket").filter(bracket=stop.bracket))
-        held = sum((-leg.filled_quantity if Leg(leg.leg).is_exit else leg.filled_quantity for leg in legs), Decimal(0))
+        held = open_quantity_of(legs)
         guarded = any(leg.leg == Leg.PROTECT.value and OrderStatus(leg.status) not in TERMINAL for leg in legs)
         if held > 0 and not guarded:
             yield next(leg for leg in legs if leg.leg == Leg.ENTRY.value)

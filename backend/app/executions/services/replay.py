@@ -10,6 +10,7 @@ else is in the rows (requests, deadlines, attention) is not told by the broker, 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.db import DataError, IntegrityError, transaction
 
@@ -27,6 +28,7 @@ _ORDER_FIELDS = (
     "limit_price",
     "stop_price",
     "filled_quantity",
+    "closed_elsewhere",
     "told_filled",
     "average_price",
     "perm_id",
@@ -142,6 +144,7 @@ def _take_back(execution: Execution, *, events: list[AnyBrokerEvent]) -> None:
     for order in Order.objects.select_related("bracket").filter(bracket__execution=execution):
         order.quantity = order.bracket.quantity if order.leg in _NATIVE_LEGS else order.quantity
         order.perm_id, order.filled_quantity, order.told_filled, order.average_price = 0, 0, 0, None
+        order.closed_elsewhere = Decimal(0)
         order.why_held, order.last_error_code, order.last_error = "", None, ""
         order.acknowledged_at = order.finished_at = None
         if order.sent_at in heard_at:  # Not noted as sent by us: its ids came with what the broker told.

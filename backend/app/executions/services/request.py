@@ -38,6 +38,7 @@ class Preflight:
     """What the checks before the first row found: the size, and each check with its outcome."""
 
     plan: Mapping[str, Any]
+    con_id: int
     quantity: Decimal
     tranches: list[Tranche]
     checks: list[dict[str, str]]
@@ -186,6 +187,7 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
     passed("size", f"{quantity.normalize():f} shares")
     return Preflight(
         plan=plan_of(setup),
+        con_id=instrument.con_id,
         quantity=quantity,
         tranches=split_into_tranches(quantity=quantity, targets=targets),
         checks=checks,
@@ -262,6 +264,7 @@ def _write(*, setup: Setup, user: User, key: str, digest: str, preflight: Prefli
         security_type=setup.security_type,
         exchange=setup.exchange,
         currency=setup.currency,
+        con_id=preflight.con_id,
         side=setup.side,
         quantity=preflight.quantity,
         preflight=preflight.checks,

@@ -1,0 +1,169 @@
+"""What the account holds of an instrument, against what our brackets claim of it. Plain rules, no I/O.
+
+    held = claims + others          all is well: what is not ours is nobody's business, whatever its size and sign
+    held - claims - others          the difference: somebody traded, or the position changed by itself
+
+A *claim* is what a bracket opened and has not closed, signed: positive for a long one. *Others* is what was held before
+us or belongs to somebody else, of either sign, so that net 0 is right beside a long and a short claim of the same size.
+
+A position report carries neither a time nor an execution id, and it lags the fills. So a report agrees when it equals
+what is expected without some of the newest deals (`agrees`). What disagrees is judged only when the broker, asked
+again, still disagrees (the caller sees to that); then `judge` says whose the difference was:
+
+    explained by deals that are not ours
+        a deal of a client that is known to be somebody else's     others change
+        others held enough of that side                            others change
+        it closes what a claim holds                               CLOSED_ELSEWHERE: the claim is reduced
+    not explained by deals
+        in an exclusive account, less than the claims              CLOSED_ELSEWHERE
+        nothing is claimed, or others held enough                  others change
+        else (a split, a transfer, an assignment)                  UNEXPLAINED: a person decides, nothing is placed
+
+Example: 10 shares claimed, none of others'. Somebody sells 6 in TWS: held is 4, the deal of -6 explains it, others held
+nothing, so the claim is reduced by 6 and its stop is cut to 4. With 100 shares of others' in the account, held is 104
+and others are 94: the claim stays.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from itertools import accumulate
+
+_NONE = Decimal(0)
+
+
+class AccountUse(StrEnum):
+    """Who trades in the account."""
+
+    SHARED = "SHARED"  # people and other programs, too
+    EXCLUSIVE = "EXCLUSIVE"  # what is held is ours
+
+
+class Finding(StrEnum):
+    """What a difference turned out to be."""
+
+    AGREES = "AGREES"
+    OTHERS_CHANGED = "OTHERS_CHANGED"
+    CLOSED_ELSEWHERE = "CLOSED_ELSEWHERE"
+    UNEXPLAINED = "UNEXPLAINED"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """What one bracket claims, in shares, negative when short. `key` names it to the caller; a younger one's is higher.
+
+    `stop_cancelled_by_hand`: somebody cancelled its stop within the last minute, as one does who closes a position.
+    """
+
+    key: int
+    quantity: Decimal
+    stop_cancelled_by_hand: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForeignDeal:
+    """A deal of the account that is on no order of ours: shares, negative when sold."""
+
+    client_id: int
+    quantity: Decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reduction:
+    """By how many shares (positive) a claim is reduced."""
+
+    key: int
+    quantity: Decimal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """Whose the difference was: what belongs to `others` from now on, and what nobody explains."""
+
+    finding: Finding
+    others: Decimal
+    reductions: tuple[Reduction, ...] = ()
+    unexplained: Decimal = _NONE
+
+
+def agrees(*, reported: Decimal, expected: Decimal, recent: Sequence[Decimal]) -> bool:
+    """Say whether a position report fits what is expected.
+
+    `recent` are the signed quantities of the deals that were heard within seconds of the report, oldest first: the
+    report may know any first part of them.
+    """
+    settled = expected - sum(recent, _NONE)
+    return reported in {settled, *accumulate(recent, initial=settled)}
+
+
+def judge(
+    *,
+    reported: Decimal,
+    claims: Sequence[Claim],
+    others: Decimal,
+    deals: Iterable[ForeignDeal] = (),
+    use: AccountUse = AccountUse.SHARED,
+    others_client_ids: frozenset[int] = frozenset(),
+) -> Judgement:
+    """Say whose the difference between a confirmed report and our books is.
+
+    Where it is explained, claims and others add up to `reported` afterwards; where it is not, nothing changes.
+    """
+    known = list(deals)
+    difference = reported - others - sum((claim.quantity for claim in claims), _NONE)
+    rest = difference - sum((deal.quantity for deal in known), _NONE)
+    books = _Books(claims=claims, others=others)
+    for deal in known:
+        theirs = deal.client_id in others_client_ids or (use is AccountUse.SHARED and books.others_held(deal.quantity))
+        books.take(deal.quantity, theirs=theirs)
+    if rest:
+        closes_ours = use is AccountUse.EXCLUSIVE and books.claimed_against(rest) >= abs(rest)
+        if not closes_ours and books.claims_anything() and not books.others_held(rest):
+            return Judgement(finding=Finding.UNEXPLAINED, others=others, unexplained=rest)
+        books.take(rest, theirs=not closes_ours)
+    reductions = books.reductions()
+    if reductions:
+        finding = Finding.CLOSED_ELSEWHERE
+    else:
+        finding = Finding.AGREES if books.others == others else Finding.OTHERS_CHANGED
+    return Judgement(finding=finding, others=books.others, reductions=reductions)
+
+
+class _Books:
+    """Claims and others while a difference is handed out between them."""
+
+    def __init__(self, *, claims: Sequence[Claim], others: Decimal) -> None:
+        self.others = others
+        # Whose stop was just cancelled by hand first, then the youngest.
+        self._claims = sorted(claims, key=lambda claim: (not claim.stop_cancelled_by_hand, -claim.key))
+        self._left = {claim.key: claim.quantity for claim in claims}
+
+    def claims_anything(self) -> bool:
+        return any(self._left.values())
+
+    def others_held(self, quantity: Decimal) -> bool:
+        """Say whether a deal of that signed quantity only takes away what others hold."""
+        return self.others >= -quantity if quantity < 0 else self.others <= -quantity
+
+    def claimed_against(self, quantity: Decimal) -> Decimal:
+        """Return how many shares are claimed that a deal of that signed quantity would close."""
+        return sum((abs(left) for left in self._left.values() if left * quantity < 0), _NONE)
+
+    def take(self, quantity: Decimal, *, theirs: bool) -> None:
+        """Hand out a deal: to the claims that it closes unless it is theirs, the rest to the others."""
+        rest = quantity
+        for claim in self._claims if not theirs else ():
+            left = self._left[claim.key]
+            if left * rest < 0:
+                taken = min(abs(left), abs(rest)).copy_sign(rest)
+                self._left[claim.key] = left + taken
+                rest -= taken
+        self.others += rest
+
+    def reductions(self) -> tuple[Reduction, ...]:
+        return tuple(
+            Reduction(key=claim.key, quantity=abs(claim.quantity) - abs(self._left[claim.key]))
+            for claim in sorted(self._claims, key=lambda claim: claim.key)
+            if self._left[claim.key] != claim.quantity
+        )

@@ -1,0 +1,196 @@
+"""What is known of an instrument of the account: held, claimed, others'; and whether something may be sent on it.
+
+guard, close ── about to send what closes shares ──> exposure_doubts: asks the broker what it holds
+    it agrees    sent
+    in doubt     nothing is sent; everything is asked, and the judgement of it decides (see positions)
+a position is pushed, and disagrees ──> everything is asked
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Max, Q, QuerySet
+
+from app.accounts.models import Account, Position
+from app.brokers.base import BlockingBroker
+from app.brokers.errors import BrokerTimeout, IncompleteAnswer, RequestRefused
+from app.core.logging import get_logger
+from app.domain.broker_events import FillTold
+from app.domain.exposure import agrees
+from app.domain.terms import Action, Side
+from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
+from app.executions.services.match import order_match
+
+logger = get_logger(__name__)
+
+# A report may lack what was heard less than this ago, and is judged when it still disagrees after as long.
+LAG = timedelta(seconds=10)
+# How long what protects waits for the broker's answer about its positions.
+ASK_SECONDS_MAX = 1.0
+_NONE = Decimal(0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Deal:
+    """A stored deal on no order of ours."""
+
+    event_id: int
+    told: Mapping[str, Any]
+    quantity: Decimal
+    client_id: int
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """What is known of one instrument of an account: our claims by bracket, its recent deals, deals of others."""
+
+    row: Position
+    executions: Sequence[Execution]
+    claims: Mapping[int, Decimal]
+    recent: Sequence[Decimal]
+    foreign: Sequence[_Deal]
+
+    @property
+    def expected(self) -> Decimal:
+        """What the account should hold, in shares."""
+        return self.row.others + sum(self.claims.values(), _NONE)
+
+    def disagreement(self, reported: Decimal, *, now: datetime) -> Decimal:
+        """Return by how much the report disagrees; what is too young to be in it does not count, nor is it judged."""
+        if not agrees(reported=reported, expected=self.expected, recent=self.recent):
+            return reported - self.expected
+        # The report knows nothing yet of a deal that was just heard: it will.
+        return sum((deal.quantity for deal in self.foreign if deal.recorded_at > now - LAG), _NONE)
+
+
+def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, now: datetime) -> frozenset[int]:
+    """Return those of the executions for which nothing may be sent that closes shares: the account may not hold them.
+
+    The broker is asked for its deals and positions; a lost answer is not waited for longer than a second, and doubts
+    nothing by itself. What disagrees is noted, so that the reconcile which the caller asks for finds it begun.
+    """
+    asked = [execution for execution in executions if execution.con_id]
+    in_doubt = _noted_doubts(asked)
+    asked = [execution for execution in asked if execution.pk not in in_doubt]
+    if not asked:
+        return frozenset(in_doubt)
+    try:
+        deals = broker.fills_since(seconds_max=ASK_SECONDS_MAX)
+        positions = broker.positions(seconds_max=ASK_SECONDS_MAX)
+    except (BrokerTimeout, IncompleteAnswer, RequestRefused) as error:
+        logger.warning("positions_not_told", reason=error.code)
+        return frozenset(in_doubt)
+    held = {position.contract.con_id: position.quantity for position in positions}
+    unheard = _not_stored(deal for deal in deals if isinstance(deal, FillTold))
+    for con_id in sorted({execution.con_id for execution in asked}):
+        account = asked[0].account
+        row = Position.objects.filter(account=account, con_id=con_id).first()
+        if row is None:
+            row = Position(account=account, con_id=con_id, deals_judged_to=deals_stored_to(account))
+        picture = picture_of(row, now=now)
+        difference = picture.disagreement(held.get(con_id, _NONE), now=now)
+        if difference or con_id in unheard:
+            in_doubt |= {execution.pk for execution in asked if execution.con_id == con_id}
+            logger.warning("position_in_doubt", con_id=con_id, difference=str(difference), held=str(held.get(con_id)))
+    return frozenset(in_doubt)
+
+
+def pushed_positions_differ(*, account_id: str, pushed: Mapping[int, Decimal], now: datetime) -> bool:
+    """Say whether positions that the broker pushed disagree with our books: then it should be asked for everything.
+
+    Only instruments that a bracket of ours claims are looked at.
+    """
+    claimed = set(_claiming_on(account_id, now=now).filter(con_id__in=pushed).values_list("con_id", flat=True))
+    rows = Position.objects.select_related("account").filter(account__account_id=account_id, con_id__in=claimed)
+    by_con_id = {row.con_id: row for row in rows}
+    for con_id in sorted(claimed):
+        row = by_con_id.get(con_id)
+        if row is None:
+            return True  # The first comparison makes its row.
+        if not row.in_doubt and picture_of(row, now=now).disagreement(pushed[con_id], now=now):
+            return True
+    return False
+
+
+def _noted_doubts(executions: Sequence[Execution]) -> set[int]:
+    """Return the executions whose instrument was found in doubt by the last comparison."""
+    accounts = {execution.account_id for execution in executions}
+    rows = Position.objects.filter(account__in=accounts, disputed_since__isnull=False)
+    doubtful = set(rows.values_list("account_id", "con_id"))
+    return {execution.pk for execution in executions if (execution.account_id, execution.con_id) in doubtful}
+
+
+def _not_stored(fills: Iterable[FillTold]) -> set[int]:
+    """Return the instruments with deals that are on no order of ours and are not stored yet."""
+    by_key = {fill.dedupe_key: fill for fill in fills}
+    stored = set(BrokerEvent.objects.filter(dedupe_key__in=by_key).values_list("dedupe_key", flat=True))
+    new = (fill for key, fill in by_key.items() if key not in stored)
+    return {fill.con_id for fill in new if order_match(fill) is None}
+
+
+def claiming(account: Account, *, now: datetime) -> QuerySet[Execution]:
+    """Return the executions that claim shares, or did until a moment ago: their last deals may not be reported yet."""
+    return _claiming_on(account.account_id, now=now)
+
+
+def _claiming_on(account_id: str, *, now: datetime) -> QuerySet[Execution]:
+    lately = Q(finished_at__gt=now - LAG)
+    return Execution.objects.filter(~Q(open_quantity=0) | lately, account__account_id=account_id).order_by("id")
+
+
+def deals_stored_to(account: Account, *, before: datetime | None = None) -> int:
+    """Return the id of the last stored deal of the account that is on no order of ours, 0 where there is none."""
+    deals = BrokerEvent.objects.filter(kind=FillTold.kind, order__isnull=True, account=account.account_id)
+    if before is not None:
+        deals = deals.filter(recorded_at__lt=before)
+    return deals.aggregate(last=Max("id"))["last"] or 0
+
+
+def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
+    """Return what is known of the row's instrument now; with `lock` the executions that claim it are locked."""
+    of_it = claiming(row.account, now=now).filter(con_id=row.con_id)
+    executions = list(of_it.select_for_update(no_key=True) if lock else of_it)
+    heard = BrokerEvent.objects.filter(kind=FillTold.kind, execution__in=executions, recorded_at__gt=now - LAG)
+    foreign = BrokerEvent.objects.filter(
+        kind=FillTold.kind, order__isnull=True, account=row.account.account_id, id__gt=row.deals_judged_to
+    )
+    deals = [
+        _Deal(
+            event_id=event.pk,
+            told=event.payload,
+            quantity=_signed(event.payload),
+            client_id=int(event.payload["client_id"]),
+            recorded_at=event.recorded_at,
+        )
+        for event in foreign.order_by("id")
+        if event.payload.get("con_id") == row.con_id
+    ]
+    return Picture(
+        row=row,
+        executions=executions,
+        claims=claims_of(executions),
+        recent=[_signed(event.payload) for event in heard.order_by("id")],
+        foreign=deals,
+    )
+
+
+def claims_of(executions: Sequence[Execution]) -> dict[int, Decimal]:
+    """Return what each bracket claims, signed, by its id."""
+    sides = {execution.pk: Side(execution.side) for execution in executions}
+    orders: dict[int, list[Order]] = defaultdict(list)
+    side_of: dict[int, Side] = {}
+    for order in Order.objects.filter(bracket__execution__in=executions).select_related("bracket").order_by("id"):
+        orders[order.bracket_id].append(order)
+        side_of[order.bracket_id] = sides[order.bracket.execution_id]
+    claims = {pk: open_quantity_of(found) for pk, found in orders.items()}
+    return {pk: (claim if side_of[pk] is Side.LONG else -claim) for pk, claim in claims.items() if claim}
+
+
+def _signed(payload: Mapping[str, Any]) -> Decimal:
+    quantity = Decimal(payload["quantity"])
+    return quantity if payload["action"] == Action.BUY.value else -quantity

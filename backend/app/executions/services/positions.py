@@ -1,0 +1,269 @@
+"""Take in what the account holds, and settle what disagrees with our books (rules: domain.exposure).
+
+    no bracket claims it       taken as it is, all such instruments at once: it is nobody's business here
+    it agrees                  noted
+    it disagrees               in doubt: asked again; still so in a complete answer ten seconds later: judged
+
+A judgement is written under the lock of the position's row, which is taken before any execution's, as a broker event
+(`ClosedElsewhere`): so it is stored before it is applied, and a replay gives the same rows.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from app.accounts.fencing import Holding, fence_require
+from app.accounts.models import Account, Position
+from app.alerts.kinds import AlertKind
+from app.alerts.services import alert_raise
+from app.brokers import base
+from app.domain.broker_events import ClosedElsewhere
+from app.domain.exposure import AccountUse, Claim, Finding, ForeignDeal, Judgement, judge
+from app.domain.order_status import OrderStatus
+from app.domain.terms import Leg
+from app.executions.decisions import decision_record
+from app.executions.models import Actor, Bracket, Order, ReconcileRun
+from app.executions.news import publish_on_commit
+from app.executions.services.apply import broker_event_record
+from app.executions.services.attention import attention_add
+from app.executions.services.exposure import LAG, Picture, claiming, claims_of, deals_stored_to, picture_of
+
+STOPPED_BY_HAND = timedelta(minutes=1)
+_NONE = Decimal(0)
+_STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PositionsSeen:
+    """One comparison: instruments in doubt that another look soon may settle, and what was judged, in sentences."""
+
+    doubts: list[str] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
+
+
+def positions_settle(
+    *, account: Account, positions: Sequence[base.Position], holding: Holding, now: datetime
+) -> PositionsSeen:
+    """Take in the broker's complete answer; say what is in doubt and what was settled. Raises Fenced."""
+    reported = {position.contract.con_id: position for position in positions}
+    compared = ReconcileRun.objects.filter(account=account, is_complete=True, answered__has_key="positions")
+    first = not compared.exists() and not Position.objects.filter(account=account).exists()
+    claimed = set(claiming(account, now=now).values_list("con_id", flat=True))
+    _unclaimed_take(account, reported, claimed=claimed, now=now)
+    seen = PositionsSeen()
+    for con_id in sorted(claimed - {0}):
+        _settle(account, con_id, reported.get(con_id), first=first, seen=seen, holding=holding, now=now)
+    return seen
+
+
+def _unclaimed_take(
+    account: Account, reported: Mapping[int, base.Position], *, claimed: set[int], now: datetime
+) -> None:
+    """Note what none of our brackets claims, in one statement: all of it belongs to others."""
+    known = Position.objects.filter(account=account).exclude(con_id__in=claimed)
+    known = known.exclude(con_id__in=reported).exclude(quantity=0, others=0, disputed_since__isnull=True)
+    judged_to = deals_stored_to(account)
+    known.update(
+        quantity=0, others=0, disputed=0, disputed_since=None, unexplained=0, deals_judged_to=judged_to, reported_at=now
+    )
+    rows = [
+        Position(
+            account=account,
+            con_id=con_id,
+            **_described(position),
+            others=position.quantity,
+            deals_judged_to=judged_to,
+            reported_at=now,
+        )
+        for con_id, position in reported.items()
+        if con_id not in claimed
+    ]
+    Position.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["account", "con_id"],
+        update_fields=[
+            *("symbol", "security_type", "currency", "quantity", "average_cost", "others"),
+            *("disputed", "disputed_since", "unexplained", "deals_judged_to", "reported_at"),
+        ],
+    )
+
+
+def _described(position: base.Position) -> dict[str, Any]:
+    return {
+        "symbol": position.contract.symbol,
+        "security_type": position.contract.security_type,
+        "currency": position.contract.currency,
+        "quantity": position.quantity,
+        "average_cost": position.average_cost,
+    }
+
+
+@transaction.atomic
+def _settle(
+    account: Account,
+    con_id: int,
+    position: base.Position | None,
+    *,
+    first: bool,
+    seen: PositionsSeen,
+    holding: Holding,
+    now: datetime,
+) -> None:
+    fence_require(holding)
+    reported = position.quantity if position is not None else _NONE
+    row = Position.objects.select_for_update(no_key=True).filter(account=account, con_id=con_id).first()
+    if row is None:
+        row = _row_begun(account, con_id, reported=reported, first=first, now=now)
+    picture = picture_of(row, now=now, lock=True)
+    if position is not None:
+        for name, value in _described(position).items():
+            setattr(row, name, value)
+    row.quantity, row.reported_at = reported, now
+    difference = picture.disagreement(reported, now=now)
+    if not difference:
+        row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
+        row.deals_judged_to = max([row.deals_judged_to, *(deal.event_id for deal in picture.foreign)])
+    elif row.disputed_since is None or row.disputed != difference:
+        row.disputed, row.disputed_since, row.unexplained = difference, now, _NONE
+        seen.doubts.append(row.symbol)
+    elif now - row.disputed_since < LAG:
+        seen.doubts.append(row.symbol)
+    elif row.unexplained != difference:
+        seen.judged.append(_judge(picture, reported=reported, now=now))
+    row.save()
+
+
+def _row_begun(account: Account, con_id: int, *, reported: Decimal, first: bool, now: datetime) -> Position:
+    """Make the row of an instrument that was not held when the account was looked at last, or was never looked at."""
+    executions = list(claiming(account, now=now).filter(con_id=con_id))
+    row = Position(
+        account=account,
+        con_id=con_id,
+        symbol=executions[0].symbol,
+        security_type=executions[0].security_type,
+        currency=executions[0].currency,
+        reported_at=now,
+    )
+    if first:
+        # Held before we ever looked: what is beyond our claims belongs to others.
+        claimed = sum(claims_of(executions).values(), _NONE)
+        contains = reported >= claimed if claimed > 0 else reported <= claimed if claimed < 0 else True
+        row.others = reported - claimed if contains else _NONE
+        row.deals_judged_to = deals_stored_to(account)
+    else:
+        row.deals_judged_to = deals_stored_to(account, before=min(one.requested_at for one in executions))
+    row.save()
+    return row
+
+
+def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
+    """Settle a confirmed difference, or leave it to a person; return what was found, in a sentence."""
+    row = picture.row
+    by_hand = _stopped_by_hand(picture.claims, now=now)
+    judgement = judge(
+        reported=reported,
+        claims=[
+            Claim(key=key, quantity=quantity, stop_cancelled_by_hand=key in by_hand)
+            for key, quantity in picture.claims.items()
+        ],
+        others=row.others,
+        deals=[ForeignDeal(client_id=deal.client_id, quantity=deal.quantity) for deal in picture.foreign],
+        use=AccountUse(settings.ACCOUNT_USE),
+        others_client_ids=frozenset(settings.OTHERS_CLIENT_IDS),
+    )
+    text = (
+        f"{row.symbol}: the account holds {reported.normalize():f}, {picture.expected.normalize():f} were expected "
+        f"({row.others.normalize():f} of them others')"
+    )
+    if judgement.finding is Finding.UNEXPLAINED:
+        row.unexplained = row.disputed
+        return _leave_to_a_person(picture, text=text, now=now)
+    row.others = judgement.others
+    row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
+    row.deals_judged_to = max([row.deals_judged_to, *(deal.event_id for deal in picture.foreign)])
+    _reduce(picture, judgement, now=now)
+    return f"{text}: {judgement.finding.value}"
+
+
+def _reduce(picture: Picture, judgement: Judgement, *, now: datetime) -> None:
+    """Write down, bracket by bracket, what was closed elsewhere; the guard cuts and cancels the exits that are left."""
+    deals = "; ".join(_deal_text(deal.told) for deal in picture.foreign)
+    evidence = f"deals that are not ours: {deals}" if deals else "the account is exclusive and holds less"
+    for reduction in judgement.reductions:
+        bracket = Bracket.objects.select_related("execution__account").get(pk=reduction.key)
+        entry = bracket.orders.get(leg=Leg.ENTRY.value)
+        shares = f"{reduction.quantity.normalize():f} shares"
+        broker_event_record(
+            ClosedElsewhere(
+                dedupe_key=f"elsewhere:{entry.order_ref}:{now.isoformat()}",
+                account=picture.row.account.account_id,
+                received_at=now,
+                order_ref=entry.order_ref,
+                quantity=reduction.quantity,
+                evidence=f"tranche {bracket.tranche}: {shares} were closed elsewhere ({evidence})",
+            ),
+            now=now,
+        )
+        decision_record(
+            actor=Actor.RECONCILE,
+            action="CLOSED_ELSEWHERE",
+            reason=f"{shares} were closed by no order of ours.",
+            evidence={"held": str(picture.row.quantity), "others": str(judgement.others), "deals": deals},
+            account=picture.row.account,
+            execution=bracket.execution,
+            bracket=bracket,
+            now=now,
+        )
+
+
+def _leave_to_a_person(picture: Picture, *, text: str, now: datetime) -> str:
+    """Flag every execution that claims shares of the instrument, and alert: nothing is placed until it is settled."""
+    row = picture.row
+    sentence = f"{text}, and no deal explains the difference (a split, a transfer?): nothing new is placed"
+    evidence = {"con_id": row.con_id, "held": str(row.quantity), "difference": str(row.unexplained)}
+    for execution in picture.executions:
+        attention_add(execution, sentence)
+        execution.save(update_fields=["attention"])
+        decision_record(
+            actor=Actor.RECONCILE,
+            action="POSITION_DRIFT",
+            reason=sentence,
+            evidence=evidence,
+            account=row.account,
+            execution=execution,
+            now=now,
+        )
+        publish_on_commit(execution.pk)
+    alert_raise(
+        kind=AlertKind.POSITION_DRIFT,
+        subject=f"{row.account.account_id}:{row.symbol} {row.security_type} {row.currency}",
+        text=f"{sentence}.",
+        details=evidence,
+        account_id=row.account_id,
+        now=now,
+    )
+    return sentence
+
+
+def _stopped_by_hand(claims: Iterable[int], *, now: datetime) -> set[int]:
+    """Return the brackets whose stop was cancelled, not by us, within the last minute."""
+    cancelled = Order.objects.filter(
+        bracket__in=list(claims),
+        leg__in=_STOPS,
+        status=OrderStatus.CANCELLED.value,
+        finished_at__gt=now - STOPPED_BY_HAND,
+        decisions__isnull=True,
+        bracket__execution__flatten_requested_at__isnull=True,
+    )
+    return set(cancelled.values_list("bracket_id", flat=True))
+
+
+def _deal_text(told: Mapping[str, Any]) -> str:
+    quantity, price = Decimal(told["quantity"]), Decimal(told["price"])
+    return f"{told['action']} {quantity.normalize():f} at {price.normalize():f}, {told['executed_at'][:19]} UTC"

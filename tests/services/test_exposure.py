@@ -1,0 +1,436 @@
+"""What the account holds against what our brackets claim: settled by evidence, and nothing is sent on a doubt."""
+
+import itertools
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import User
+from pytest_django import Settings
+
+from app.accounts.models import Position
+from app.alerts.models import Alert
+from app.brokers import base
+from app.brokers.errors import BrokerTimeout
+from app.core.errors import FixRequest, RetryLater
+from app.domain.broker_events import FillTold, ToldStatus
+from app.domain.contract import Contract
+from app.domain.terms import Action, Leg
+from app.executions.models import Actor, Decision, Order
+from app.executions.services.apply import broker_event_record
+from app.executions.services.flatten import CLOSES_MAX, execution_flatten_request, execution_flatten_send
+from app.executions.services.guard import Watch, guard_look
+from app.executions.services.reconcile import execution_reconcile
+from app.executions.services.replay import execution_replay
+from app.executions.services.resolve import Act, execution_resolve
+from tests.services.book import Book
+from tests.services.fake_broker import FakeBroker
+from tests.services.heard import at, fill, told
+
+pytestmark = pytest.mark.django_db
+
+Submitted = Callable[..., Book]
+T = ToldStatus
+APPLE = 265598
+OTHER_PROGRAM = 77
+_numbers = itertools.count(1)
+
+
+class World:
+    """The account as the broker sees it, looked at by reconcile and guard at moments that the test chooses."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self.broker = broker
+        self.seconds = 100.0
+        self.watch = Watch(monotonic=lambda: self.seconds)
+
+    def holds(self, quantity: int) -> None:
+        self.broker.positions_book = [
+            base.Position(
+                account=self.broker.account_id,
+                contract=Contract(symbol="AAPL", con_id=APPLE),
+                quantity=Decimal(quantity),
+                average_cost=Decimal(190),
+            )
+        ]
+
+    def deal_of_others(self, quantity: int, *, client_id: int = 0, recorded: bool = True) -> None:
+        """Somebody trades: shares, negative when sold."""
+        number = next(_numbers)
+        exec_id = f"00ff{number:08x}.01.01"
+        deal = FillTold(
+            dedupe_key=f"fill:{exec_id}",
+            account=self.broker.account_id,
+            received_at=at(self.seconds),
+            exec_id=exec_id,
+            order_id=0,
+            client_id=client_id,
+            perm_id=9_000_000 + number,
+            order_ref="",
+            symbol="AAPL",
+            action=Action.BUY if quantity > 0 else Action.SELL,
+            quantity=abs(Decimal(quantity)),
+            price=Decimal(191),
+            executed_at=at(self.seconds),
+            con_id=APPLE,
+        )
+        self.broker.deals.append(deal)
+        if recorded:
+            broker_event_record(deal, now=at(self.seconds))
+
+    def reconcile(self, *, after: float = 0) -> list[str]:
+        """Have everything asked; return what was judged."""
+        self.seconds += after
+        return execution_reconcile(broker=self.broker, now=at(self.seconds), settle_seconds=0).drifts
+
+    def look(self, book: Book, *, after: float = 0) -> bool:
+        """Have the guard look; say whether it wants the broker asked for everything."""
+        self.seconds += after
+        return guard_look(
+            execution_ids=[book.execution_id], broker=self.broker, watch=self.watch, now=at(self.seconds)
+        ).asks_broker
+
+
+@pytest.fixture
+def world(broker: FakeBroker) -> World:
+    return World(broker)
+
+
+@pytest.fixture
+def held(submitted: Submitted, broker: FakeBroker, world: World) -> Book:
+    """Ten shares of AAPL held behind a stop; the account was looked at and agreed."""
+    book = submitted()
+    open_position(book, broker)
+    world.holds(10)
+    assert world.reconcile() == []
+    return book
+
+
+def open_position(book: Book, broker: FakeBroker) -> None:
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
+    broker.holds(told(book.stop, T.PRE_SUBMITTED))
+
+
+def stop_gone(book: Book, broker: FakeBroker) -> None:
+    broker.open_book = []
+    event = told(book.stop, T.CANCELLED)
+    broker.completed_book = [event]
+    book.hear(event)
+
+
+def position() -> Position:
+    return Position.objects.get(con_id=APPLE)
+
+
+# What agrees
+
+
+def test_a_position_that_is_ours_agrees(held: Book, world: World) -> None:
+    assert [world.reconcile(after=60) for _ in range(3)] == [[], [], []]
+    assert (position().quantity, position().others, position().in_doubt) == (10, 0, False)
+
+
+def test_shares_held_before_are_others_and_change_nothing(submitted: Submitted, world: World) -> None:
+    # Given 100 shares that somebody has held for years
+    world.holds(100)
+    world.reconcile()
+    # When ten of ours come on top
+    book = submitted()
+    open_position(book, world.broker)
+    world.holds(110)
+    assert world.reconcile(after=60) == []
+    assert (position().quantity, position().others) == (110, 100)
+    # Then a lost stop is replaced as ever
+    stop_gone(book, world.broker)
+    world.look(book)
+    assert [ticket.quantity for ticket in world.broker.singles] == [10]
+    assert not Alert.objects.exists()
+
+
+def test_a_report_that_lags_a_fill_is_no_doubt(submitted: Submitted, world: World) -> None:
+    world.holds(0)
+    world.reconcile()
+    book = submitted()
+    open_position(book, world.broker)  # Recorded at the 20th second; the report knows nothing of it yet.
+    world.seconds = 25.0
+    assert world.reconcile() == []
+    assert position().in_doubt is False
+    world.seconds = 31.0
+    world.reconcile()
+    assert position().in_doubt is True
+
+
+# Closed elsewhere
+
+
+@pytest.mark.case("T1")
+def test_a_position_sold_elsewhere_gets_no_stop_and_ends_external(held: Book, world: World) -> None:
+    # Given ten shares that somebody sold in TWS, and whose stop was cancelled there
+    world.deal_of_others(-10)
+    world.holds(0)
+    stop_gone(held, world.broker)
+    # When the guard looks, it asks instead of placing a stop that would open a short position
+    assert world.look(held, after=1) is True
+    assert world.broker.singles == []
+    # And when the broker says the same ten seconds later
+    assert world.reconcile() == []
+    world.look(held, after=5)
+    (judged,) = world.reconcile(after=10)
+    # Then the claim is gone by the evidence of that deal, the execution is over, and a person is told
+    assert judged.endswith("CLOSED_ELSEWHERE")
+    execution = held.execution
+    assert (execution.status, execution.open_quantity, execution.exit_reason) == ("CLOSED", 0, "EXTERNAL")
+    assert "10 shares were closed elsewhere (deals that are not ours: SELL 10 at 191" in execution.attention
+    world.look(held, after=5)
+    assert world.broker.singles == []
+    assert execution_replay(held.execution_id) == []
+
+
+@pytest.mark.case("T2")
+@pytest.mark.parametrize(("sold", "kept"), [(10, 0), (6, 4)])
+def test_exits_are_cut_to_what_is_left_to_us(held: Book, world: World, sold: int, kept: int) -> None:
+    world.deal_of_others(-sold)
+    world.holds(10 - sold)
+    world.reconcile()
+    world.reconcile(after=10)
+    world.look(held)
+    world.look(held, after=1)
+    resized = [ticket.quantity for _order_id, ticket, _parent in world.broker.modified]
+    assert (world.broker.cancelled, resized) == (([held.stop.order_id], []) if not kept else ([], [kept]))
+
+
+def test_what_others_held_enough_of_was_theirs(submitted: Submitted, world: World) -> None:
+    world.holds(100)
+    world.reconcile()
+    book = submitted()
+    open_position(book, world.broker)
+    world.holds(110)
+    world.reconcile(after=60)
+    world.deal_of_others(-40)
+    world.holds(70)
+    world.reconcile(after=60)
+    world.reconcile(after=10)
+    assert (position().others, book.execution.open_quantity, position().in_doubt) == (60, 10, False)
+
+
+def test_another_program_that_is_named_trades_for_itself(held: Book, world: World, settings: Settings) -> None:
+    settings.OTHERS_CLIENT_IDS = [OTHER_PROGRAM]
+    world.deal_of_others(-50, client_id=OTHER_PROGRAM)
+    world.holds(-40)
+    world.reconcile()
+    world.reconcile(after=10)
+    assert (position().others, held.execution.open_quantity) == (-50, 10)
+    stop_gone(held, world.broker)
+    world.look(held, after=20)
+    assert [ticket.quantity for ticket in world.broker.singles] == [10]
+
+
+def test_less_in_an_exclusive_account_was_closed_elsewhere_without_any_deal(
+    held: Book, world: World, settings: Settings
+) -> None:
+    settings.ACCOUNT_USE = "EXCLUSIVE"
+    world.holds(4)
+    world.reconcile()
+    world.reconcile(after=10)
+    assert (held.execution.open_quantity, held.execution.status) == (4, "OPEN")
+
+
+def test_two_answers_that_are_close_together_settle_nothing(held: Book, world: World) -> None:
+    world.deal_of_others(-10)
+    world.holds(0)
+    assert [world.reconcile(), world.reconcile(after=9)] == [[], []]
+    assert held.execution.open_quantity == 10
+
+
+def test_a_difference_that_goes_away_is_forgotten(held: Book, world: World) -> None:
+    world.holds(0)
+    world.reconcile()
+    world.holds(10)
+    world.reconcile(after=5)
+    world.holds(0)
+    assert world.reconcile(after=5) == []
+    assert position().disputed_since == at(world.seconds)
+
+
+# Changed without a deal
+
+
+@pytest.mark.case("T4")
+def test_after_a_split_nothing_is_placed_and_nothing_cancelled(held: Book, world: World) -> None:
+    # Given a split: the stop was cancelled by the exchange, 20 shares are held, and no deal says why
+    world.holds(20)
+    stop_gone(held, world.broker)
+    assert world.look(held, after=1) is True
+    world.reconcile()
+    (judged,) = world.reconcile(after=10)
+    # Then a person is told at once, once, and nothing is sent however long it lasts
+    assert "the account holds 20, 10 were expected" in judged
+    assert judged in held.execution.attention
+    alert = Alert.objects.get(kind="position_drift")
+    assert alert.subject == f"{world.broker.account_id}:AAPL STK USD"
+    for _ in range(5):
+        world.look(held, after=30)
+        assert world.reconcile(after=30) == []
+    assert (world.broker.singles, world.broker.cancelled, world.broker.modified) == ([], [], [])
+    assert Decision.objects.filter(action="POSITION_DRIFT").count() == 1
+
+
+# What cannot be asked
+
+
+def test_a_lost_answer_is_not_waited_for(held: Book, world: World) -> None:
+    stop_gone(held, world.broker)
+    world.broker.question_fails["positions"] = BrokerTimeout("late")
+    world.look(held)
+    assert [ticket.quantity for ticket in world.broker.singles] == [10]
+
+
+def test_a_deal_that_was_just_told_and_is_not_stored_yet_is_a_doubt(held: Book, world: World) -> None:
+    world.deal_of_others(-10, recorded=False)
+    stop_gone(held, world.broker)
+    assert world.look(held) is True
+    assert world.broker.singles == []
+
+
+# Closing
+
+
+def flatten(book: Book, world: World) -> int:
+    return execution_flatten_send(execution_id=book.execution_id, broker=world.broker, now=at(world.seconds))
+
+
+@pytest.mark.case("T3")
+@pytest.mark.parametrize(("left", "closed"), [(0, []), (4, [4])])
+def test_a_close_never_sells_more_than_is_left(held: Book, world: World, left: int, closed: list[int]) -> None:
+    # Given a position of which most was sold elsewhere, and a kill switch that closes everything
+    world.deal_of_others(left - 10)
+    world.holds(left)
+    execution_flatten_request(
+        execution_id=held.execution_id, actor=Actor.KILL_SWITCH, user=None, reason="stop", now=at(world.seconds)
+    )
+    # When it is to be closed, the account is asked before its stop is touched
+    with pytest.raises(RetryLater) as refused:
+        flatten(held, world)
+    assert (refused.value.code, world.broker.cancelled, world.broker.singles) == ("position_in_doubt", [], [])
+    world.reconcile()
+    world.reconcile(after=10)
+    flatten(held, world)
+    stop_gone(held, world.broker)
+    flatten(held, world)
+    assert [ticket.quantity for ticket in world.broker.singles] == closed
+
+
+@pytest.mark.case("T25")
+def test_after_the_last_close_failed_the_stop_of_the_guard_stays(held: Book, world: World) -> None:
+    execution_flatten_request(
+        execution_id=held.execution_id, actor=Actor.KILL_SWITCH, user=None, reason="stop", now=at(world.seconds)
+    )
+    flatten(held, world)
+    stop_gone(held, world.broker)
+    for _ in range(CLOSES_MAX):
+        flatten(held, world)
+        close = Order.objects.filter(bracket__execution_id=held.execution_id, leg=Leg.CLOSE.value).latest("id")
+        held.hear(told(close, T.INACTIVE, source="completed_order"))
+    # When every CLOSE was refused, the guard protects the shares again, and the close leaves its stop alone
+    world.broker.cancelled.clear()
+    world.look(held)
+    protect = Order.objects.get(bracket__execution_id=held.execution_id, leg=Leg.PROTECT.value)
+    held.hear(told(protect, T.PRE_SUBMITTED))
+    world.seconds += 60
+    assert flatten(held, world) == 0
+    assert world.broker.cancelled == []
+    assert f"{CLOSES_MAX} orders to close 10 shares failed" in held.execution.attention
+
+
+@pytest.mark.case("T1")
+def test_a_stop_that_somebody_cancels_again_and_again_is_replaced_twice(held: Book, world: World) -> None:
+    stop_gone(held, world.broker)
+    for _ in range(4):
+        world.look(held, after=10)
+        placed = Order.objects.filter(bracket__execution_id=held.execution_id, leg=Leg.PROTECT.value)
+        for order in placed.exclude(status="CANCELLED"):
+            held.hear(told(order, T.PRE_SUBMITTED), told(order, T.CANCELLED, received_at=at(world.seconds)))
+    assert len(world.broker.singles) == 2
+    assert "its replacements were cancelled by hand, so none is placed" in held.execution.attention
+    # When ten minutes have passed, the guard tries again
+    world.look(held, after=700)
+    assert len(world.broker.singles) == 3
+
+
+# What a person decides
+
+
+def unexplained(world: World, *, holds: int) -> None:
+    world.holds(holds)
+    world.reconcile(after=1)
+    world.reconcile(after=10)
+    assert position().unexplained
+
+
+def test_a_person_says_that_it_was_closed_elsewhere(held: Book, world: World, analyst: User) -> None:
+    unexplained(world, holds=4)
+    seen = execution_resolve(
+        execution_id=held.execution_id, act=Act.CLOSED_ELSEWHERE, user=analyst, now=at(world.seconds), dry_run=True
+    )
+    assert (seen.difference, seen.open_before, seen.open_after) == (-6, 10, 4)
+    assert held.execution.open_quantity == 10
+    execution_resolve(
+        execution_id=held.execution_id,
+        act=Act.CLOSED_ELSEWHERE,
+        user=analyst,
+        now=at(world.seconds),
+        difference=seen.difference,
+    )
+    assert held.execution.open_quantity == 4
+    assert world.reconcile(after=30) == []
+    assert position().in_doubt is False
+    decision = Decision.objects.get(action="CLOSED_ELSEWHERE")
+    assert (decision.user, decision.actor, decision.evidence["open_after"]) == (analyst, "PERSON", "4.0000")
+
+
+def test_a_person_says_that_it_is_not_ours_and_the_guard_goes_on(held: Book, world: World, analyst: User) -> None:
+    stop_gone(held, world.broker)
+    unexplained(world, holds=20)
+    execution_resolve(execution_id=held.execution_id, act=Act.NOT_OURS, user=analyst, now=at(world.seconds))
+    assert (position().others, held.execution.open_quantity) == (10, 10)
+    world.look(held, after=5)
+    assert [ticket.quantity for ticket in world.broker.singles] == [10]
+
+
+@pytest.mark.parametrize(
+    ("holds", "act", "asked", "code"),
+    [
+        (10, Act.NOT_OURS, {}, "position_agrees"),
+        (20, Act.CLOSED_ELSEWHERE, {}, "nothing_missing"),
+        (4, Act.CLOSED_ELSEWHERE, {"quantity": Decimal(7)}, "quantity_too_large"),
+        (4, Act.CLOSED_ELSEWHERE, {"quantity": Decimal(-1)}, "quantity_too_large"),
+        (4, Act.NOT_OURS, {"difference": Decimal(-5)}, "facts_changed"),
+    ],
+)
+def test_what_cannot_be_settled_so_is_refused(
+    held: Book, world: World, analyst: User, holds: int, act: Act, asked: dict[str, Decimal], code: str
+) -> None:
+    world.holds(holds)
+    world.reconcile(after=1)
+    with pytest.raises(FixRequest) as refused:
+        execution_resolve(execution_id=held.execution_id, act=act, user=analyst, now=at(world.seconds), **asked)
+    assert refused.value.code == code
+    assert (held.execution.open_quantity, position().others) == (10, 0)
+
+
+def test_the_first_shares_of_an_empty_account_are_ours_and_nobody_elses(submitted: Submitted, world: World) -> None:
+    # Given an account that was looked at while it was empty
+    world.broker.positions_book = []
+    world.reconcile()
+    # When its first shares are sold in TWS before it is looked at again
+    book = submitted()
+    world.seconds += 1
+    events = (told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
+    book.hear(*events, seconds=world.seconds)
+    world.broker.holds(told(book.stop, T.PRE_SUBMITTED))
+    world.deal_of_others(-10)
+    world.reconcile(after=1)
+    # Then the deal that was told is what explains it, also within the seconds in which a report may lag
+    assert position().in_doubt is True
+    world.reconcile(after=10)
+    assert book.execution.exit_reason or book.execution.open_quantity == 0

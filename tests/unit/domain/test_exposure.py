@@ -1,0 +1,146 @@
+"""Whose a difference between the account and our books is; every rule by example, and the sums by any numbers."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.exposure import AccountUse, Claim, Finding, ForeignDeal, Judgement, agrees, judge
+
+F = Finding
+OTHER_PROGRAM = 77
+
+
+def claims(*quantities: int, by_hand: int | None = None) -> list[Claim]:
+    return [
+        Claim(key=key, quantity=Decimal(quantity), stop_cancelled_by_hand=key == by_hand)
+        for key, quantity in enumerate(quantities, start=1)
+    ]
+
+
+def found(judgement: Judgement) -> tuple[Finding, int, dict[int, int]]:
+    return (
+        judgement.finding,
+        int(judgement.others),
+        {reduction.key: int(reduction.quantity) for reduction in judgement.reductions},
+    )
+
+
+@pytest.mark.parametrize(
+    ("reported", "ours", "others", "deals", "outcome"),
+    [
+        # What agrees, with and without others' shares, and beside each other.
+        (10, [10], 0, [], (F.AGREES, 0, {})),
+        (110, [10], 100, [], (F.AGREES, 100, {})),
+        (-40, [10], -50, [], (F.AGREES, -50, {})),
+        (0, [10, -10], 0, [], (F.AGREES, 0, {})),
+        # Sold in TWS, wholly and in part; a short covered.
+        (0, [10], 0, [-10], (F.CLOSED_ELSEWHERE, 0, {1: 10})),
+        (4, [10], 0, [-6], (F.CLOSED_ELSEWHERE, 0, {1: 6})),
+        (0, [-10], 0, [10], (F.CLOSED_ELSEWHERE, 0, {1: 10})),
+        # More than we had: the rest is others' short.
+        (-5, [10], 0, [-15], (F.CLOSED_ELSEWHERE, -5, {1: 10})),
+        # Others held enough, so it was theirs; or it only added to theirs.
+        (100, [10], 100, [-10], (F.OTHERS_CHANGED, 90, {})),
+        (60, [10], 0, [50], (F.OTHERS_CHANGED, 50, {})),
+        # Among several: the youngest.
+        (15, [10, 10], 0, [-5], (F.CLOSED_ELSEWHERE, 0, {2: 5})),
+        (8, [10, 10], 0, [-12], (F.CLOSED_ELSEWHERE, 0, {1: 2, 2: 10})),
+        # A long one and a short one beside each other: a sale closes the long one only.
+        (-10, [10, -10], 0, [-10], (F.CLOSED_ELSEWHERE, 0, {1: 10})),
+        # No deal: a split, a transfer; but what others held enough of may have changed without a word.
+        (20, [10], 0, [], (F.UNEXPLAINED, 0, {})),
+        (0, [10], 0, [], (F.UNEXPLAINED, 0, {})),
+        (60, [10], 100, [], (F.OTHERS_CHANGED, 50, {})),
+        (30, [], 0, [], (F.OTHERS_CHANGED, 30, {})),
+        # A deal that explains only a part explains nothing.
+        (0, [10], 0, [-4], (F.UNEXPLAINED, 0, {})),
+    ],
+)
+def test_a_difference_in_a_shared_account(
+    reported: int, ours: list[int], others: int, deals: list[int], outcome: tuple[Finding, int, dict[int, int]]
+) -> None:
+    judgement = judge(
+        reported=Decimal(reported),
+        claims=claims(*ours),
+        others=Decimal(others),
+        deals=[ForeignDeal(client_id=0, quantity=Decimal(quantity)) for quantity in deals],
+    )
+    assert found(judgement) == outcome
+
+
+def test_the_claim_whose_stop_was_cancelled_by_hand_goes_first() -> None:
+    judgement = judge(
+        reported=Decimal(10),
+        claims=claims(10, 10, by_hand=1),
+        others=Decimal(0),
+        deals=[ForeignDeal(client_id=0, quantity=Decimal(-10))],
+    )
+    assert found(judgement) == (F.CLOSED_ELSEWHERE, 0, {1: 10})
+
+
+def test_a_deal_of_a_known_other_program_is_its_own() -> None:
+    judgement = judge(
+        reported=Decimal(-40),
+        claims=claims(10),
+        others=Decimal(0),
+        deals=[ForeignDeal(client_id=OTHER_PROGRAM, quantity=Decimal(-50))],
+        others_client_ids=frozenset({OTHER_PROGRAM}),
+    )
+    assert found(judgement) == (F.OTHERS_CHANGED, -50, {})
+
+
+@pytest.mark.parametrize(
+    ("reported", "outcome"),
+    [(4, (F.CLOSED_ELSEWHERE, 0, {1: 6})), (0, (F.CLOSED_ELSEWHERE, 0, {1: 10})), (20, (F.UNEXPLAINED, 0, {}))],
+)
+def test_less_than_claimed_in_an_exclusive_account_was_closed_elsewhere_deals_or_not(
+    reported: int, outcome: tuple[Finding, int, dict[int, int]]
+) -> None:
+    judgement = judge(reported=Decimal(reported), claims=claims(10), others=Decimal(0), use=AccountUse.EXCLUSIVE)
+    assert found(judgement) == outcome
+
+
+@pytest.mark.parametrize(
+    ("reported", "recent", "fits"),
+    [(10, [], True), (0, [10], True), (4, [4, 6], True), (10, [4, 6], True), (6, [4, 6], False), (9, [], False)],
+)
+def test_a_report_may_lack_the_newest_deals(reported: int, recent: list[int], fits: bool) -> None:
+    assert (
+        agrees(reported=Decimal(reported), expected=Decimal(10), recent=[Decimal(quantity) for quantity in recent])
+        is fits
+    )
+
+
+shares = st.integers(-50, 50)
+
+
+@given(
+    ours=st.lists(shares.filter(bool), max_size=4),
+    others=shares,
+    reported=shares,
+    deals=st.lists(st.tuples(st.sampled_from([0, OTHER_PROGRAM]), shares), max_size=4),
+    use=st.sampled_from(AccountUse),
+)
+def test_whatever_is_judged_the_books_add_up_and_no_claim_turns_round(
+    ours: list[int], others: int, reported: int, deals: list[tuple[int, int]], use: AccountUse
+) -> None:
+    judgement = judge(
+        reported=Decimal(reported),
+        claims=claims(*ours),
+        others=Decimal(others),
+        deals=[ForeignDeal(client_id=client_id, quantity=Decimal(quantity)) for client_id, quantity in deals],
+        use=use,
+        others_client_ids=frozenset({OTHER_PROGRAM}),
+    )
+    left = {key: Decimal(quantity) for key, quantity in enumerate(ours, start=1)}
+    for reduction in judgement.reductions:
+        claimed = left[reduction.key]
+        assert 0 < reduction.quantity <= abs(claimed)
+        left[reduction.key] = claimed - reduction.quantity.copy_sign(claimed)
+    if judgement.finding is F.UNEXPLAINED:
+        assert judgement.unexplained
+        assert (judgement.others, judgement.reductions) == (others, ())
+    else:
+        assert judgement.others + sum(left.values()) == reported

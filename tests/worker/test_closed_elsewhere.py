@@ -1,0 +1,91 @@
+"""Positions that change in TWS, through the real processes: the account is asked, and no exit opens a position."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.eventually import eventually
+from tests.worker.desk import PRICE, Desk
+
+pytestmark = pytest.mark.slow
+
+
+def position(desk: Desk, symbol: str = "AAPL") -> Decimal:
+    """Return what the account holds in the simulator's own book."""
+    held = [row for row in desk.broker.control.state()["positions"] if row["symbol"] == symbol]
+    return sum((Decimal(row["quantity"]) for row in held), Decimal(0))
+
+
+def sell(desk: Desk, quantity: int) -> None:
+    """Sell in TWS, at the market."""
+    desk.broker.control.place_external(symbol="AAPL", action="SELL", quantity=quantity, order_type="MKT")
+
+
+def live_orders(desk: Desk, execution_id: int) -> list[dict[str, Any]]:
+    return [order for order in desk.placed(execution_id) if order["live"]]
+
+
+@pytest.fixture
+def before(desk: Desk) -> Decimal:
+    """What the account holds from the tests before this one."""
+    return position(desk)
+
+
+@pytest.mark.case("T1")
+def test_a_stop_that_is_cancelled_after_the_shares_were_sold_in_tws_is_not_placed_again(
+    desk: Desk, before: Decimal
+) -> None:
+    execution_id = desk.held()
+    sell(desk, 10)
+    desk.broker.control.cancel_order(order_ref=desk.ref(execution_id, "STOP_LOSS"))
+    closed = desk.becomes(execution_id, "CLOSED")
+    assert (closed["exit_reason"], closed["open_quantity"]) == ("EXTERNAL", "0")
+    assert "10 shares were closed elsewhere (deals that are not ours: SELL 10 at" in closed["attention"]
+    # And a price far below the stop opens nothing
+    desk.broker.control.set_price("AAPL", "99")
+    assert live_orders(desk, execution_id) == []
+    assert position(desk) == before
+    desk.broker.control.set_price("AAPL", PRICE)
+
+
+@pytest.mark.case("T2")
+@pytest.mark.parametrize(("sold", "left"), [(10, 0), (6, 4)])
+def test_a_stop_is_cut_to_what_was_not_sold_in_tws(desk: Desk, before: Decimal, sold: int, left: int) -> None:
+    execution_id = desk.held()
+    sell(desk, sold)
+
+    def cut() -> bool:
+        return [Decimal(stop["remaining"]) for stop in live_orders(desk, execution_id)] == ([left] if left else [])
+
+    eventually(cut, seconds_max=45)
+    desk.broker.control.set_price("AAPL", "99")
+    desk.becomes(execution_id, "CLOSED")
+    assert position(desk) == before
+    desk.broker.control.set_price("AAPL", PRICE)
+
+
+@pytest.mark.case("T4")
+def test_after_a_split_nothing_is_placed_and_a_person_is_told(desk: Desk, before: Decimal) -> None:
+    execution_id = desk.held()
+    control = desk.broker.control
+    control.pause_fills()
+    control.cancel_order(order_ref=desk.ref(execution_id, "STOP_LOSS"), reason="Corporate action")
+    control.set_position(symbol="AAPL", quantity=str(before + 20), average_cost="95.05")
+    control.set_price("AAPL", "95")
+    control.resume_fills()
+
+    def told() -> str:
+        text: str = desk.read(execution_id)["attention"]
+        assert "no deal explains the difference" in text
+        return text
+
+    assert f"the account holds {before + 20:f}" in eventually(told, seconds_max=45)
+    assert (live_orders(desk, execution_id), position(desk)) == ([], before + 20)
+    # A person says what it was: these ten are not ours, and the guard goes on
+    control.set_price("AAPL", PRICE)
+    settled = desk.stack.api.post(f"/api/v1/executions/{execution_id}/resolve/", {"act": "not_ours"})
+    assert (settled.status, settled.body["others_after"]) == (202, f"{before + 10:f}")
+    eventually(lambda: len(desk.live_stops(execution_id)) == 1, seconds_max=45)
+    control.cancel_order(order_ref=desk.live_stops(execution_id)[0]["order_ref"])
+    sell(desk, 10)

@@ -2,11 +2,13 @@
 
     request ──► front door ──► Django
                  ├─ 413 body_too_large           more than BODY_BYTES_MAX, by its Content-Length or as it comes
-                 ├─ 415 media_type_unsupported   a body in another charset than UTF-8
+                 ├─ 415 media_type_unsupported   a body in another charset than UTF-8, or compressed
                  └─ 400 request_refused          an address or query that is no UTF-8; a NUL in it or in a cookie
 
 Example: 400 MB are announced. The answer leaves before a byte of them is asked for; what comes all the same is thrown
 away for two seconds, so that the client reads the answer instead of a reset, and then the connection is closed.
+
+What is handed on has its whole body and that body's length, however it came: with its length, or in chunks without.
 
 PostgreSQL's texts cannot hold a NUL, so no value with one means anything here: no address, no field and no cookie.
 """
@@ -33,6 +35,8 @@ DRAIN_SECONDS_MAX = 2.0
 DRAIN_BYTES_MAX = 32 * 1024 * 1024
 MACHINES_ADDRESSES = ("/healthz", "/readyz", "/metrics", "/api")
 _CHARSET = re.compile(rb"""charset\s*=\s*["']?([^"';\s]*)""", re.IGNORECASE)
+_FRAMING = (b"content-length", b"transfer-encoding")
+_CODINGS_READ = (b"", b"identity", b"chunked")
 _CHARSETS_READ = (b"utf-8", b"utf8", b"us-ascii")
 # A quoted cookie spells characters in octal digits.
 _NUL_IN_COOKIE = (b"\x00", b"\\000")
@@ -71,25 +75,55 @@ class FrontDoor:
             await self._hand_on(scope, receive, send)
 
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body_bytes, answered = 0, False
-
-        async def counted() -> Message:
-            nonlocal body_bytes
-            if body_bytes > self._body_bytes_max:
-                return {"type": "http.disconnect"}
-            message = await receive()
-            body_bytes += len(message.get("body", b""))
-            # Django lets go of a request whose client has gone, and of what it has read of it.
-            return message if body_bytes <= self._body_bytes_max else {"type": "http.disconnect"}
-
-        async def noted(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            await send(message)
-
-        await self._application(scope, counted, noted)
-        if body_bytes > self._body_bytes_max and not answered:
+        try:
+            content = await self._body(receive)
+        except _Gone:
+            return
+        except _TooLarge:
             await _refuse(TOO_LARGE, scope=scope, receive=receive, send=send)
+            return
+        is_taken = False
+
+        async def given() -> Message:
+            nonlocal is_taken
+            if is_taken:
+                return await receive()  # Only that the client has gone: who sends a stream wants to know.
+            is_taken = True
+            return {"type": "http.request", "body": content, "more_body": False}
+
+        await self._application(_with_length(scope, len(content)), given, send)
+
+    async def _body(self, receive: Receive) -> bytes:
+        content, has_more = bytearray(), True
+        while has_more:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise _Gone
+            content += message.get("body", b"")
+            if len(content) > self._body_bytes_max:
+                raise _TooLarge
+            has_more = message.get("more_body", False)
+        return bytes(content)
+
+
+class _Gone(Exception):
+    """The client went before its request was whole."""
+
+
+class _TooLarge(Exception):
+    """The body passed the limit as it came."""
+
+
+def _with_length(scope: Scope, length: int) -> Scope:
+    """Return the request with its body's true length, where it has a body.
+
+    A body that came in chunks names no length. Django's forms and REST framework read no further than the length
+    named, so they would see no body at all, and a change would be answered as made.
+    """
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _FRAMING]
+    if length or len(headers) < len(scope["headers"]):
+        headers.append((b"content-length", str(length).encode()))
+    return {**scope, "headers": headers}
 
 
 def refusal_of(scope: Scope, *, body_bytes_max: int) -> Refusal | None:
@@ -102,6 +136,9 @@ def refusal_of(scope: Scope, *, body_bytes_max: int) -> Refusal | None:
     charsets = [charset for kind in _values(scope, b"content-type") for charset in _CHARSET.findall(kind)]
     if any(charset.lower() not in _CHARSETS_READ for charset in charsets):
         return Refusal(415, "media_type_unsupported", "Only UTF-8 is read.")
+    codings = [*_values(scope, b"content-encoding"), *_values(scope, b"transfer-encoding")]
+    if any(coding.strip().lower() not in _CODINGS_READ for coding in codings):
+        return Refusal(415, "media_type_unsupported", "No body that is compressed or coded is read.")
     lengths = [int(length) for length in _values(scope, b"content-length") if length.isdigit()]
     return TOO_LARGE if any(length > body_bytes_max for length in lengths) else None
 

@@ -17,7 +17,6 @@ from django.middleware.csrf import CsrfViewMiddleware  # noqa: E402
 from django.test import Client, RequestFactory  # noqa: E402
 
 from app.alerts.notify import channels  # noqa: E402
-from app.brokers.factory import get_broker, get_data_provider  # noqa: E402
 from app.config.celery import app as celery  # noqa: E402
 from app.domain.maintenance import maintenance_at  # noqa: E402
 from app.logins.origin import client_address  # noqa: E402
@@ -40,9 +39,7 @@ def addresses_connected_to() -> list[Any]:
             raise NoConnectionError
 
     sys.addaudithook(hook)
-    provider = get_data_provider(
-        life._settings(client_id=life.settings.IB_DATA_CLIENT_ID), broker_type=life.settings.BROKER_TYPE
-    )
+    provider = life.data_provider_make()
     try:
         asyncio.run(asyncio.wait_for(provider.connect(), 5))
     except Exception as error:
@@ -60,12 +57,7 @@ def observations() -> dict[str, Any]:
     client = Client(headers={"host": "localhost"})
     secure = client.get("/healthz", secure=True)
     database = connection.get_connection_params()
-    broker = get_broker(
-        life._settings(client_id=life.settings.IB_CLIENT_ID),
-        broker_type=life.settings.BROKER_TYPE,
-        on_event=lambda _: None,
-        on_state=lambda *_: None,
-    )
+    broker = life.broker_make(on_event=lambda _: None, on_state=lambda *_: None)
     forwarded = RequestFactory().get("/", headers={"x-forwarded-for": "198.51.100.7"})
     redis = celery.connection()
     [gateway_host, gateway_port], data_client_id = addresses_connected_to()

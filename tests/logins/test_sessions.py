@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
@@ -81,6 +81,7 @@ def test_log_out_everywhere_ends_every_session_of_the_user_and_no_other(
 def test_an_admin_ends_the_sessions_of_a_user(analyst: User, make_user: MakeUser) -> None:
     client = logged_in(analyst)
     root, reader = make_user("root", is_staff=True, is_superuser=True), make_user("eve", "reviewer", is_staff=True)
+    reader.user_permissions.add(Permission.objects.get(codename="view_login"))
     chosen = {"action": "end_sessions", "_selected_action": [str(Login.objects.get().pk)]}
     for user, is_in_after in ((reader, True), (root, False)):
         admin = Client()

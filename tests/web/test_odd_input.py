@@ -46,9 +46,16 @@ def test_an_odd_form_is_the_senders_mistake(root: Client, page: str, kind: str, 
 
 
 @pytest.mark.parametrize(
-    "query", ["before=abc", "before=-1", "before=" + "9" * 400, "before=１", "symbol=" + "x" * 5000]
+    "query",
+    [
+        *(f"{name}={text}" for name in ("before", "after", "copy") for text in ("abc", "-1", "１", "²")),
+        # Python itself reads no number of so many digits.
+        *(f"{name}={'9' * digits}" for name in ("before", "after", "copy") for digits in (400, 5000)),
+        "symbol=" + "x" * 5000,
+    ],
+    ids=lambda query: str(query)[:20] + str(len(query)),
 )
-@pytest.mark.parametrize("page", ["/setups/", "/executions/"])
+@pytest.mark.parametrize("page", ["/setups/", "/executions/", "/setups/new/"])
 def test_an_odd_query_is_no_failure(root: Client, page: str, query: str) -> None:
     assert root.get(f"{page}?{query}").status_code < 500
 

@@ -6,7 +6,6 @@ and `worker_shutdown` are the right moments: a bootstep would stop the loop befo
 
 import gc
 import sys
-from functools import partial
 from typing import Any
 
 from celery.signals import worker_init, worker_ready, worker_shutdown
@@ -15,6 +14,7 @@ from django.db import connections
 
 from app.accounts.entry_gate import failure_note
 from app.alerts.services import watchdog_sign
+from app.brokers.base import Broker, DataProvider
 from app.brokers.factory import get_broker, get_data_provider
 from app.brokers.ib.settings import IBSettings
 from app.core import clock
@@ -62,6 +62,21 @@ def data_thread() -> DataThread:
     return _Held.data
 
 
+def broker_settings() -> IBSettings:
+    """Return what the broker worker connects with."""
+    return _settings(client_id=settings.IB_CLIENT_ID)
+
+
+def broker_make(**sinks: Any) -> Broker:
+    """Return the broker worker's broker, which tells its news to the sinks."""
+    return get_broker(broker_settings(), broker_type=settings.BROKER_TYPE, **sinks)
+
+
+def data_provider_make() -> DataProvider:
+    """Return the data worker's provider."""
+    return get_data_provider(_settings(client_id=settings.IB_DATA_CLIENT_ID), broker_type=settings.BROKER_TYPE)
+
+
 @worker_init.connect
 def start(sender: Any, **_: Any) -> None:
     """Start what the worker's queues ask for."""
@@ -69,10 +84,10 @@ def start(sender: Any, **_: Any) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     logger.info("worker_starts", queues=",".join(sorted(queues)))
     if dispatch.BROKER_QUEUE in queues:
-        ib_settings = _settings(client_id=settings.IB_CLIENT_ID)
+        ib_settings = broker_settings()
         _Held.recorder = EventRecorder(on_changed=_look_after)
         _Held.broker = BrokerThread(
-            make_broker=partial(get_broker, ib_settings, broker_type=settings.BROKER_TYPE),
+            make_broker=broker_make,
             recorder=_Held.recorder,
             account_id=ib_settings.account,
             client_id=ib_settings.client_id,
@@ -91,8 +106,7 @@ def start(sender: Any, **_: Any) -> None:
         # Beat asks for the first look only after its interval: until then, that the worker starts is the sign.
         with_own_connection(watchdog_sign, now=clock.now())
     if "data" in queues:
-        data_settings = _settings(client_id=settings.IB_DATA_CLIENT_ID)
-        _Held.data = DataThread(get_data_provider(data_settings, broker_type=settings.BROKER_TYPE))
+        _Held.data = DataThread(data_provider_make())
         _Held.data.start()
 
 

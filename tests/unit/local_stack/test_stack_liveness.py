@@ -51,12 +51,20 @@ def test_one_that_answered_and_answers_no_more_is_hung() -> None:
 
 
 @pytest.mark.case("S32")
-@pytest.mark.parametrize("answers", [(True,), (True, *[False] * (MISSES_MAX - 1), True)])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (True,),
+        (True, *[False] * (MISSES_MAX - 1), True),
+        # Once it has answered, the misses before count no more.
+        (True, *[False] * (MISSES_MAX - 1), True, False, True),
+    ],
+)
 def test_one_that_answers_in_the_end_is_not(answers: tuple[bool, ...]) -> None:
     patient = Patient(*answers)
 
-    assert not patient.looks(LONG)
-    assert patient.asked > MISSES_MAX
+    assert not patient.looks(2 * LONG)
+    assert patient.asked > len(answers)
 
 
 @pytest.mark.case("S32")

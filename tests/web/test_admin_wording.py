@@ -64,14 +64,14 @@ def test_the_list_of_fills_names_the_symbol_and_writes_plain_numbers(root: Clien
     assert len(rows) == Fill.objects.count()
     row = rows[rich_desk.target.fills.get().exec_id]
     shown = [row[heading] for heading in ("Symbol", "Execution", "Role", "Shares", "Price", "Commission", "Realised")]
-    assert shown == ["AAPL", f"#{rich_desk.execution_id}", "TAKE_PROFIT", "4", "195.02", "0.41 USD", "17.31"]
+    assert shown == ["AAPL", f"#{rich_desk.execution_id}", "TAKE_PROFIT", "4", "195.02", "0.41 USD", "17.31 USD"]
 
 
 @pytest.mark.case("A17")
 def test_the_list_of_events_says_what_was_reported_and_keeps_their_order(root: Client, rich_desk: Book) -> None:
     rows = list_of(root, "/admin/executions/brokerevent/").records()
     shown = {row["Reported"] for row in rows}
-    assert {"SELL 4 at 195.02", "0.41 USD, realised 17.31", "PreSubmitted, held by trigger", "Submitted"} <= shown
+    assert {"SELL 4 at 195.02", "0.41 USD, realised 17.31 USD", "PreSubmitted, held by trigger", "Submitted"} <= shown
     assert "201: Order rejected - reason: the = sign, <b>brackets</b> and, commas" in shown
     # When it is sorted by time, what came within one second stays in the order in which it was recorded.
     path = "/admin/executions/brokerevent/"

@@ -147,7 +147,7 @@ class TestBanner:
     def test_it_says_that_trading_is_stopped_and_why(self, visit: Client, account: Account) -> None:
         kill_switch_engage(account=account, user=None, reason="odd <prices>", now=clock.now())
         page = html_of(visit, "/setups/")
-        assert f"Trading is stopped ({account}): odd &lt;prices&gt;" in page
+        assert f'Trading is stopped<span class="more"> ({account}): odd &lt;prices&gt;' in page
         kill_switch_release(account=account, user=None, reason="over", now=clock.now())
         assert "Trading is stopped" not in html_of(visit, "/setups/")
 
@@ -156,6 +156,6 @@ class TestBanner:
         alert_raise(kind=AlertKind.QUEUE_LAG, subject="x", text="x", now=now)
         assert "critical alert" not in html_of(visit, "/setups/"), "a warning is no critical one"
         alert = alert_raise(kind=AlertKind.WORKER_SILENT, subject="x", text="x", now=now)
-        assert "1 critical alert</a>" in html_of(visit, "/setups/")
+        assert '1 critical<span class="more"> alert</span></a>' in html_of(visit, "/setups/")
         alert_acknowledge(alert_id=alert.pk, user=analyst, now=now)
         assert "critical alert" not in html_of(visit, "/setups/")

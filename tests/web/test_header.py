@@ -102,9 +102,12 @@ def test_a_moment_is_written_for_both_places() -> None:
     winter, night = datetime(2026, 11, 27, 14, 30, 5, tzinfo=UTC), datetime(2026, 7, 1, 2, 0, 0, tzinfo=UTC)
     assert moment(winter) == (
         '<time datetime="2026-11-27T14:30:05+00:00">2026-11-27 14:30:05 UTC '
-        '<small class="there">09:30:05 New York</small></time>'
+        '<small class="there">09:30:05 EST New York</small></time>'
     )
-    assert "Jun 30 22:00:00 New York" in moment(night)
+    assert "Jun 30 22:00:00 EDT New York" in moment(night)
+    # In autumn an hour comes twice; the name tells which of the two it is
+    twice = [datetime(2026, 11, 1, hour, 30, 0, tzinfo=UTC) for hour in (5, 6)]
+    assert ["01:30:00 EDT" in moment(twice[0]), "01:30:00 EST" in moment(twice[1])] == [True, True]
     assert moment(None) == "–"
 
 
@@ -121,3 +124,14 @@ def test_every_time_of_the_pages_is_written_for_both_places(root: Client, rich_d
         bare = re.sub(r"<time\b.*?</time>", "", html, flags=re.DOTALL)
         assert re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?", bare) == [], path
         assert "New York</small></time>" in html
+
+
+@pytest.mark.case("A9")
+def test_a_page_without_scripts_says_that_it_is_not_live(root: Client) -> None:
+    assert 'id="live-state" class="live-state">not live: reload</span>' in html_of(root, "/setups/")
+
+
+@pytest.mark.case("A13")
+def test_the_days_of_lists_say_whose_days_they_are(root: Client) -> None:
+    html = html_of(root, "/executions/")
+    assert re.findall(r"<label[^>]*>((?:From|To)[^<]*)</label>", html) == ["From (UTC day)", "To (UTC day)"]

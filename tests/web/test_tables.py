@@ -93,7 +93,7 @@ def test_the_admin_shows_fills_under_their_headings(root: Client, rich_desk: Boo
         "Shares": "4",
         "Price": "195.02",
         "Commission": "0.41 USD",
-        "Realised": "17.31",
+        "Realised": "17.31 USD",
         "Exec id": deal.exec_id,
     }
 

@@ -31,7 +31,9 @@ def cost(fill: Fill) -> str:
 def realised(fill: Fill) -> str:
     """Return what a fill realised, where it closed something."""
     commission = getattr(fill, "commission", None)
-    return NOTHING if commission is None else price(commission.realized_pnl)
+    if commission is None or commission.realized_pnl is None:
+        return NOTHING
+    return f"{commission.realized_pnl:,.2f} {commission.currency}"
 
 
 def link_to(row: Any, text: Any) -> SafeString:

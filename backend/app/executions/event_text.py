@@ -18,7 +18,7 @@ def event_line(payload: Mapping[str, Any]) -> str:
         return f"{payload['action']} {_plain(payload['quantity'])} at {_plain(payload['price'], places_min=2)}"
     if "exec_id" in payload:
         realised = payload.get("realized_pnl")
-        result = "" if realised is None else f", realised {_plain(realised, places_min=2)}"
+        result = "" if realised is None else f", realised {_money(realised)} {payload['currency']}"
         return f"{_plain(payload['amount'], places_min=2)} {payload['currency']}{result}"
     if "text" in payload:
         return f"{payload['code']}: {payload['text']}"
@@ -42,6 +42,12 @@ def event_facts(payload: Mapping[str, Any]) -> str:
 def fact_text(value: Any) -> str:
     """Return a stored fact. A decimal is stored as text with the zeros of its column; those are left out."""
     return plain(Decimal(value)) if isinstance(value, str) and _DECIMAL.fullmatch(value) else str(value)
+
+
+def _money(value: Any) -> str:
+    """Return a stored amount with two places; whatever else it is, as it is."""
+    text = str(value)
+    return f"{Decimal(text):,.2f}" if _NUMBER.fullmatch(text) else text
 
 
 def _plain(value: Any, *, places_min: int = 0) -> str:

@@ -6,6 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -87,28 +88,33 @@ def kill_switch_go_on(request: HttpRequest) -> HttpResponse:
     return redirect("web:kill-switch")
 
 
-def _page(request: HttpRequest, *, form: EngageForm, status: int = HTTPStatus.OK, **more: Any) -> HttpResponse:
+def kill_switch_context(request: HttpRequest) -> dict[str, Any]:
+    """Return what is stopped, what was, and what the user may do about it: for the page and for what it follows."""
     engaged = list(kill_switches_engaged())
-    context = {
-        "form": _form_for_what_is_left(form, engaged),
+    return {
         "engaged": engaged,
         "history": KillSwitch.objects.select_related("account", "engaged_by", "released_by")[:HISTORY_SHOWN_MAX],
         "may_engage": request.user.has_perm("accounts.engage_kill_switch"),
         "may_release": request.user.has_perm("accounts.release_kill_switch"),
+        "may_stop_more": _accounts_left(engaged) is not None,
         "releasers": _releasers() if engaged else [],
     }
-    return render(request, "web/kill_switch.html", context | more, status=status)
 
 
-def _form_for_what_is_left(form: EngageForm, engaged: list[KillSwitch]) -> EngageForm | None:
-    """Return the form with the accounts that can still be stopped, or None where all are: nothing is left to stop."""
+def _page(request: HttpRequest, *, form: EngageForm, status: int = HTTPStatus.OK, **more: Any) -> HttpResponse:
+    context = kill_switch_context(request)
+    # Where all are stopped the form waits unseen, with every account: a release shows it again on the open page.
+    if (left := _accounts_left(context["engaged"])) is not None:
+        cast("forms.ModelChoiceField[Account]", form.fields["account"]).queryset = left
+    return render(request, "web/kill_switch.html", context | {"form": form} | more, status=status)
+
+
+def _accounts_left(engaged: list[KillSwitch]) -> QuerySet[Account] | None:
+    """Return the accounts that can still be stopped, or None where all are: nothing is left to stop."""
     if any(switch.account_id is None for switch in engaged):
         return None
     left = Account.objects.exclude(pk__in=[switch.account_id for switch in engaged])
-    if engaged and not left.exists():
-        return None
-    cast("forms.ModelChoiceField[Account]", form.fields["account"]).queryset = left
-    return form
+    return None if engaged and not left.exists() else left
 
 
 def _releasers() -> list[str]:

@@ -35,8 +35,8 @@ class ListForm(forms.Form):
     """What all lists share. Days are those of UTC, and the last one is included."""
 
     symbol = forms.CharField(required=False, max_length=32, widget=forms.TextInput(attrs={"size": 8}))
-    day_from = _day("From")
-    day_to = _day("To")
+    day_from = _day("From (UTC day)")
+    day_to = _day("To (UTC day)")
     sort = forms.ChoiceField(required=False, choices=_SORT_CHOICES, label="Order")
 
     def __init__(self, given: Any) -> None:

@@ -17,13 +17,16 @@ from django.http import Http404, HttpRequest, QueryDict
 from django.shortcuts import get_object_or_404
 from django.template.loader import get_template, render_to_string
 
+from app.accounts.access import may_see_accounts
 from app.executions.models import Execution
 from app.executions.news import ALL_EXECUTIONS, channel_of
+from app.setups.models import Setup
 from app.setups.selectors import setups_visible_to
 from app.web.alert_pages import alert_list_context
 from app.web.context import trading_now
 from app.web.execution_pages import execution_context, execution_of, executions_asked_for
-from app.web.setup_pages import executions_of_setup, setups_asked_for
+from app.web.kill_switch_pages import kill_switch_context
+from app.web.setup_pages import executions_of_setup, setup_doable, setups_asked_for
 
 Say = tuple[str, bool]
 ID_DIGITS_MAX = 18
@@ -40,9 +43,9 @@ class Asked:
     query: QueryDict
     csrf_token: str
 
-    def number(self) -> int:
-        """Return the id asked for. Raises Http404."""
-        number = self.query.get("id", "")
+    def number(self, name: str = "id") -> int:
+        """Return the id, or another number, asked for. Raises Http404."""
+        number = self.query.get(name, "")
         if not (number.isascii() and number.isdigit() and len(number) <= ID_DIGITS_MAX):
             raise Http404
         return int(number)
@@ -162,6 +165,49 @@ def _setup(asked: Asked) -> Seen:
     seen.shown = {"executions-table": bool(executions), "executions-none": not executions}
     if executions:
         seen.spoken["execution"] = outcome_of(executions[0])
+    _add_what_can_be_done(asked, setup, seen)
+    return seen
+
+
+def _add_what_can_be_done(asked: Asked, setup: Setup, seen: Seen) -> None:
+    """Add the reason and the button; the forms stay in the page, with the plan that it showed, and are only hidden."""
+    revision = asked.number("revision") if "revision" in asked.query else None
+    context = setup_doable(asked.request, setup, shown=revision) | {"setup": setup}
+    is_archived, why_not = context["is_archived"], context["why_not"]
+    seen.shown |= {"setup-archived": is_archived or not context["may_act"]}
+    if not context["may_act"]:
+        return
+    seen.parts["why-not"] = _drawn("web/parts/setup_why_not.html", context)
+    seen.parts["setup-execute"] = _drawn("web/parts/setup_execute.html", context)
+    seen.shown |= {
+        "setup-current": not is_archived,
+        "setup-edit": setup.state == "DRAFT",
+        "setup-real-money": why_not is None,
+    }
+    sentence = "is archived." if is_archived else f"cannot be executed now: {why_not.message}" if why_not else ""
+    seen.spoken["setup"] = (f"{setup.symbol} #{setup.pk} {sentence or 'can be executed.'}", False)
+
+
+def _kill_switch(asked: Asked) -> Seen:
+    if not may_see_accounts(asked.request.user):
+        raise Http404
+    context, seen = kill_switch_context(asked.request), Seen()
+    draw = get_template("web/parts/kill_switch_stop.html")
+    for switch in context["engaged"]:
+        seen.parts[f"stop-{switch.pk}"] = draw.render(
+            context | {"switch": switch, "csrf_token": asked.csrf_token}
+        ).strip()
+        seen.spoken[f"stop-{switch.pk}"] = (f"Trading is stopped: {switch.subject}.", True)
+    if not context["engaged"]:
+        seen.spoken["stops-none"] = ("Nothing is stopped: setups can be executed.", False)
+    seen.lists["stops"] = [f"stop-{switch.pk}" for switch in context["engaged"]]
+    seen.rows("stops-past", "web/parts/kill_switch_past.html", context["history"], name="switch", prefix="past")
+    seen.shown = {
+        "stops-none": not context["engaged"],
+        "stop-more": context["may_stop_more"],
+        "stop-another": bool(context["engaged"]),
+        "stops-history": bool(context["history"]),
+    }
     return seen
 
 
@@ -189,4 +235,5 @@ VIEWS: dict[str, View] = {
     "setups": _setups,
     "setup": _setup,
     "alerts": _alerts,
+    "kill-switch": _kill_switch,
 }

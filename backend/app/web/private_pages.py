@@ -17,7 +17,6 @@ from app.web.static_files import GetResponse
 
 _NEVER_NEEDED = (
     "accelerometer",
-    "bluetooth",
     "camera",
     "display-capture",
     "geolocation",

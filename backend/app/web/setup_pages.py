@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from app.core import clock
-from app.core.errors import FixRequest, Forbidden, TradingError
+from app.core.errors import Conflict, FixRequest, Forbidden, TradingError
 from app.executions.models import Execution
 from app.executions.selectors import executions_visible_to, idempotency_key_known
 from app.executions.services.request import execution_request, why_not_now
@@ -105,6 +105,16 @@ def executions_of_setup(request: HttpRequest, setup: Setup) -> QuerySet[Executio
     return executions.select_related("account").prefetch_related("brackets__orders")[:EXECUTIONS_SHOWN_MAX]
 
 
+def setup_doable(request: HttpRequest, setup: Setup, *, shown: int | None = None) -> dict[str, Any]:
+    """Return what may be done with a setup, and why Execute is off; `shown` is the revision that an open page shows."""
+    may_act, why_not = _may(require_may_act_on, setup, user=request.user), None
+    if may_act:
+        why_not = why_not_now(setup=setup, user=require_may_plan(request.user), now=clock.now())
+        if shown not in (None, setup.revision):
+            why_not = Conflict(f"The plan was changed (revision {setup.revision}).", code="revision_changed")
+    return {"may_act": may_act, "why_not": why_not, "is_archived": setup.archived_at is not None}
+
+
 def _visible(request: HttpRequest, pk: int) -> Setup:
     return get_object_or_404(setups_visible_to(request.user), pk=pk)
 
@@ -126,15 +136,12 @@ def _put_away(request: HttpRequest) -> Setup | None:
 
 
 def _setup_page(request: HttpRequest, setup: Setup, *, error: TradingError | None = None) -> HttpResponse:
-    may_act = _may(require_may_act_on, setup, user=request.user)
     has_moved = error is not None and error.code == "revision_changed"
     context = {
         "setup": setup,
         "plan": plan_shown(setup),
         "executions": executions_of_setup(request, setup),
-        "may_act": may_act,
         "may_plan": _may(require_may_plan, request.user),
-        "why_not": why_not_now(setup=setup, user=require_may_plan(request.user), now=clock.now()) if may_act else None,
         "idempotency_key": uuid.uuid4(),
         "seen": seen_token(setup),
         "error": error,
@@ -142,7 +149,7 @@ def _setup_page(request: HttpRequest, setup: Setup, *, error: TradingError | Non
         "changed": differences(setup, request.POST.get("seen", "")) if has_moved else [],
     }
     status = HTTPStatus.PRECONDITION_FAILED if has_moved else status_of(error)
-    return render(request, "web/setup_detail.html", context, status=status)
+    return render(request, "web/setup_detail.html", context | setup_doable(request, setup), status=status)
 
 
 def _may(rule: Any, *args: Any, **kwargs: Any) -> bool:

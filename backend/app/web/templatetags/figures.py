@@ -44,11 +44,12 @@ def moment(value: datetime | None) -> SafeString:
     utc, there = value.astimezone(UTC), value.astimezone(EXCHANGE)
     day = "" if there.date() == utc.date() else f"{there:%b %d} "
     return format_html(
-        '<time datetime="{}">{} UTC <small class="there">{}{} New York</small></time>',
+        '<time datetime="{}">{} UTC <small class="there">{}{} {} New York</small></time>',
         utc.isoformat(timespec="seconds"),
         f"{utc:%Y-%m-%d %H:%M:%S}",
         day,
         f"{there:%H:%M:%S}",
+        f"{there:%Z}",  # In autumn one hour comes twice, once as EDT and once as EST.
     )
 
 

@@ -55,3 +55,9 @@ def in_utc(moment: datetime) -> str:
 def time_in(moment: datetime, zone: str) -> str:
     """Return the time of day in a zone, with its seconds. A template's `date` would turn it back into UTC."""
     return f"{moment.astimezone(ZoneInfo(zone)):%H:%M:%S}"
+
+
+@register.filter
+def zone_name(moment: datetime, zone: str) -> str:
+    """Return what a zone's time is called at that moment: `EDT` in summer, `EST` in winter."""
+    return f"{moment.astimezone(ZoneInfo(zone)):%Z}"

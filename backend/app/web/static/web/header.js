@@ -7,12 +7,16 @@ if (clocks.length) {
   const ways = clocks.map((clock) => new Intl.DateTimeFormat("en-GB", {
     timeZone: clock.dataset.clock, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
   }));
+  // American English alone writes EDT and EST; others write GMT-4.
+  const zone = new Intl.DateTimeFormat("en-US", { timeZone: "America/New_York", timeZoneName: "short" });
   setInterval(() => {
     const now = new Date(written + performance.now() - loaded);
     clocks.forEach((clock, place) => {
       clock.textContent = ways[place].format(now);
       clock.dateTime = `${now.toISOString().slice(0, 19)}Z`;
     });
+    const name = zone.formatToParts(now).find(({ type }) => type === "timeZoneName").value, line = document.getElementById("clock-zone");
+    if (line.textContent !== name) { line.textContent = name; }
   }, 1000);
 }
 

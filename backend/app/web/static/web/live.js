@@ -91,7 +91,7 @@
   }
 
   function show({ parts = {}, lists = {}, shown = {}, spoken = {}, csrf }, isFirst) {
-    const added = {};
+    const added = {}, focused = document.activeElement;
     for (const [id, html] of Object.entries(parts)) {
       const old = byId(id), fresh = parsed(html);
       if (!old) { added[id] = fresh; continue; }
@@ -112,6 +112,8 @@
       }
     }
     for (const [id, visible] of Object.entries(shown)) { if (byId(id)) { byId(id).hidden = !visible; } }
+    // A button that goes off loses the focus; it is not thrown to the top of the page but to the reason.
+    if (focused?.disabled) { byId(focused.getAttribute("aria-describedby"))?.focus(); }
     if (!isFirst) { for (const [sentence, atOnce] of Object.values(spoken)) { say(sentence, atOnce); } }
     // Who logged in again in another window has another token: without it every form here would be refused.
     if (csrf) { for (const field of document.getElementsByName("csrfmiddlewaretoken")) { field.value = csrf; } }
@@ -199,6 +201,7 @@
   }
 
   if (stream) {
+    byId("live-state").textContent = "connecting";  // Without scripts the page goes on saying that it is not live.
     heard.at();
     setInterval(showAge, 1000);
     document.addEventListener("input", (event) => { edited ||= Boolean(event.target.closest("form[method=post]")); });

@@ -142,7 +142,7 @@ class TestBanner:
         settings.IB_ACCOUNT = "U1234567"  # Also while the mode is still paper: the account decides.
         page = html_of(visit, "/setups/")
         assert '<body class="live"' in page
-        assert "LIVE – real money" in page
+        assert 'LIVE<span class="more"> – real money</span>' in page
 
     def test_it_says_that_trading_is_stopped_and_why(self, visit: Client, account: Account) -> None:
         kill_switch_engage(account=account, user=None, reason="odd <prices>", now=clock.now())

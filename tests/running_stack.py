@@ -16,10 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
 from ib_simulator.client import SimulatorControl
+from local_stack.postgres import DATABASE, USER
 from tests.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -130,6 +132,13 @@ class RunningStack:
         """Change rows straight in the stack's database, for what a test cannot wait for: a thing growing old."""
         with psycopg.connect(self.up["database_url"], autocommit=True) as connection:
             connection.execute(statement, parameters)
+
+    @property
+    def owner_url(self) -> str:
+        """The database as its owner, who may do what the application's role may not: make and drop triggers."""
+        port = urlsplit(self.up["database_url"]).port
+        password = json.loads((self.folder / "secrets.json").read_text())["postgres"]
+        return f"postgres://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
 
     def kill(self, name: str) -> int:
         """Kill a process with signal 9; return its pid. The stack starts it again by itself."""

@@ -1,5 +1,6 @@
 """README and docs/api.md are followed literally, twice, from another folder; and they trade what they say."""
 
+import json
 import os
 import re
 import subprocess
@@ -28,9 +29,10 @@ def follow(page: str, *, stack: RunningStack, folder: Path) -> str:
     """Type the page's commands into a shell in `folder`, which has the clone in it; return what they answered."""
     clone = folder / "trading-analyst"
     if not clone.exists():
-        clone.mkdir()
-        (clone / ".local").symlink_to(stack.folder)
+        (clone / ".local").mkdir(parents=True)
         (clone / "manage.py").symlink_to(ROOT / "manage.py")
+    # What `up` writes down with its demo user, who was made beside this stack.
+    (clone / ".local" / "up.json").write_text(json.dumps(stack.up))
     # A command line looks for the servers of its own clone, which is where the tests run, not where the stack is.
     servers = {"DATABASE_URL": stack.up["database_url"], "REDIS_URL": stack.up["redis_url"]}
     script = "\n".join(["set -euo pipefail", *commands(page)])

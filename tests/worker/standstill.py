@@ -40,7 +40,7 @@ def gate(stack: RunningStack, *, before: str, table: str, when: str) -> Iterator
 
     Yields what opens it; it is gone at the end of the block, which waits for the transactions that came through.
     """
-    with psycopg.connect(stack.up["database_url"], autocommit=True) as keeper:
+    with psycopg.connect(stack.owner_url, autocommit=True) as keeper:
         keeper.execute("SELECT pg_advisory_lock(%s)", [GATE])
         keeper.execute(
             f"CREATE OR REPLACE FUNCTION test_gate() RETURNS trigger LANGUAGE plpgsql AS $$ "

@@ -127,7 +127,7 @@ WRONG: list[tuple[dict[str, Any], int, str, str]] = [
     ({"entry_timeout_seconds": "soon"}, 400, "field_invalid", "entry_timeout_seconds"),
     ({"on_timeout": "WAIT"}, 400, "choice_unknown", "on_timeout"),
     ({"notes": "x" * 10_001}, 400, "value_too_long", "notes"),
-    ({"notes": "a\0b"}, 400, "field_invalid", "notes"),
+    ({"notes": "a\0b"}, 400, "text_invalid", "notes"),
     ({"tags": "gap"}, 400, "field_invalid", "tags"),
     ({"tags": ["x" * 41]}, 400, "value_too_long", "tags.0"),
     ({"tags": ["x"] * 21}, 400, "value_too_long", "tags"),

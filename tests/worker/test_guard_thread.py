@@ -122,13 +122,13 @@ def test_a_stop_of_ours_that_the_gateway_refused_for_too_many_messages_is_placed
     simulator.control.set_switch("pacing", "reject")
     for execution in executions:
         simulator.control.cancel_order(order_ref=order_ref(execution, "STOP_LOSS"))
-    # When it has refused one of the new stops, and says only that it refused something
+    # When it has refused one of the new stops, or a question before it, and says only that it refused something
     eventually(lambda: "'code': 100" in caplog.text)
     simulator.control.set_switch("pacing", "off")
-    # Then that one is found not to be there, and another takes its place
+    # Then what was refused is found not to be there, and each position has one stop
     eventually(lambda: stopped(simulator) == 20)
     protects = Order.objects.filter(leg="PROTECT").order_by("status").values_list("status", flat=True)
-    eventually(lambda: list(protects.all()) == ["HELD", "HELD", "NOT_PLACED"])
+    eventually(lambda: list(protects.all())[:2] == ["HELD", "HELD"] and set(protects.all()[2:]) <= {"NOT_PLACED"})
 
 
 def test_a_stop_cancelled_by_hand_is_replaced(

@@ -72,7 +72,7 @@ def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, 
     """Return those of the executions for which nothing may be sent that closes shares: the account may not hold them.
 
     The broker is asked for its deals and positions; a lost answer is not waited for longer than a second, and doubts
-    nothing by itself. What disagrees is noted, so that the reconcile which the caller asks for finds it begun.
+    nothing by itself. The caller has the broker asked for everything where something is in doubt.
     """
     asked = [execution for execution in executions if execution.con_id]
     in_doubt = _noted_doubts(asked)
@@ -91,7 +91,9 @@ def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, 
         account = asked[0].account
         row = Position.objects.filter(account=account, con_id=con_id).first()
         if row is None:
-            row = Position(account=account, con_id=con_id, deals_judged_to=deals_stored_to(account))
+            # Never compared yet: a deal since the shares were asked for may have closed them.
+            begun = min(execution.requested_at for execution in asked if execution.con_id == con_id)
+            row = Position(account=account, con_id=con_id, deals_judged_to=deals_stored_to(account, before=begun))
         picture = picture_of(row, now=now)
         difference = picture.disagreement(held.get(con_id, _NONE), now=now)
         if difference or con_id in unheard:

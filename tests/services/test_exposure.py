@@ -18,6 +18,7 @@ from app.domain.contract import Contract
 from app.domain.terms import Action, Leg
 from app.executions.models import Actor, Decision, Order
 from app.executions.services.apply import broker_event_record
+from app.executions.services.exposure import PushedLook, pushed_positions_look
 from app.executions.services.flatten import CLOSES_MAX, execution_flatten_request, execution_flatten_send
 from app.executions.services.guard import Watch, guard_look
 from app.executions.services.reconcile import execution_reconcile
@@ -158,6 +159,44 @@ def test_a_report_that_lags_a_fill_is_no_doubt(submitted: Submitted, world: Worl
     world.seconds = 31.0
     world.reconcile()
     assert position().in_doubt is True
+
+
+def test_what_agrees_only_as_a_report_that_lags_is_looked_at_again(submitted: Submitted, world: World) -> None:
+    # Given ten shares bought and sold elsewhere within seconds: none is held, as before any of it was reported
+    world.holds(0)
+    world.reconcile()
+    book = submitted()
+    open_position(book, world.broker)  # Recorded at the 20th second.
+    pushed = {APPLE: Decimal(0)}
+    account_id = world.broker.account_id
+    # When the position is pushed, it is not taken as agreeing: somebody has to ask when nothing can lag any more
+    assert pushed_positions_look(account_id=account_id, pushed=pushed, now=at(25)) is PushedLook.LAGS
+    assert pushed_positions_look(account_id=account_id, pushed=pushed, now=at(31)) is PushedLook.DIFFERS
+    assert pushed_positions_look(account_id=account_id, pushed={APPLE: Decimal(10)}, now=at(25)) is PushedLook.AGREES
+    # And a complete answer wants another look as well, which the deal then explains
+    report = execution_reconcile(broker=world.broker, now=at(29), settle_seconds=0)
+    assert (report.look_again, position().in_doubt) == (["AAPL"], False)
+    world.deal_of_others(-10)
+    for seconds in (40, 51):
+        world.seconds = seconds
+        world.reconcile()
+    assert book.execution.open_quantity == 0
+
+
+def test_a_sale_stored_before_anything_was_compared_keeps_the_guard_from_placing(
+    submitted: Submitted, world: World
+) -> None:
+    book = submitted()
+    open_position(book, world.broker)
+    # Given shares sold elsewhere as soon as they were bought, heard of, and a stop cancelled there before the account
+    # was ever asked
+    world.seconds = 22.0
+    world.deal_of_others(-10)
+    world.holds(0)
+    stop_gone(book, world.broker)
+    assert not Position.objects.exists()
+    assert world.look(book, after=1) is True
+    assert world.broker.singles == []
 
 
 # Closed elsewhere

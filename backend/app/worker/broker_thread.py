@@ -35,7 +35,7 @@ from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
-from app.executions.services.exposure import pushed_positions_differ
+from app.executions.services.exposure import PushedLook, pushed_positions_look
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.sweep import SweepReport, execution_sweep, requested_resend
 from app.worker.backoff import backoff_seconds
@@ -295,8 +295,11 @@ class BrokerThread:
         swept = await in_database_thread(self._sweep)
         if pushed := self._broker.positions_pushed_take():
             about = {"account_id": self._account_id, "pushed": pushed, "now": clock.now()}
-            if await in_database_thread(pushed_positions_differ, **about):
+            look = await in_database_thread(pushed_positions_look, **about)
+            if look is PushedLook.DIFFERS:
                 self._plan.soon()
+            elif look is PushedLook.LAGS:
+                self._plan.look_again()
         if swept.asks_broker and ticks % ASK_AGAIN_EVERY_TICKS == 0:
             self._plan.soon()
         if ticks % PING_EVERY_TICKS == 0:

@@ -20,8 +20,8 @@ class ReconcilePlan:
         self._wanted = True
 
     def look_again(self) -> None:
-        """Have it asked once more in ten seconds."""
-        self._look_again_at = time.monotonic() + LOOK_AGAIN_SECONDS
+        """Have it asked once more in ten seconds, or earlier where that is already planned."""
+        self._look_again_at = min(self._look_again_at, time.monotonic() + LOOK_AGAIN_SECONDS)
 
     def is_due(self, ticks: int) -> bool:
         """Say whether it is to be asked in this tick."""

@@ -3,7 +3,8 @@
 guard, close ── about to send what closes shares ──> exposure_doubts: asks the broker what it holds
     it agrees    sent
     in doubt     nothing is sent; everything is asked, and the judgement of it decides (see positions)
-a position is pushed, and disagrees ──> everything is asked
+a position is pushed, and disagrees        ──> everything is asked
+    it agrees if it lags our newest deals         ──> everything is asked when no report can lag them any more
 """
 
 from collections import defaultdict
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from django.db.models import Max, Q, QuerySet
@@ -67,6 +69,13 @@ class Picture:
         # The report knows nothing yet of a deal that was just heard: it will.
         return sum((deal.quantity for deal in self.foreign if deal.recorded_at > now - LAG), _NONE)
 
+    def lags(self, reported: Decimal) -> bool:
+        """Say whether the report agrees only if it does not know our newest deals yet: a later one has to say.
+
+        Shares that we bought and somebody sold within those seconds look the same as shares not yet reported.
+        """
+        return reported != self.expected and agrees(reported=reported, expected=self.expected, recent=self.recent)
+
 
 def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, now: datetime) -> frozenset[int]:
     """Return those of the executions for which nothing may be sent that closes shares: the account may not hold them.
@@ -102,7 +111,16 @@ def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, 
     return frozenset(in_doubt)
 
 
-def pushed_positions_differ(*, account_id: str, pushed: Mapping[int, Decimal], now: datetime) -> bool:
+class PushedLook(StrEnum):
+    """What positions that the broker pushed say beside our books."""
+
+    AGREES = "AGREES"
+    # It agrees if it lags our newest deals: the broker is asked again when no report lags them any more.
+    LAGS = "LAGS"
+    DIFFERS = "DIFFERS"
+
+
+def pushed_positions_look(*, account_id: str, pushed: Mapping[int, Decimal], now: datetime) -> PushedLook:
     """Say whether positions that the broker pushed disagree with our books: then it should be asked for everything.
 
     Only instruments that a bracket of ours claims are looked at.
@@ -110,13 +128,19 @@ def pushed_positions_differ(*, account_id: str, pushed: Mapping[int, Decimal], n
     claimed = set(_claiming_on(account_id, now=now).filter(con_id__in=pushed).values_list("con_id", flat=True))
     rows = Position.objects.select_related("account").filter(account__account_id=account_id, con_id__in=claimed)
     by_con_id = {row.con_id: row for row in rows}
+    look = PushedLook.AGREES
     for con_id in sorted(claimed):
         row = by_con_id.get(con_id)
         if row is None:
-            return True  # The first comparison makes its row.
-        if not row.in_doubt and picture_of(row, now=now).disagreement(pushed[con_id], now=now):
-            return True
-    return False
+            return PushedLook.DIFFERS  # The first comparison makes its row.
+        if row.in_doubt:
+            continue
+        picture = picture_of(row, now=now)
+        if picture.disagreement(pushed[con_id], now=now):
+            return PushedLook.DIFFERS
+        if picture.lags(pushed[con_id]):
+            look = PushedLook.LAGS
+    return look
 
 
 def _noted_doubts(executions: Sequence[Execution]) -> set[int]:

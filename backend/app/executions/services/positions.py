@@ -128,7 +128,10 @@ def _settle(
     difference = picture.disagreement(reported, now=now)
     if not difference:
         row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
-        row.deals_judged_to = max([row.deals_judged_to, *(deal.event_id for deal in picture.foreign)])
+        if picture.lags(reported):
+            seen.doubts.append(row.symbol)
+        else:
+            row.deals_judged_to = max([row.deals_judged_to, *(deal.event_id for deal in picture.foreign)])
     elif row.disputed_since is None or row.disputed != difference:
         row.disputed, row.disputed_since, row.unexplained = difference, now, _NONE
         seen.doubts.append(row.symbol)

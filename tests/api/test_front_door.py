@@ -101,6 +101,14 @@ class TestLimit:
         assert (status, told.startswith(b"{")) == (413, False)
 
 
+@pytest.mark.parametrize("second", [b"a", b"b"])
+def test_two_keys_are_refused(second: bytes) -> None:
+    line = Line(b"")
+    line.scope["headers"] = [(b"idempotency-key", b"a"), (b"Idempotency-Key", second)]
+    status, told = line.answer(FrontDoor(echo))
+    assert (status, json.loads(told)["code"]) == (400, "idempotency_key_invalid")
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     with web_server(application) as port:

@@ -101,6 +101,17 @@ def test_a_retry_gets_its_replay_after_the_plan_moved(api: APIClient, analyst: U
     assert Execution.objects.count() == 1
 
 
+@pytest.mark.parametrize("odd", [{"If-Match": "garbage"}, {"If-None-Match": "*"}, {"If-Unmodified-Since": "x"}])
+def test_a_known_key_is_answered_before_its_preconditions_are_read(
+    api: APIClient, analyst: User, make_setup: MakeSetup, odd: dict[str, str]
+) -> None:
+    url = f"{URL}{make_setup(analyst).pk}/execute/"
+    first = api.post(url, headers={"Idempotency-Key": "once"})
+    again = api.post(url, headers={"Idempotency-Key": "once", **odd})
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert api.post(url, headers={"Idempotency-Key": "another", **odd}).status_code == 400
+
+
 def test_an_execution_is_read_again_only_where_it_changed(api: APIClient, analyst: User, filled: Filled) -> None:
     execution = filled(analyst).execution
     url = f"/api/v1/executions/{execution.pk}/"

@@ -288,6 +288,8 @@ def test_lists_can_be_narrowed(api: APIClient, analyst: User, make_setup: MakeSe
         ({"created_from": "yesterday"}, "field_invalid"),
         ({"cursor": "nonsense"}, "cursor_invalid"),
         ({"cursor": "cD1hYmM="}, "cursor_invalid"),
+        *(({"cursor": text}, "cursor_invalid") for text in ("", "!!!!", "=", "eD0x", "cD0x!", "cD0", "cD0xJnA9Mg==")),
+        *(({"cursor": text}, "cursor_invalid") for text in ("cj0x", "cj0yJnA9MQ==", "cD0", "cD0=", "cD0tMQ==", "é")),
     ],
 )
 def test_a_filter_that_means_nothing_is_refused(api: APIClient, filters: dict[str, str], code: str) -> None:

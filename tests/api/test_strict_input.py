@@ -1,6 +1,7 @@
 """A body or a query that could mean two things, or nothing, is refused: with a code, and never with a 5xx."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rest_framework.test import APIClient
 
 from app.accounts.models import Account
 from app.api.json_parser import DEPTH_MAX
+from app.executions.models import Execution
 from app.market.models import Instrument
 from app.setups.models import Setup
 from tests.api.desk import MakeSetup, MakeUser, script
@@ -274,3 +276,49 @@ class TestStrictness:
             assert [problem["field"] for problem in error["details"]["problems"]] == ["dry_run"], address
         setup.refresh_from_db()
         assert setup.archived_at is None
+
+
+BODIES_THAT_ARE_NOT_EMPTY = [
+    ('{"x": 1}', "unknown_field"),
+    ("[]", "body_not_object"),
+    ("null", "body_not_object"),
+    ("1", "body_not_object"),
+    ("{", "json_malformed"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), BODIES_THAT_ARE_NOT_EMPTY)
+class TestBodyWhereNoneIsTaken:
+    @pytest.mark.parametrize("what", ["archive/", "restore/", ""])
+    def test_nothing_is_done_with_a_setup(
+        self, api: APIClient, analyst: User, make_setup: MakeSetup, what: str, text: str, code: str
+    ) -> None:
+        setup = make_setup(analyst)
+        send = api.post if what else api.delete
+        answer = send(f"/api/v1/setups/{setup.pk}/{what}", text, content_type="application/json")
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+        setup.refresh_from_db()
+        assert (setup.revision, setup.archived_at) == (1, None)
+
+    def test_nothing_is_cancelled(
+        self, api: APIClient, analyst: User, requested: Callable[..., Execution], text: str, code: str
+    ) -> None:
+        execution = requested(analyst)
+        answer = post(api, f"/api/v1/executions/{execution.pk}/cancel/", text)
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+        execution.refresh_from_db()
+        assert execution.cancel_requested_at is None
+
+    def test_a_method_that_is_not_taken_is_still_that(self, api: APIClient, text: str, code: str) -> None:
+        answer = api.put("/api/v1/setups/", text, content_type="application/json")
+        assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+
+
+@pytest.mark.parametrize("body", ["", "{}"])
+def test_an_empty_body_is_taken_where_none_is_needed(
+    api: APIClient, analyst: User, make_setup: MakeSetup, body: str
+) -> None:
+    address = f"/api/v1/setups/{make_setup(analyst).pk}/"
+    for what in ("archive/", "restore/"):
+        assert post(api, address + what, body).status_code == 200
+    assert api.delete(address, body, content_type="application/json").status_code == 204

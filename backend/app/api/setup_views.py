@@ -178,11 +178,13 @@ class SetupExecute(SetupView):
     def post(self, request: Request, pk: int) -> Response:
         """Place the setup's bracket at the broker, once for each Idempotency-Key; with If-Match only as it was read."""
         setup = self.setup_to_act_on()
-        seen = revisions_seen(request)
         user = require_may_plan(request.user)
         key = request.headers.get("Idempotency-Key", "").strip()
+        is_known = idempotency_key_known(user=user, idempotency_key=key)
+        # A known key is answered first: nothing is carried out, so there is nothing to stop.
+        seen = None if is_known else revisions_seen(request)
         body = request.data
-        if not isinstance(body, dict) or not idempotency_key_known(user=user, idempotency_key=key):
+        if not isinstance(body, dict) or not is_known:
             body = body_read(EmptyInput(data=body))
         # Under a known key any body goes on: where it is another one, that is the error to tell.
         execution, _is_new = execution_request(

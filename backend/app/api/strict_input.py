@@ -21,6 +21,12 @@ PAGING = {NewestFirstCursor.cursor_query_param, NewestFirstCursor.page_size_quer
 class StrictInput(serializers.Serializer[Any]):
     """A serializer for input that refuses unknown fields and bodies that are no JSON object."""
 
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Return the validated values. Raises ValidationError `body_not_object` where the whole body is `null`."""
+        if data is None and self.root is self:
+            return self.to_internal_value(data)
+        return super().run_validation(data)
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values. Raises ValidationError `body_not_object`, `unknown_field` and field errors."""
         if not isinstance(data, Mapping):
@@ -50,11 +56,14 @@ class StrictQuery(APIView):
 
     filters: type[StrictInput] | None = None
     is_list = False
-    # What reads the body of each method that takes one; OPTIONS describes it.
+    # What reads the body of each method that takes one; OPTIONS describes it. Every other method takes an empty one.
     inputs: Mapping[str, type[StrictInput]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check who asks, then what for. Raises ValidationError `unknown_field`, `parameter_repeated`."""
+        """Check who asks, then what for.
+
+        Raises ValidationError `unknown_field`, `parameter_repeated`, and what is wrong with a body where none is taken.
+        """
         super().initial(request, *args, **kwargs)
         reads = request.method in SAFE_METHODS
         fields = self.filters().fields if self.filters and reads else {}
@@ -67,6 +76,9 @@ class StrictQuery(APIView):
                 problems[name] = [serializers.ErrorDetail("Give it once.", code="parameter_repeated")]
         if problems:
             raise serializers.ValidationError(problems)
+        method = str(request.method)
+        if not reads and method not in self.inputs and hasattr(self, method.lower()):
+            body_read(EmptyInput(data=request.data))
 
 
 def filters_read(filters: type[StrictInput], query: QueryDict) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     request ──► front door ──► Django
                  ├─ 413 body_too_large           more than BODY_BYTES_MAX, by its Content-Length or as it comes
                  ├─ 415 media_type_unsupported   a body in another charset than UTF-8, or compressed
+                 ├─ 400 idempotency_key_invalid  two of them
                  └─ 400 request_refused          an address or query that is no UTF-8; a NUL in it or in a cookie
 
 Example: 400 MB are announced. The answer leaves before a byte of them is asked for; what comes all the same is thrown
@@ -136,6 +137,9 @@ def refusal_of(scope: Scope, *, body_bytes_max: int) -> Refusal | None:
     charsets = [charset for kind in _values(scope, b"content-type") for charset in _CHARSET.findall(kind)]
     if any(charset.lower() not in _CHARSETS_READ for charset in charsets):
         return Refusal(415, "media_type_unsupported", "Only UTF-8 is read.")
+    if len(list(_values(scope, b"idempotency-key"))) > 1:
+        # Joined by a comma they would be a third key, which trades once more.
+        return Refusal(400, "idempotency_key_invalid", "Send one Idempotency-Key.")
     codings = [*_values(scope, b"content-encoding"), *_values(scope, b"transfer-encoding")]
     if any(coding.strip().lower() not in _CODINGS_READ for coding in codings):
         return Refusal(415, "media_type_unsupported", "No body that is compressed or coded is read.")

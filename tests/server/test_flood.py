@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -57,7 +58,18 @@ def trader(make_user: MakeUser) -> User:  # noqa: F811
     return user
 
 
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Let this process hold the connections: an ordinary user's may begin with 1,024 descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = hard == resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_NOFILE, (LIFTED_DESCRIPTORS if unlimited else min(LIFTED_DESCRIPTORS, hard), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @pytest.mark.case("S9")
+@pytest.mark.usefixtures("many_descriptors")
 @pytest.mark.parametrize(
     ("soft", "hard", "held"),
     [

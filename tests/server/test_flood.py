@@ -63,7 +63,9 @@ def many_descriptors() -> Iterator[None]:
     """Let this process hold the connections: an ordinary user's may begin with 1,024 descriptors."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = hard == resource.RLIM_INFINITY
-    resource.setrlimit(resource.RLIMIT_NOFILE, (LIFTED_DESCRIPTORS if unlimited else min(LIFTED_DESCRIPTORS, hard), hard))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (LIFTED_DESCRIPTORS if unlimited else min(LIFTED_DESCRIPTORS, hard), hard)
+    )
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ PROGRAMS = {
     "broker worker": [*CELERY, "worker", "-Q", "broker", "-P", "threads", "-c", "1"],
     "data worker": [*CELERY, "worker", "-Q", "data", "-P", "threads", "-c", "1"],
     "worker": [*CELERY, "worker", "-Q", "default", "-P", "threads", "-c", "1"],
-    "beat": [*CELERY, "beat"],
+    "beat": [*CELERY, "beat", "--schedule", "{folder}/schedule"],
     "manage.py": [str(BACKEND.parent / "manage.py"), "migrate"],
     "up": ["-m", "local_stack", "--once"],
 }
@@ -28,15 +29,16 @@ PROGRAMS = {
 def ended(program: str, **changed: str) -> subprocess.CompletedProcess[str]:
     """Run a program to its end with these settings and return how it ended."""
     environment = {**os.environ, **changed, "PYTHONPATH": str(BACKEND)}
-    return subprocess.run(
-        [sys.executable, *PROGRAMS[program]],
-        cwd=BACKEND.parent,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(
+            [sys.executable, *(word.format(folder=folder) for word in PROGRAMS[program])],
+            cwd=BACKEND.parent,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
 
 
 @pytest.mark.case("S24")
@@ -88,6 +90,21 @@ def test_every_process_refuses_a_value_in_one_line(program: str) -> None:
         "BROKER_TYPE is 'paper'; allowed: ib.",
         "IB_PORT is 'abc'; allowed: a whole number from 1 to 65535.",
     ]
+
+
+@pytest.mark.case("S61", "S62", "S63")
+def test_up_refuses_addresses_and_ports_in_one_line_each_without_their_secrets() -> None:
+    told = ended(
+        "up",
+        DATABASE_URL="postgres://u:hunter2@host/db?sslmode=foo",
+        REDIS_URL="redis://:hunter2%zz@host/0",
+        CSRF_TRUSTED_ORIGINS="https://user:hunter2@trading.example",
+        WEB_PORT="70000",
+    )
+    assert told.returncode == 2
+    names = [line.removeprefix("up: settings_refused: ").partition(" ")[0] for line in told.stderr.splitlines()]
+    assert names == ["DATABASE_URL", "REDIS_URL", "CSRF_TRUSTED_ORIGINS", "WEB_PORT"]
+    assert "hunter2" not in told.stderr
 
 
 @pytest.mark.case("S24")

@@ -121,7 +121,8 @@ class TestConfiguration:
     def read_by_settings(self) -> set[str]:
         settings = (APP / "config" / "settings.py").read_text()
         used = set(re.findall(r'given\["([A-Z_]+)"\]', settings))
-        assert used == {variable.name for variable in VARIABLES}
+        # The port of the pages is the compose file's alone, which cannot judge it: whatever starts in this clone does.
+        assert used | {"WEB_PORT"} == {variable.name for variable in VARIABLES}
         return used
 
     def read_elsewhere(self) -> set[str]:
@@ -146,4 +147,4 @@ class TestConfiguration:
         shown = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", text, re.MULTILINE))
         found = {variable.name: variable.default for variable in VARIABLES if variable.name in shown}
         assert {name: shown[name] for name in found} == found
-        assert set(shown) == {*found, "WEB_PORT"}
+        assert set(shown) == set(found)

@@ -4,6 +4,7 @@ A line that is skipped in silence could be the one that says `IB_TRADING_MODE`. 
 line's content, because it may be a secret.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -13,6 +14,10 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 _SIMILARITY_MIN = 0.8
+# No environment holds a NUL, and nobody means the others: they come from a damaged file or another program's format.
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+# Whatever else stands before the `=` may be the half of a secret, as in `postgres://user:password@host/db?sslmode=...`.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,14 @@ def dotenv_read(path: Path) -> DotenvFile:
         return DotenvFile(problems=[f"{path} cannot be read: {error.strerror}."])
     except UnicodeDecodeError:
         return DotenvFile(problems=[f"{path} cannot be read: it must be text in UTF-8."])
-    return _parsed(text.replace("\r\n", "\n"), name=str(path))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # The file is damaged, so none of its values counts.
+    damage = _CONTROL_CHARACTER.search(text)
+    if damage is not None:
+        line = text.count("\n", 0, damage.start()) + 1
+        what = f"it holds the control character U+{ord(damage[0]):04X}; allowed: text as NAME=value."
+        return DotenvFile(problems=[f"{path}, line {line}: {what}"])
+    return _parsed(text, name=str(path))
 
 
 def nearest_name(name: str, *, known: Collection[str]) -> str | None:
@@ -49,7 +61,8 @@ def _parsed(text: str, *, name: str) -> DotenvFile:
         # What belongs to a variable begins with the blank lines and the comments above it.
         blank = binding.original.string[: len(binding.original.string) - len(binding.original.string.lstrip())]
         line = binding.original.line + blank.count("\n")
-        if binding.error or (binding.key is not None and binding.value is None):
+        is_variable = binding.key is None or (_NAME.fullmatch(binding.key) and binding.value is not None)
+        if binding.error or not is_variable:
             found.problems.append(f"{name}, line {line}: write it as NAME=value.")
         elif binding.key is not None and binding.value is not None:
             if binding.key in lines:

@@ -5,12 +5,14 @@
     .env ────────────┘   (variables.py)└─> warnings: a misspelt name, with the one that was meant
 
 A variable that is set to nothing, or to blanks only, is not set: its default holds. A value that is not allowed ends
-the process, whichever it is, before it connects to anything. No value of a secret is ever shown.
+the process, whichever it is, before it connects to anything. No value of a secret is ever shown, nor anything that
+could be one in the wrong place: what is shown is a number, or one short word of letters.
 
 `python -m app.config.environment` judges the settings without loading the application: `scripts/up` asks it first.
 """
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +24,8 @@ from app.config.rules import contradictions, unreadable_alert_urls
 from app.config.variables import FOREIGN_NAMES, OWN_PREFIX, VARIABLES
 
 ROOT = Path(__file__).resolve().parents[3]
-_SHOWN_LENGTH_MAX = 60
+# Letters mixed with digits or signs could be a password, whatever the variable is called.
+_SHOWN = re.compile(r"""["']?([-+]?[\d.,_]{1,12}|[^\W\d_]{1,12})["']?""")
 _RULED = (
     "ALLOWED_HOSTS",
     "DEBUG",
@@ -54,9 +57,10 @@ def environment_judge(given: Mapping[str, str], *, named_in_file: Mapping[str, s
         if not text:
             continue
         try:
+            text.encode()  # Bytes of the environment that are no text would be refused much later, by a library.
             values[variable.name] = variable.read(text)
         except ValueError:
-            shown = "cannot be used" if variable.is_secret else f"is {_shortened(text)}"
+            shown = f"is {text!r}" if _SHOWN.fullmatch(text) and not variable.is_secret else "cannot be used"
             problems.append(f"{variable.name} {shown}; allowed: {variable.allowed}.")
     return Judgement(values=values, problems=problems, warnings=_misspelt(given, named_in_file=named_in_file))
 
@@ -81,10 +85,6 @@ def environment_require() -> dict[str, Any]:
     if judged.problems:
         sys.exit("\n".join(f"settings: {line}" for line in judged.problems))
     return judged.values
-
-
-def _shortened(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_LENGTH_MAX else text[:_SHOWN_LENGTH_MAX] + "…")
 
 
 def _misspelt(given: Mapping[str, str], *, named_in_file: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,8 @@
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from app.config.addresses import host_of
+
 
 def database_settings(url: str, *, password: str) -> dict[str, Any]:
     """Return Django's entry for a PostgreSQL; `password` is used where the address has none.
@@ -15,7 +17,7 @@ def database_settings(url: str, *, password: str) -> dict[str, Any]:
         "NAME": unquote(parts.path.removeprefix("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or "") or password,
-        "HOST": unquote(parts.hostname or ""),
+        "HOST": unquote(host_of(parts)),
         "PORT": parts.port or "",
         "OPTIONS": dict(parse_qsl(parts.query)),
     }

@@ -4,21 +4,28 @@ A reader takes the text without blanks around it, never an empty one but for a d
 is not allowed. docs/configuration.md says what each variable means.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app.brokers.registry import BROKER_TYPES
+from app.config.addresses import (
+    DATABASE_URL_ALLOWED,
+    REDIS_URL_ALLOWED,
+    database_url_read,
+    host_read,
+    origin_read,
+    redis_url_read,
+    served_host_read,
+)
 from app.domain.exposure import AccountUse
 from app.domain.maintenance import NORTH_AMERICA, maintenance_read
 
 OWN_PREFIX = "IB_"
 # Read by others than the settings: Docker Compose, the tests, and commands.
-FOREIGN_NAMES = frozenset({"WEB_PORT", "TWS_USERID", "TWS_PASSWORD", "DEMO_PASSWORD", "CHROMIUM"})
+FOREIGN_NAMES = frozenset({"TWS_USERID", "TWS_PASSWORD", "DEMO_PASSWORD", "CHROMIUM"})
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 TRADING_MODES = ("paper", "live")
 # The Gateway keeps a client id in 32 bits with a sign. Id 0 is refused: orders that a person places in TWS are bound to
@@ -34,17 +41,9 @@ HSTS_SECONDS_MAX = 2 * 366 * 24 * 3600
 
 _YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 _ACCOUNT = re.compile(r"[A-Z]{1,4}[0-9]{1,12}[A-Z0-9]{0,4}")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_SERVED_HOST = re.compile(r"\*|\.?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]+\]")
-_ORIGIN = re.compile(r"https?://(\*\.)?([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _ALERT_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
-_POSTGRES_SCHEMES = ("postgres", "postgresql")
-_REDIS_SCHEMES = ("redis", "rediss")
-# What else a connection needs is set by the settings, or would break what they set.
-_POSTGRES_PARAMETERS = frozenset(
-    {"sslmode", "sslrootcert", "sslcert", "sslkey", "channel_binding", "connect_timeout", "target_session_attrs"}
-)
-_REDIS_PARAMETERS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+# Apprise would take what follows for a part of the address before it, and tell nobody.
+_ALERT_URLS_JOINED = re.compile(r"[,;|]([A-Za-z][A-Za-z0-9+.-]*://|$)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,14 +88,17 @@ def _matching(text: str, *, pattern: re.Pattern[str]) -> str:
     return text
 
 
-def _list(text: str, *, pattern: re.Pattern[str], separator: str | None = ",") -> list[str]:
-    return [_matching(part.strip(), pattern=pattern) for part in text.split(separator) if part.strip()]
+def _list(text: str, *, read: Callable[[str], str], separator: str | None = ",") -> list[str]:
+    found = [read(part.strip()) for part in text.split(separator) if part.strip()]
+    if text and not found:
+        raise ValueError  # Only separators: whoever wrote them meant something.
+    return found
 
 
-def _host(text: str) -> str:
-    if ":" in text:
-        return str(ipaddress.IPv6Address(text))
-    return _matching(text, pattern=_HOST)
+def _alert_url(text: str) -> str:
+    if not _ALERT_URL.fullmatch(text) or _ALERT_URLS_JOINED.search(text):
+        raise ValueError
+    return text
 
 
 def _windows(text: str) -> Any:
@@ -104,36 +106,6 @@ def _windows(text: str) -> Any:
     if not windows and text.lower() != "none":
         raise ValueError
     return windows
-
-
-def _server(text: str, *, schemes: tuple[str, ...], parameters: frozenset[str]) -> str:
-    """Return a server's address as it is, or "" where there is none."""
-    if not text:
-        return text
-    url = urlsplit(text)
-    if url.scheme not in schemes or not url.hostname or url.fragment or re.search(r"\s", text):
-        raise ValueError
-    if url.port == 0:  # A port that is no number, or is too large, raises by itself.
-        raise ValueError
-    if not {name for name, _ in parse_qsl(url.query, keep_blank_values=True)} <= parameters:
-        raise ValueError
-    return text
-
-
-def _database(text: str) -> str:
-    url = urlsplit(_server(text, schemes=_POSTGRES_SCHEMES, parameters=_POSTGRES_PARAMETERS))
-    if text and not re.fullmatch(r"/[^/]+", unquote(url.path)):
-        raise ValueError
-    return text
-
-
-def _redis(text: str) -> str:
-    url = urlsplit(_server(text, schemes=_REDIS_SCHEMES, parameters=_REDIS_PARAMETERS))
-    if not re.fullmatch(r"(/[0-9]{0,4})?", url.path):
-        raise ValueError
-    if url.scheme == "rediss" and "ssl_cert_reqs" not in dict(parse_qsl(url.query)):
-        raise ValueError  # Celery does not start without it.
-    return text
 
 
 def _client_ids(text: str) -> tuple[int, ...]:
@@ -158,7 +130,7 @@ def _secret(name: str, *, read: Callable[[str], Any] = str, allowed: str = "any 
 
 VARIABLES: tuple[Variable, ...] = (
     _word("BROKER_TYPE", words=BROKER_TYPES, default=BROKER_TYPES[0]),
-    Variable(name="IB_HOST", read=_host, allowed="a name or an address, without a port", default="127.0.0.1"),
+    Variable(name="IB_HOST", read=host_read, allowed="a name or an address, without a port", default="127.0.0.1"),
     _number("IB_PORT", least=1, most=65535, default=4002),
     _number("IB_CLIENT_ID", least=1, most=CLIENT_ID_MAX, default=1),
     _number("IB_DATA_CLIENT_ID", least=1, most=CLIENT_ID_MAX, default=2),
@@ -178,24 +150,15 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="GATEWAY_MAINTENANCE",
         read=_windows,
-        allowed="windows such as `Sun-Fri 00:15-01:45 America/New_York`, separated by `;`, or `none`",
+        allowed="windows such as `Sun-Fri 00:15-01:45 America/New_York`, separated by `;`, each with an end other than "
+        "its begin, or `none`",
         default=NORTH_AMERICA,
     ),
-    _secret(
-        "DATABASE_URL",
-        read=_database,
-        allowed="postgres://user:password@host:5432/database, with what is special in the password written as %XX; "
-        f"after a `?` {', '.join(sorted(_POSTGRES_PARAMETERS))}",
-    ),
-    _secret(
-        "REDIS_URL",
-        read=_redis,
-        allowed="redis://:password@host:6379/0, with what is special in the password written as %XX; or rediss:// "
-        "with ?ssl_cert_reqs=required",
-    ),
+    _secret("DATABASE_URL", read=database_url_read, allowed=DATABASE_URL_ALLOWED),
+    _secret("REDIS_URL", read=redis_url_read, allowed=REDIS_URL_ALLOWED),
     _secret(
         "DATABASE_OWNER_URL",
-        read=_database,
+        read=database_url_read,
         allowed="the same as DATABASE_URL, with the role that owns the tables",
     ),
     _secret("POSTGRES_PASSWORD"),
@@ -204,21 +167,23 @@ VARIABLES: tuple[Variable, ...] = (
     _number("DATABASE_POOL_SIZE", least=POOL_SIZE_MIN, most=POOL_SIZE_MAX, default=24),
     _secret(
         "ALERT_URLS",
-        read=partial(_list, pattern=_ALERT_URL, separator=None),
-        allowed="Apprise addresses such as jsons://hooks.example/trading, separated by blanks",
+        read=partial(_list, read=_alert_url, separator=None),
+        allowed="Apprise addresses such as jsons://hooks.example/trading, separated by blanks, not by commas",
     ),
     _secret("SECRET_KEY"),
     Variable(
         name="ALLOWED_HOSTS",
-        read=partial(_list, pattern=_SERVED_HOST),
-        allowed="names without scheme and port, separated by commas; `.trading.example` for all below it",
+        read=partial(_list, read=served_host_read),
+        allowed="names of letters, digits and hyphens, without scheme and port, separated by commas; "
+        "`.trading.example` for all below it; `[::1]`",
         default="localhost,127.0.0.1,[::1]",
     ),
     Variable(
         name="CSRF_TRUSTED_ORIGINS",
-        read=partial(_list, pattern=_ORIGIN),
+        read=partial(_list, read=origin_read),
         allowed="origins with their scheme and without a path, separated by commas: https://trading.example",
     ),
+    _number("WEB_PORT", least=1, most=65535, default=8000),
     _flag(name="SECURE"),
     _number("SECURE_HSTS_SECONDS", least=0, most=HSTS_SECONDS_MAX, default=3600),
     _number("PROXY_COUNT", least=0, most=PROXY_COUNT_MAX, default=0),

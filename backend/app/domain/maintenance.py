@@ -1,7 +1,8 @@
 """When the broker resets its servers and a Gateway restarts: times at which an entry is better not begun.
 
 Written as `<days> <from>-<to> <zone>`, several separated by `;`, or `none`: `Sun-Fri 00:15-01:45 America/New_York`.
-A window that ends before it begins ends on the next day; the days are those on which it begins.
+A window that ends before it begins ends on the next day; the days are those on which it begins. One that ends when it
+begins is refused: it could mean nothing, or a whole day without entries.
 """
 
 from dataclasses import dataclass
@@ -56,13 +57,20 @@ def maintenance_at(windows: tuple[MaintenanceWindow, ...], *, now: datetime) -> 
 def _window(text: str) -> MaintenanceWindow:
     try:
         days, times, zone = text.split()
-        begins, ends = (_time(part) for part in times.split("-"))
+        begins, ends = _times(times)
         return MaintenanceWindow(days=_days(days), begins=begins, ends=ends, zone=ZoneInfo(zone), text=text)
     # A zone's name that is a folder of the zone data (`America`) is an OSError.
     except (ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise ValueError(
             f"{text!r} is no window: write it as Sun-Fri 00:15-01:45 America/New_York, or write {NONE!r} ({error})"
         ) from error
+
+
+def _times(text: str) -> tuple[time, time]:
+    begins, ends = (_time(part) for part in text.split("-"))
+    if begins == ends:
+        raise ValueError("nobody can say whether it lasts no time or a whole day")
+    return begins, ends
 
 
 def _time(text: str) -> time:

@@ -9,10 +9,12 @@ from app.brokers.registry import BROKER_TYPES
 from app.config import environment
 from app.config.dotenv_file import dotenv_read
 from app.config.environment import environment_judge, environment_load
+from app.config.servers import database_settings
 from app.config.variables import POOL_SIZE_MIN, VARIABLES
 
 DEFAULTS = environment_judge({}, named_in_file={}).values
 SECRET = "hunter2"
+CONTROL = "{{path}}, line {line}: it holds the control character U+{code}; allowed: text as NAME=value."
 
 
 def judged(name: str, text: str) -> environment.Judgement:
@@ -24,59 +26,182 @@ def test_the_defaults_are_allowed() -> None:
     assert environment_judge({}, named_in_file={}).problems == []
 
 
-@pytest.mark.case("S24", "S25")
+def allowed_in(name: str) -> str:
+    (allowed,) = (variable.allowed for variable in VARIABLES if variable.name == name)
+    return allowed
+
+
+@pytest.mark.case("S24", "S25", "S61", "S63", "S64")
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        *(("IB_PORT", text) for text in ("abc", "0", "70000", "-1", "4002.0", "4_002", "４００２", '"4002"', "0x10")),
+        *(("IB_PORT", text) for text in ("abc", "0", "70000", "-1", "4002.0", "4_002", "４００２", '"4002"')),
+        *(("WEB_PORT", text) for text in ("abc", "0", "70000", "-1", "８０００")),
         *((name, text) for name in ("IB_CLIENT_ID", "IB_DATA_CLIENT_ID") for text in ("0", "-1", "2147483648", "1.5")),
         *(("IB_MESSAGES_PER_SECOND", text) for text in ("0", "9", "501", "100000", "fast")),
-        *(("IB_HOST", text) for text in ("127.0.0.1:4002", "http://gateway", "two words", "'gateway'", "[::1]")),
-        *(("IB_ACCOUNT", text) for text in ("du1234567", '"DU1234567"', "DU1234567,DU2", "DU 1", "1234567")),
+        *(("IB_HOST", text) for text in ("999.1.1.1", "127.1", "127.0.0.1.")),
         *(("IB_TRADING_MODE", text) for text in ("Paper", "LIVE", "demo", "'paper'")),
         *(("BROKER_TYPE", text) for text in ("paper", "alpaca", "IB", "bank")),
         *(("LOG_LEVEL", text) for text in ("verbose", "10", "CRITICAL")),
         *((name, text) for name in ("SECURE", "DEBUG") for text in ("maybe", "ja", "2", "tru", '"true"')),
-        *(("SECURE_HSTS_SECONDS", text) for text in ("-1", "1e6", "99999999999")),
+        *(("SECURE_HSTS_SECONDS", text) for text in ("-1", "99999999999")),
         *(("PROXY_COUNT", text) for text in ("-1", "11", "one")),
         *(("DATABASE_POOL_SIZE", text) for text in ("0", str(POOL_SIZE_MIN - 1), "1000000")),
-        *(("GATEWAY_MAINTENANCE", text) for text in ("never", ";", "Sun 00:15-01:45", "Sun 1-2 Moon/Base")),
-        ("GATEWAY_MAINTENANCE", "Sun 00:15+01:00-01:45 UTC"),
-        ("GATEWAY_MAINTENANCE", "Sun 00:15-01:45 America"),
-        *(("ALLOWED_HOSTS", text) for text in ("https://trading.example", "trading.example:8000", "*.example", "a b")),
-        *(("CSRF_TRUSTED_ORIGINS", text) for text in ("trading.example", "https://trading.example/", "ftp://a", "*")),
+        *((name, ",") for name in ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "OTHERS_CLIENT_IDS")),
+        ("GATEWAY_MAINTENANCE", "never"),
     ],
 )
 def test_what_is_not_allowed_is_named_with_what_is(name: str, text: str) -> None:
     [line] = judged(name, text).problems
-    (allowed,) = (variable.allowed for variable in VARIABLES if variable.name == name)
-    assert line == f"{name} is {text!r}; allowed: {allowed}."
+    assert line == f"{name} is {text!r}; allowed: {allowed_in(name)}."
 
 
-@pytest.mark.case("S25")
+@pytest.mark.case("S24", "S25", "S61", "S64")
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("DATABASE_URL", SECRET),
-        ("DATABASE_URL", f"sqlite:///{SECRET}"),
-        ("DATABASE_URL", f"postgres://u:{SECRET}@host"),
-        ("DATABASE_URL", f"postgres://u:{SECRET}@host:port/db"),
-        ("DATABASE_URL", f"postgres://u:{SECRET}@host:70000/db"),
-        ("DATABASE_URL", f"postgres://u:{SECRET}/more@host/db"),
-        ("DATABASE_URL", f"postgres://u:{SECRET}@host/db?sslmod=require"),
-        ("DATABASE_URL", f"postgres://u:{SECRET}@host/db?options=-csearch_path%3Dx"),
+        *(("IB_PORT", text) for text in ("0x10", "80 hunter2")),
+        *(("IB_HOST", text) for text in ("127.0.0.1:4002", "http://gateway", "two words", "'gateway.1'", "[::1]")),
+        *(("IB_HOST", text) for text in ("a..b", "a" * 64, "gateway/4002", "user:hunter2@gateway")),
+        *(("IB_ACCOUNT", text) for text in ("du1234567", '"DU1234567"', "DU1234567,DU2", "DU 1", "1234567a")),
+        ("SECURE_HSTS_SECONDS", "1e6"),
+        *(("GATEWAY_MAINTENANCE", text) for text in (";", "Sun 00:15-01:45", "Sun 1-2 Moon/Base")),
+        ("GATEWAY_MAINTENANCE", "Sun 00:15+01:00-01:45 UTC"),
+        ("GATEWAY_MAINTENANCE", "Sun 00:15-01:45 America"),
+        ("GATEWAY_MAINTENANCE", "Sun 01:00-01:00 UTC"),
+        ("GATEWAY_MAINTENANCE", "Sun 01:00-02:00 UTC; Sat 00:00-00:00:00 UTC"),
+        *(("ALLOWED_HOSTS", text) for text in ("https://trading.example", "trading.example:8000", "*.example", "a b")),
+        *(("ALLOWED_HOSTS", text) for text in (", ,", "a..b", "my_host", "[:::]", "[hunter2]", "a,999.1.1.1", "..a")),
+        *(("CSRF_TRUSTED_ORIGINS", text) for text in ("trading.example", "https://trading.example/", "ftp://a", "*")),
+        *(("CSRF_TRUSTED_ORIGINS", text) for text in ("https://a:0", "https://a:65536", "https://a..b", "https://[:]")),
+        ("CSRF_TRUSTED_ORIGINS", "https://user:hunter2@trading.example"),
+        ("POSTGRES_PASSWORD", "hunter\udcff2"),
+    ],
+)
+def test_what_could_be_a_secret_is_refused_without_being_shown(name: str, text: str) -> None:
+    [line] = judged(name, text).problems
+    assert line == f"{name} cannot be used; allowed: {allowed_in(name)}."
+
+
+@pytest.mark.case("S61")
+@pytest.mark.parametrize("name", [variable.name for variable in VARIABLES])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgres://user:{SECRET}@host:x/database",
+        f"https://user:{SECRET}@trading.example/",
+        f"user:{SECRET}@host,",
+        f"SECRET_KEY={SECRET}",
+        SECRET,
+        f"1 {SECRET}",
+        f"{SECRET}\udcff",
+    ],
+)
+def test_a_secret_in_the_wrong_variable_is_not_shown(name: str, text: str) -> None:
+    found = judged(name, text)
+    assert SECRET not in "".join([*found.problems, *found.warnings])
+
+
+@pytest.mark.case("S25", "S62")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(
+            (name, text)
+            for name in ("DATABASE_URL", "DATABASE_OWNER_URL")
+            for text in (
+                SECRET,
+                f"sqlite:///{SECRET}",
+                f"postgres://u:{SECRET}@host",
+                f"postgres://u:{SECRET}@host:port/db",
+                f"postgres://u:{SECRET}@host:70000/db",
+                f"postgres://u:{SECRET}/more@host/db",
+                f"postgres://u:{SECRET}#@host/db",
+                f"postgres://u:{SECRET}%zz@host/db",
+                f"postgres://u:{SECRET}%@host/db",
+                f"postgres://u:{SECRET}%00@host/db",
+                f"postgres://u:{SECRET}%ff@host/db",
+                f"postgres://u:{SECRET}\x01@host/db",
+                f"postgres://u:{SECRET}\udcff@host/db",
+                f"postgres://u:{SECRET}@host/d%zzb",
+                f"postgres://u:{SECRET}@host/d%0ab",
+                f"postgres://u:{SECRET}@ho..st/db",
+                f"postgres://u:{SECRET}@{'h' * 64}/db",
+                f"postgres://u:{SECRET}@999.1.1.1/db",
+                f"postgres://u:{SECRET}@[::1/db",
+                f"postgres://u:{SECRET}@one,,two/db",
+                f"postgres://u:{SECRET}@host/db?sslmod=require",
+                f"postgres://u:{SECRET}@host/db?sslmode=foo",
+                f"postgres://u:{SECRET}@host/db?sslmode=",
+                f"postgres://u:{SECRET}@host/db?sslmode",
+                f"postgres://u:{SECRET}@host/db?sslmode=%zz",
+                f"postgres://u:{SECRET}@host/db?sslmode=disable&sslmode=require",
+                f"postgres://u:{SECRET}@host/db?connect_timeout=abc",
+                f"postgres://u:{SECRET}@host/db?connect_timeout=0",
+                f"postgres://u:{SECRET}@host/db?connect_timeout=-1",
+                f"postgres://u:{SECRET}@host/db?connect_timeout=601",
+                f"postgres://u:{SECRET}@host/db?channel_binding=yes",
+                f"postgres://u:{SECRET}@host/db?target_session_attrs=standby",
+                f"postgres://u:{SECRET}@host/db?sslrootcert=/nowhere/root.crt",
+                f"postgres://u:{SECRET}@host/db?sslrootcert=system",
+                f"postgres://u:{SECRET}@host/db?sslcert={__file__}",
+                f"postgres://u:{SECRET}@host/db?options=-csearch_path%3Dx",
+            )
+        ),
         ("REDIS_URL", f"http://:{SECRET}@host"),
         ("REDIS_URL", f"redis://:{SECRET}@host/zero"),
         ("REDIS_URL", f"redis://:{SECRET}@host:0/0"),
+        ("REDIS_URL", f"redis://:{SECRET}%zz@host/0"),
+        ("REDIS_URL", f"redis://:{SECRET}%ff@host/0"),
+        ("REDIS_URL", f"redis://:{SECRET}@ho..st/0"),
+        ("REDIS_URL", f"redis://:{SECRET}@host/0?ssl_cert_reqs=required"),
+        ("REDIS_URL", f"redis://:{SECRET}@host/0?db=3"),
         ("REDIS_URL", f"rediss://:{SECRET}@host/0"),
+        ("REDIS_URL", f"rediss://:{SECRET}@host/0?ssl_cert_reqs=foo"),
+        ("REDIS_URL", f"rediss://:{SECRET}@host/0?ssl_cert_reqs=none&ssl_cert_reqs=required"),
+        ("REDIS_URL", f"rediss://:{SECRET}@host/0?ssl_cert_reqs=required&ssl_ca_certs=/nowhere/ca.crt"),
+        ("REDIS_URL", f"rediss://:{SECRET}@host/0?ssl_cert_reqs=required&ssl_keyfile={__file__}"),
         ("ALERT_URLS", SECRET),
         ("ALERT_URLS", f"jsons://hooks.example/{SECRET} {SECRET}"),
+        ("ALERT_URLS", f"jsons://hooks.example/{SECRET},tgram://{SECRET}/c"),
+        ("ALERT_URLS", f"jsons://hooks.example/{SECRET}, tgram://{SECRET}/c"),
+        ("ALERT_URLS", f"jsons://hooks.example/{SECRET};"),
+        ("ALERT_URLS", ","),
     ],
 )
 def test_a_secret_is_not_shown(name: str, text: str) -> None:
     [line] = judged(name, text).problems
-    assert line.startswith(f"{name} cannot be used; allowed: ")
+    assert line == f"{name} cannot be used; allowed: {allowed_in(name)}."
     assert SECRET not in line
+
+
+@pytest.mark.case("S62")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("DATABASE_URL", "postgres://u:p%25%40@db.example:5432/trading%20desk?sslmode=verify-full&sslrootcert=system"),
+        ("DATABASE_URL", f"postgres://u@host/db?sslmode=verify-ca&sslrootcert={__file__}"),
+        ("DATABASE_URL", f"postgres://u@host/db?sslcert={__file__}&sslkey={__file__}"),
+        ("DATABASE_URL", "postgres://u@one.example,two.example:5432/db?target_session_attrs=read-write"),
+        ("DATABASE_URL", "postgres://u@host/db?connect_timeout=5&channel_binding=require"),
+        ("DATABASE_URL", "postgres://u@%2Fvar%2FRun%2Fpostgresql/db"),
+        ("DATABASE_URL", "postgres://my_db/db"),
+        ("REDIS_URL", "redis://redis_1"),
+        ("REDIS_URL", "redis://user:p%2F@[::1]:6379/15"),
+        ("REDIS_URL", f"rediss://h/0?ssl_cert_reqs=none&ssl_ca_certs={__file__}"),
+        ("ALERT_URLS", "mailtos://u:p@smtp.example?to=a@b.example,c@d.example"),
+        ("ALERT_URLS", "jsons://hooks.example/?next=https://trading.example"),
+    ],
+)
+def test_an_address_that_every_library_understands_stays_as_it_is(name: str, text: str) -> None:
+    found = judged(name, text)
+    assert (found.problems, found.values[name]) == ([], [text] if name == "ALERT_URLS" else text)
+
+
+@pytest.mark.case("S62")
+def test_the_folder_of_a_socket_keeps_its_letters() -> None:
+    assert database_settings("postgres://u@%2Fvar%2FRun/db", password="")["HOST"] == "/var/Run"
+    assert database_settings("postgres://u:p@[::1]:5432/db", password="")["HOST"] == "::1"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +216,9 @@ def test_a_secret_is_not_shown(name: str, text: str) -> None:
         ("SECURE", "off", False),
         ("LOG_LEVEL", "debug", "DEBUG"),
         ("ALLOWED_HOSTS", "a.example, .b.example,[::1],*", ["a.example", ".b.example", "[::1]", "*"]),
+        ("ALLOWED_HOSTS", "trading.example., [0:0::1],", ["trading.example", "[::1]"]),
+        ("CSRF_TRUSTED_ORIGINS", "HTTPS://Trading.Example:443,http://a:80", ["https://trading.example", "http://a"]),
+        ("CSRF_TRUSTED_ORIGINS", "https://[::1]:8443", ["https://[::1]:8443"]),
         ("CSRF_TRUSTED_ORIGINS", "https://a.example:8443, https://*.b.example", ["https://a.example:8443", "https://*.b.example"]),
         ("ALERT_URLS", "  json://a  tgram://b/c ", ["json://a", "tgram://b/c"]),
         ("GATEWAY_MAINTENANCE", "None", ()),
@@ -147,13 +275,21 @@ def test_the_file_may_come_from_windows(tmp_path: Path) -> None:
     assert (found.values, found.problems) == ({"IB_PORT": "4001", "IB_ACCOUNT": "DU1", "IB_HOST": "gw"}, [])
 
 
-@pytest.mark.case("S25")
+@pytest.mark.case("S25", "S60", "S61")
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         (b"IB_PORT=1\n\n# why\nIB_HOST: hunter2\n", "{path}, line 4: write it as NAME=value."),
         (b"hunter2\n", "{path}, line 1: write it as NAME=value."),
         (b"IB_PORT=1\nIB_PORT=2\n", "{path}: IB_PORT stands in line 1 and in line 2."),
+        (f"redis://:{SECRET}@h/0?db=1\n".encode(), "{path}, line 1: write it as NAME=value."),
+        (f"IB_PORT=1\n'{SECRET} x'=2\n".encode(), "{path}, line 2: write it as NAME=value."),
+        (b"IB_PORT=1\n''=2\n", "{path}, line 2: write it as NAME=value."),
+        (b"IB_PORT=1\nIB_ACCOUNT=DU\0hunter2\n", CONTROL.format(line=2, code="0000")),
+        (b"IB_PORT=1\n\n# hunter2 \0\n", CONTROL.format(line=3, code="0000")),
+        (b"IB_\x1b[APORT=1\n", CONTROL.format(line=1, code="001B")),
+        (b"IB_PORT=1\rIB_HOST\n", "{path}, line 2: write it as NAME=value."),
+        ("IB_PORT=1\n".encode("utf-16-le"), CONTROL.format(line=1, code="0000")),
         ("IB_PORT=1\n".encode("utf-16"), "{path} cannot be read: it must be text in UTF-8."),
     ],
 )

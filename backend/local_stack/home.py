@@ -7,8 +7,8 @@ Two kinds of clones cannot hold them. The unprivileged user cannot walk to a clo
 /root or one made by `mktemp -d`, and we don't open other people's folders. And the servers' own programs cannot bear
 every path: `initdb` hands its own to a shell (`$`, quotes, backslashes) and allows 1,023 bytes, Valkey takes the
 path of its configuration for a pattern (`[`, `*`, `?`) and starts without any when nothing matches. In both cases the
-services move to a folder of their own outside, `/var/tmp/trading-analyst-<uid>-<hash of the clone's path>`, whose name
-is kept in `.local/services-home`, and the programs are copied there too.
+services move to a folder of their own outside, `trading-analyst-<uid>-<hash of the clone's path>` in a place that
+nobody clears (see places), whose name is kept in `.local/services-home`, and the programs are copied there too.
 
 A folder with databases is never removed here: they are somebody's order history, and a clone that is not where it was
 may have been moved, may be on a disk that is not mounted, or in another container. A clone that was moved finds its
@@ -16,20 +16,22 @@ folder by the name it kept; a clone that has no name beside a folder that is tak
 removed is a folder whose clone is gone and that only ever held programs and the servers of test runs.
 """
 
+import errno
 import fcntl
 import hashlib
 import itertools
 import os
-import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.errors import ServiceHomeError
+from local_stack.leftovers import process_start_mark
+from local_stack.places import TEMPORARY, is_plain, places_outside
 from local_stack.private_file import SECRETS, private_json_read
 from local_stack.process import ServiceUser
 
@@ -37,18 +39,12 @@ CLONE = Path(__file__).resolve().parents[2]
 LOCAL = CLONE / ".local"
 
 NOBODY = ServiceUser(uid=65534, gid=65534)
-OUTSIDE = Path("/var/tmp")  # noqa: S108 - Survives a reboot; the folder below it is checked to be ours before it is used.
 RECORD = "services-home"
 OWNER_FILE = "clone"
 PROGRAMS_FOLDER = "programs"
 # Of one test run or one command, see throw_away.
 THROW_AWAY_PREFIX = "throw-away-"
 PROBE_TIMEOUT_SECONDS = 10
-# What shells, patterns and configuration files all take literally: letters of every language, digits, blanks, a few
-# signs. A name that is no valid UTF-8 has characters that are none of these.
-PLAIN_PATH = re.compile(r"[\w /.,+@=~-]+")
-# PostgreSQL's own limit is 1,023 with the longest name below the folder.
-PLAIN_PATH_BYTES_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -65,11 +61,6 @@ class ServiceHome:
         if self.user is not None and path.stat().st_uid != self.user.uid:
             os.chown(path, self.user.uid, self.user.gid)
         return path
-
-
-def is_plain(path: Path) -> bool:
-    """Say whether the servers' programs can be told this path and will understand it as it is."""
-    return PLAIN_PATH.fullmatch(str(path)) is not None and len(os.fsencode(path)) <= PLAIN_PATH_BYTES_MAX
 
 
 def reaches(path: Path, *, user: ServiceUser | None) -> bool:
@@ -97,14 +88,16 @@ def reaches(path: Path, *, user: ServiceUser | None) -> bool:
     return probe.returncode == 0
 
 
-def service_home(*, local: Path = LOCAL, outside: Path = OUTSIDE) -> ServiceHome:
-    """Return the folder for the servers, made and recorded on first use.
+def service_home(*, local: Path = LOCAL, outside: Sequence[Path] = ()) -> ServiceHome:
+    """Return the folder for the servers, made and recorded on first use. `outside` is where it may be beside the clone,
+    the best place first.
 
     Raises:
         ServiceHomeError: the folder is not ours, or holds data that its user can no longer reach.
     """
     try:
         local.mkdir(exist_ok=True)
+        outside = outside or places_outside()
         with _locked(local / "services.lock"):
             return _home_of_root(local, outside) if os.geteuid() == 0 else _home_of_user(local, outside)
     except (PermissionError, IsADirectoryError, FileExistsError) as error:
@@ -114,7 +107,7 @@ def service_home(*, local: Path = LOCAL, outside: Path = OUTSIDE) -> ServiceHome
         ) from error
 
 
-def _home_of_user(local: Path, outside: Path) -> ServiceHome:
+def _home_of_user(local: Path, outside: Sequence[Path]) -> ServiceHome:
     directory = local / "services"
     if (local / RECORD).exists() or not _can_hold(directory):
         return ServiceHome(outside_home(local, outside=outside, user=None), None)
@@ -124,7 +117,7 @@ def _home_of_user(local: Path, outside: Path) -> ServiceHome:
     return ServiceHome(directory, None)
 
 
-def _home_of_root(local: Path, outside: Path) -> ServiceHome:
+def _home_of_root(local: Path, outside: Sequence[Path]) -> ServiceHome:
     inside = local / "services"
     user = _owner_of_data(inside) or NOBODY
     if not (local / RECORD).exists() and _can_hold(inside):
@@ -158,7 +151,7 @@ def _owner_of_data(directory: Path) -> ServiceUser | None:
     return ServiceUser(found.st_uid, found.st_gid) if found.st_uid else None
 
 
-def outside_home(local: Path, *, outside: Path, user: ServiceUser | None) -> Path:
+def outside_home(local: Path, *, outside: Sequence[Path], user: ServiceUser | None) -> Path:
     """Return the folder outside the clone for the servers of the clone with this `.local`, made and recorded on
     first use. `user` is who runs the servers, None for ourselves.
 
@@ -173,7 +166,7 @@ def outside_home(local: Path, *, outside: Path, user: ServiceUser | None) -> Pat
             f"the databases of this clone were in {recorded}, and that folder is gone: put it back, "
             f"or remove {local / RECORD} to begin with empty databases"
         )
-    directory = recorded or _free_name(local, outside=outside)
+    directory = recorded or _free_name(local, outside=outside[0])
     try:
         directory.mkdir(mode=0o711)
     except FileExistsError:
@@ -243,24 +236,79 @@ def _require_ours(directory: Path, *, record: Path) -> None:
         )
 
 
-def _sweep(outside: Path, *, keep: Path | None) -> None:
+def home_rescue(local: Path, *, outside: Sequence[Path] = (), makeshift: Path = TEMPORARY) -> Path | None:
+    """Move this clone's folder out of /var/tmp where there is a better place; return where it is then, None where
+    nothing was moved. No server of this clone may run; while a test run has servers there, it waits for another start.
+
+    Raises:
+        ServiceHomeError: it could not be moved, and is where it was.
+    """
+    better = (outside or places_outside())[0]
+    if not (local / RECORD).exists() or better == makeshift:
+        return None
+    with _locked(local / "services.lock"):
+        old = _recorded_home(local)
+        if old is None or old.parent != makeshift or not old.is_dir() or not _holds_databases(old):
+            return None
+        _require_ours(old, record=local / RECORD)
+        in_use = not all(throw_away_is_over(folder) for folder in old.glob(f"{THROW_AWAY_PREFIX}*"))
+        if in_use or not reaches(better, user=_owner_of_data(old)):
+            return None
+        new = _free_name(local, outside=better)
+        _move(old, new)
+        _path_write(local / RECORD, new)
+        # Copied to another disk, it goes only now that nobody looks for it any more.
+        _remove_forgotten(old)
+    return new
+
+
+def throw_away_is_over(folder: Path) -> bool:
+    """Say whether the test run or command that this folder was for has ended; its servers ended with it."""
+    pid, _, mark = folder.name.removeprefix(THROW_AWAY_PREFIX).partition("-")
+    return not pid.isdigit() or process_start_mark(int(pid)) != mark
+
+
+def _move(old: Path, new: Path) -> None:
+    """Rename or copy a folder, owners and modes included; it has the new name only when all of it is there."""
+    try:
+        try:
+            old.rename(new)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            part = new.with_name(f"{new.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            subprocess.run(["cp", "-a", str(old), str(part)], check=True, capture_output=True)
+            os.sync()
+            part.rename(new)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ServiceHomeError(
+            f"the databases in {old} could not be moved to {new}, where nobody clears them: {error}"
+        ) from error
+
+
+def _sweep(outside: Sequence[Path], *, keep: Path | None) -> None:
     """Remove our folders whose clone is gone and that never held anybody's databases."""
-    for directory in outside.glob(f"trading-analyst-{os.geteuid()}-*"):
+    for directory in _ours_in(outside):
         # Another start may be sweeping as well (what is gone is gone), and what cannot be read is not known to be gone.
         with suppress(FileNotFoundError, PermissionError):
             if directory != keep and _is_forgotten(directory) and not _holds_databases(directory):
                 _remove_forgotten(directory)
 
 
-def left_behind(*, outside: Path = OUTSIDE) -> list[tuple[Path, Path]]:
+def left_behind(*, outside: Sequence[Path] = ()) -> list[tuple[Path, Path]]:
     """Return our folders with databases whose clone is not where it was, each with where that was."""
     found = []
-    for directory in sorted(outside.glob(f"trading-analyst-{os.geteuid()}-*")):
+    for directory in _ours_in(outside or places_outside()):
         with suppress(FileNotFoundError, PermissionError):
             clone = _path_read(directory / OWNER_FILE)
             if clone is not None and _is_forgotten(directory) and _holds_databases(directory):
                 found.append((directory, clone.parent))
     return found
+
+
+def _ours_in(outside: Sequence[Path]) -> list[Path]:
+    return [path for place in outside for path in sorted(place.glob(f"trading-analyst-{os.geteuid()}-*"))]
 
 
 def _is_forgotten(directory: Path) -> bool:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from local_stack.errors import StackError
-from local_stack.home import THROW_AWAY_PREFIX, ServiceHome, service_home
+from local_stack.home import THROW_AWAY_PREFIX, ServiceHome, service_home, throw_away_is_over
 from local_stack.leftovers import process_start_mark
 from local_stack.ports import port_free
 from local_stack.postgres import EmbeddedPostgres, postgres_prepare
@@ -97,8 +97,7 @@ def _prepared(variable: str, place: ServiceHome, *, programs: ServiceHome) -> Em
 def _sweep(home: ServiceHome) -> None:
     """Remove the folders of runs that were killed; their servers died with them."""
     for folder in home.directory.glob(f"{THROW_AWAY_PREFIX}*"):
-        pid, _, mark = folder.name.removeprefix(THROW_AWAY_PREFIX).partition("-")
-        if not pid.isdigit() or process_start_mark(int(pid)) != mark:
+        if throw_away_is_over(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from local_stack.demo import Api, DemoError
 from local_stack.environment import settings_require, user_environment
 from local_stack.errors import DemoUserClosedError, StackError, UsageError
-from local_stack.home import LOCAL, left_behind
+from local_stack.home import LOCAL, home_rescue, left_behind
 from local_stack.jobs import (
     DEMO_MARK_FILE,
     PreparedMark,
@@ -29,6 +29,7 @@ from local_stack.jobs import (
     demo_user_known,
     migrate_job,
 )
+from local_stack.places import TEMPORARY
 from local_stack.ports import LOOPBACK, port_choose
 from local_stack.private_file import SECRETS, passwords_of, private_json_write
 from local_stack.process import ProcessSpec
@@ -153,6 +154,9 @@ class Up:
 
     def _start_servers(self, *, secret_key: str) -> Services:
         self._ports = self._choose_ports()
+        rescued = home_rescue(self._local)
+        if rescued is not None:
+            progress(f"moved the databases from {TEMPORARY}, which systems clear, to {rescued}")
         services = services_prepare(
             self._user_values,
             local=self._local,
@@ -170,6 +174,11 @@ class Up:
             progress(
                 f"the databases are in {services.postgres_folder.parent}: their servers cannot use this clone's path"
             )
+            if services.postgres_folder.is_relative_to(TEMPORARY):
+                progress(
+                    f"many systems remove files from {TEMPORARY} that nobody has used for 30 days: give this user a "
+                    "home folder (HOME or XDG_DATA_HOME), and the next start moves the databases there"
+                )
             for directory, clone in left_behind():
                 progress(
                     f"{directory} holds the databases of a clone that was in {clone}. If it was moved, its own `up` "

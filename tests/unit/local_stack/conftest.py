@@ -44,4 +44,4 @@ def local(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, outside: Path) -> ServiceHome:
     """A folder for servers, as this user gets it; one for all tests of a module, because `initdb` takes a second."""
-    return service_home(local=tmp_path_factory.mktemp("clone"), outside=outside)
+    return service_home(local=tmp_path_factory.mktemp("clone"), outside=[outside])

@@ -7,7 +7,9 @@ that is here.
 import os
 import shutil
 import stat
+import tempfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,12 +22,14 @@ from local_stack.home import (
     PROGRAMS_FOLDER,
     RECORD,
     THROW_AWAY_PREFIX,
-    is_plain,
+    home_rescue,
     left_behind,
     outside_home,
     reaches,
     service_home,
 )
+from local_stack.leftovers import process_start_mark
+from local_stack.places import is_plain
 from local_stack.private_file import SECRETS, passwords_of
 
 # What a shell, a pattern or a configuration file would take for something else, a name that is no text, a long one.
@@ -44,13 +48,13 @@ SERVERS = NOBODY if os.geteuid() == 0 else None
 
 def outside_of(local: Path, outside: Path) -> Path:
     """The folder outside for the clone with this `.local`, as this user's servers need it."""
-    return outside_home(local, outside=outside, user=SERVERS)
+    return outside_home(local, outside=[outside], user=SERVERS)
 
 
 def test_the_servers_reach_it_and_nobody_elses_folder_was_opened(local: Path, outside: Path) -> None:
     before = {folder: folder.stat().st_mode for folder in (local, *local.parents)}
 
-    home = service_home(local=local, outside=outside)
+    home = service_home(local=local, outside=[outside])
 
     assert reaches(home.folder("postgres"), user=home.user)
     assert {folder: folder.stat().st_mode for folder in before} == before
@@ -58,14 +62,14 @@ def test_the_servers_reach_it_and_nobody_elses_folder_was_opened(local: Path, ou
 
 
 def test_it_is_the_same_on_every_start(local: Path, outside: Path) -> None:
-    assert service_home(local=local, outside=outside) == service_home(local=local, outside=outside)
+    assert service_home(local=local, outside=[outside]) == service_home(local=local, outside=[outside])
 
 
 def test_two_clones_do_not_share_one(tmp_path: Path, outside: Path) -> None:
     directories = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        directories.append(service_home(local=tmp_path / name, outside=outside).directory)
+        directories.append(service_home(local=tmp_path / name, outside=[outside]).directory)
 
     assert directories[0] != directories[1]
     assert all(directory.is_dir() for directory in directories)
@@ -75,7 +79,7 @@ def test_a_folder_that_we_may_not_write_to_is_named(local: Path, outside: Path) 
     (local / "services.lock").mkdir()
 
     with pytest.raises(ServiceHomeError, match=r"services\.lock"):
-        service_home(local=local, outside=outside)
+        service_home(local=local, outside=[outside])
 
 
 @pytest.mark.case("S5")
@@ -95,7 +99,7 @@ def test_a_path_that_the_servers_would_misread_moves_them_outside(tmp_path: Path
     local = tmp_path / name / ".local"
     local.mkdir(parents=True)
 
-    first, second = (service_home(local=local, outside=outside) for _ in range(2))
+    first, second = (service_home(local=local, outside=[outside]) for _ in range(2))
 
     assert first == second
     assert first.directory.parent == outside
@@ -117,9 +121,9 @@ def test_databases_that_worked_at_an_odd_path_stay_there(tmp_path: Path, outside
     if os.geteuid() == 0:
         # Root's servers stay when their user can walk there, which pytest's folder forbids.
         with pytest.raises(ServiceHomeError, match="can no longer reach"):
-            service_home(local=local, outside=outside)
+            service_home(local=local, outside=[outside])
     else:
-        assert service_home(local=local, outside=outside).directory == local / "services"
+        assert service_home(local=local, outside=[outside]).directory == local / "services"
 
 
 @pytest.mark.case("S4")
@@ -198,13 +202,13 @@ def test_outside_the_databases_of_a_clone_that_was_moved_or_deleted_survive_ever
     }
     assert not set(others) & set(homes.values())
     assert [list(home.iterdir()) for home in others] == [[home / OWNER_FILE] for home in others]
-    assert {home: clone for home, clone in left_behind(outside=outside) if home in homes.values()} == {
+    assert {home: clone for home, clone in left_behind(outside=[outside]) if home in homes.values()} == {
         homes[name]: tmp_path / name for name in homes
     }
     # The one that was moved finds its own, and is no longer told to others; the new ones keep theirs.
     assert outside_of(tmp_path / "elsewhere" / ".local", outside) == homes["moved"]
     assert [outside_of(locals_[name], outside) for name in ("other", *homes)] == others
-    assert homes["moved"] not in dict(left_behind(outside=outside))
+    assert homes["moved"] not in dict(left_behind(outside=[outside]))
 
 
 @pytest.mark.case("S40")
@@ -228,6 +232,67 @@ def test_outside_databases_that_are_no_longer_where_they_were_are_not_replaced_b
     assert outside_of(local, outside).is_dir()
 
 
+def home_with_databases(local: Path, place: Path) -> Path:
+    home = service_home(local=local, outside=[place])
+    assert home.directory.parent == place
+    orders = home.folder("postgres") / "orders"
+    orders.write_text("bought")
+    orders.chmod(0o600)
+    if home.user:
+        os.chown(orders, home.user.uid, home.user.gid)
+    return home.directory
+
+
+@pytest.fixture(params=["the same disk", "another disk"])
+def makeshift(request: pytest.FixtureRequest, tmp_path: Path, outside: Path) -> Iterator[Path]:
+    """A place that the system clears, on the disk of the durable one or on another."""
+    parent = Path("/dev/shm") if request.param == "another disk" else outside
+    if request.param == "another disk" and (not parent.is_dir() or parent.stat().st_dev == outside.stat().st_dev):
+        pytest.skip("There is no second disk here.")
+    with tempfile.TemporaryDirectory(dir=parent) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.case("S66")
+def test_databases_where_the_system_clears_up_are_moved_to_a_durable_place(
+    tmp_path: Path, outside: Path, makeshift: Path
+) -> None:
+    local = tmp_path / ODD_NAMES[0] / ".local"
+    local.mkdir(parents=True)
+    old = home_with_databases(local, makeshift)
+    before = (old / "postgres" / "orders").stat()
+
+    new = home_rescue(local, outside=[outside], makeshift=makeshift)
+
+    assert new is not None
+    assert (new.parent, old.exists()) == (outside, False)
+    after = (new / "postgres" / "orders").stat()
+    assert (new / "postgres" / "orders").read_text() == "bought"
+    assert [(at.st_uid, at.st_gid, at.st_mode, at.st_mtime_ns) for at in (before,)] == [
+        (after.st_uid, after.st_gid, after.st_mode, after.st_mtime_ns)
+    ]
+    # The clone finds them there, and once is enough.
+    assert service_home(local=local, outside=[outside, makeshift]).directory == new
+    assert home_rescue(local, outside=[outside], makeshift=makeshift) is None
+    assert left_behind(outside=[makeshift]) == []
+
+
+@pytest.mark.case("S66")
+def test_databases_beside_servers_of_a_test_run_wait_until_it_is_over(tmp_path: Path, outside: Path) -> None:
+    local = tmp_path / ODD_NAMES[0] / ".local"
+    local.mkdir(parents=True)
+    makeshift = outside / "makeshift"
+    makeshift.mkdir(mode=0o755, exist_ok=True)
+    old = home_with_databases(local, makeshift)
+    running = old / f"{THROW_AWAY_PREFIX}{os.getpid()}-{process_start_mark(os.getpid())}"
+    running.mkdir()
+
+    assert home_rescue(local, outside=[outside], makeshift=makeshift) is None
+    running.rename(old / f"{THROW_AWAY_PREFIX}{os.getpid()}-0")
+    assert home_rescue(local, outside=[outside], makeshift=makeshift) is not None
+
+
 @pytest.mark.parametrize("trap", ["link", "writable"])
 def test_outside_a_folder_that_others_prepared_is_refused(
     local: Path, outside: Path, tmp_path: Path, trap: str
@@ -244,7 +309,7 @@ def test_outside_a_folder_that_others_prepared_is_refused(
 
 
 def test_a_sub_folder_belongs_to_the_servers_user(local: Path, outside: Path) -> None:
-    home = service_home(local=local, outside=outside)
+    home = service_home(local=local, outside=[outside])
 
     owner = home.folder("valkey").stat().st_uid
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.home import CLONE, RECORD
+from local_stack.places import places_outside
 
 # Blanks, letters of other languages, and everything that a shell, a pattern or a configuration file takes for its own;
 # longer than a Unix socket's address (107 bytes) and than a script's first line (127) may be.
@@ -17,7 +18,7 @@ PARTS = ("backend", "scripts", "manage.py", "pyproject.toml", "requirements.lock
 
 
 @pytest.mark.slow
-@pytest.mark.case("S4")
+@pytest.mark.case("S4", "S66")
 @pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
 def test_up_once_executes_the_demo_in_an_oddly_named_folder(tmp_path: Path, locale: str) -> None:
     clone = tmp_path / ODD_FOLDER
@@ -36,8 +37,11 @@ def test_up_once_executes_the_demo_in_an_oddly_named_folder(tmp_path: Path, loca
         [clone / "scripts" / "up", "--once"], env=environment, capture_output=True, text=True, timeout=240, cwd="/"
     )
     record = clone / ".local" / RECORD
-    if record.exists():
-        shutil.rmtree(record.read_text().strip(), ignore_errors=True)
+    home = Path(record.read_text().strip()) if record.exists() else None
+    if home is not None:
+        shutil.rmtree(home, ignore_errors=True)
 
     assert run.returncode == 0, run.stderr
+    assert home is not None
+    assert home.parent == places_outside()[0]
     assert re.fullmatch(r"IB-\d+:\d+", run.stdout.splitlines()[-1])

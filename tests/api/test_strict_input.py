@@ -322,3 +322,22 @@ def test_an_empty_body_is_taken_where_none_is_needed(
     for what in ("archive/", "restore/"):
         assert post(api, address + what, body).status_code == 200
     assert api.delete(address, body, content_type="application/json").status_code == 204
+
+
+@pytest.mark.case("S43")
+@pytest.mark.parametrize(
+    ("what", "body", "code"),
+    [
+        ("seen", {"through": "1"}, "field_invalid"),
+        ("seen", {"through": 1.0}, "field_invalid"),
+        ("seen", {"through": True}, "field_invalid"),
+        ("resolve", {"act": "not_ours", "dry_run": "off"}, "field_invalid"),
+        ("resolve", {"act": "not_ours", "dry_run": 1}, "field_invalid"),
+        ("resolve", {"act": True}, "choice_unknown"),
+    ],
+)
+def test_what_is_said_of_an_execution_has_its_type(
+    api: APIClient, analyst: User, requested: Any, what: str, body: dict[str, Any], code: str
+) -> None:
+    answer = api.post(f"/api/v1/executions/{requested(analyst).pk}/{what}/", body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, code)

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from rest_framework.test import APIClient
 
+from app.accounts.roles import roles_ensure
 from app.alerts.models import Alert
 from app.core import clock
 from app.executions.models import Decision, Execution, ExecutionFlag
@@ -84,20 +85,22 @@ def test_what_was_seen_is_not_raised_by_being_found_again_but_a_new_reason_is(su
 
 def test_seen_by_a_script_answers_the_execution_with_its_flags(submitted: Submitted) -> None:
     book = submitted()
-    raised = flag(book, "an odd thing")
+    first, raised = flag(book, "a first thing"), flag(book, "an odd thing")
     script = script_of(owner_of(book))
     address = f"/api/v1/executions/{book.execution_id}/seen/"
-    assert script.post(address, {"through": raised.pk - 1}, format="json").status_code in (200, 400)
+    assert script.post(address, {"through": first.pk}, format="json").status_code == 200
     assert attention(book) == "an odd thing"
-    assert script.post(address, {"thru": 1}, format="json").status_code == 400
+    for refused in ({"thru": 1}, {"through": 0}, {"through": str(raised.pk)}):
+        assert script.post(address, refused, format="json").status_code == 400
+    assert attention(book) == "an odd thing"
     answer = script.post(address, {"through": raised.pk}, format="json")
     assert (answer.status_code, answer.json()["attention"]) == (200, "")
-    (told,) = answer.json()["flags"]
+    told = answer.json()["flags"][1]
     assert (told["sentence"], told["seen_by"]) == ("an odd thing", owner_of(book).username)
     assert told["raised_at"] <= told["seen_at"]
     # Once more changes nothing
     assert script.post(address).status_code == 200
-    assert Decision.objects.filter(action="SEEN").count() == 1
+    assert Decision.objects.filter(action="SEEN").count() == 2
 
 
 def test_seen_on_the_alert_is_seen_on_the_execution(submitted: Submitted) -> None:
@@ -113,20 +116,37 @@ def test_seen_on_the_alert_is_seen_on_the_execution(submitted: Submitted) -> Non
     assert attention(book) == ""
 
 
-@pytest.mark.parametrize(("group", "status"), [("analyst", 404), ("reviewer", 403)])
-def test_who_may_not_act_may_not_say_that_it_is_seen(submitted: Submitted, group: str, status: int) -> None:
-    from django.contrib.auth.models import Group
-
-    from app.accounts.roles import roles_ensure
-
+@pytest.mark.case("S44")
+@pytest.mark.parametrize(
+    ("roles", "status"),
+    [
+        ({"analyst"}, 404),
+        ({"trader"}, 404),
+        ({"reviewer"}, 403),
+        ({"analyst", "reviewer"}, 403),
+        ({"trader", "reviewer"}, 200),
+        ({"admin"}, 200),
+    ],
+)
+def test_who_may_say_that_anothers_execution_is_seen(submitted: Submitted, roles: set[str], status: int) -> None:
+    """A trader acts on others' executions only with a role that lets them be read: the others are not found."""
     roles_ensure()
     book = submitted()
     flag(book, "an odd thing")
-    stranger = User.objects.create_user("eve")
-    stranger.groups.add(Group.objects.get(name=group))
-    assert script_of(stranger).post(f"/api/v1/executions/{book.execution_id}/seen/").status_code == status
-    assert page_of(stranger).post(f"/executions/{book.execution_id}/seen/", {"through": "1"}).status_code == status
-    assert attention(book) == "an odd thing"
+    watchdog_look(now=clock.now())
+    alert = Alert.objects.get(text__endswith=": an odd thing")
+    other = User.objects.create_user("eve", is_superuser="admin" in roles)
+    other.groups.add(*Group.objects.filter(name__in=roles))
+    seen_here = f"/executions/{book.execution_id}/seen/"
+    roads = [
+        lambda: page_of(other).post(seen_here, {"through": ExecutionFlag.objects.get().pk}),
+        lambda: page_of(other).post(f"/alerts/{alert.pk}/seen/"),
+        lambda: script_of(other).post(f"/api/v1/alerts/{alert.pk}/acknowledge/"),
+        lambda: script_of(other).post(f"/api/v1/executions/{book.execution_id}/seen/"),
+    ]
+    answers = [road().status_code for road in roads]
+    assert answers == ([302, 302, 200, 200] if status == 200 else [status] * 4)
+    assert attention(book) == ("" if status == 200 else "an odd thing")
 
 
 @pytest.mark.parametrize("shown", ["", "x", "-1", "\u0661", "9" * 30])

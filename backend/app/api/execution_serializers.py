@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from app.api.decimal_fields import Money, Price, Quantity
+from app.api.strict_fields import StrictInteger
 from app.api.strict_input import StrictInput
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderStatus
@@ -177,7 +178,7 @@ class FlagOutput(serializers.ModelSerializer[ExecutionFlag]):
 class SeenInput(StrictInput):
     """Which reasons were seen."""
 
-    through = serializers.IntegerField(
+    through = StrictInteger(
         required=False,
         min_value=1,
         max_value=2**63 - 1,

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from app.api.execution_filters import ExecutionFilters, executions_asked_for
 from app.api.execution_serializers import ExecutionOutput, ExecutionSummary, SeenInput, execution_json
-from app.api.preconditions import IF_NONE_MATCH, content_tag, is_known_already
+from app.api.preconditions import IF_NONE_MATCH, Preconditions, content_tag, is_known_already
 from app.api.schema import ERRORS
 from app.api.strict_input import StrictQuery, body_read
 from app.core import clock
@@ -72,6 +72,7 @@ class ExecutionCancel(StrictQuery, generics.GenericAPIView[Execution]):
 
     queryset = Execution.objects.none()
     serializer_class = ExecutionOutput
+    preconditions = Preconditions.IGNORED
 
     def get_queryset(self) -> QuerySet[Execution]:
         """Return what the user may read."""

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from app.accounts.access import require_may_see_accounts
 from app.accounts.kill_switch import kill_switches_engaged, require_may_engage, require_may_release
 from app.accounts.models import Account, KillSwitch
+from app.api.preconditions import Preconditions
 from app.api.schema import ERRORS
 from app.api.strict_fields import StrictBoolean, StrictText
 from app.api.strict_input import StrictInput, StrictQuery, body_read
@@ -86,6 +87,7 @@ class KillSwitchOfAll(_KillSwitchView):
     """The kill switch of all accounts."""
 
     inputs = {"POST": EngageInput}
+    preconditions = Preconditions.IGNORED
 
     @extend_schema(operation_id="kill_switch_read", responses={200: KillSwitchState, **ERRORS})
     def get(self, request: Request) -> Response:
@@ -114,6 +116,7 @@ class AccountKillSwitch(_KillSwitchView):
     """One account's kill switch."""
 
     inputs = {"POST": EngageInput}
+    preconditions = Preconditions.IGNORED
 
     @extend_schema(operation_id="account_kill_switch_read", responses={200: KillSwitchState, **ERRORS})
     def get(self, request: Request, account_id: str) -> Response:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from app.api.decimal_fields import Quantity
 from app.api.schema import ERRORS
+from app.api.strict_fields import StrictBoolean, StrictChoice
 from app.api.strict_input import StrictInput, StrictQuery, body_read
 from app.core import clock
 from app.core.errors import Forbidden
@@ -24,7 +25,7 @@ from app.setups.selectors import require_may_plan
 class ResolveInput(StrictInput):
     """What a person decides."""
 
-    act = serializers.ChoiceField(
+    act = StrictChoice(
         choices=[act.value for act in Act],
         help_text="`closed_elsewhere`: the missing shares were ours. `not_ours`: the difference belongs to others.",
     )
@@ -32,7 +33,7 @@ class ResolveInput(StrictInput):
         required=False, help_text="How many shares were closed elsewhere; all that are missing when left out."
     )
     difference = Quantity(required=False, help_text="The one that was looked at; another by now is `facts_changed`.")
-    dry_run = serializers.BooleanField(required=False, default=False, help_text="Only say what would come of it.")
+    dry_run = StrictBoolean(required=False, default=False, help_text="Only say what would come of it.")
 
 
 class ResolveOutput(serializers.Serializer[Any]):

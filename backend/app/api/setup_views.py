@@ -9,7 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from app.api.execution_serializers import ExecutionOutput, execution_json
-from app.api.preconditions import IF_MATCH, revisions_seen, setup_tag
+from app.api.preconditions import (
+    IF_MATCH,
+    IF_NONE_MATCH,
+    Preconditions,
+    is_known_already,
+    revisions_seen,
+    setup_tag,
+)
 from app.api.prefer_wait import WAIT_SECONDS_MAX, wait_if_preferred
 from app.api.schema import ERRORS
 from app.api.setup_filters import SetupFilters, setups_asked_for
@@ -64,8 +71,9 @@ class SetupCollection(StrictQuery, generics.ListAPIView[Setup]):
         owner = require_may_plan(request.user)
         values = body_read(SetupInput(data=request.data))
         setup = plan_create(owner=owner, account_id=values.pop("account", ""), values=values)
-        headers = {"Location": f"/api/v1/setups/{setup.pk}/", **setup_tag(setup)}
-        return Response(SetupOutput(setup).data, status=201, headers=headers)
+        stored = SetupOutput(setup).data
+        headers = {"Location": f"/api/v1/setups/{setup.pk}/", "ETag": setup_tag(stored)}
+        return Response(stored, status=201, headers=headers)
 
 
 class SetupView(StrictQuery, generics.GenericAPIView[Setup]):
@@ -73,6 +81,7 @@ class SetupView(StrictQuery, generics.GenericAPIView[Setup]):
 
     queryset = Setup.objects.none()
     serializer_class = SetupOutput
+    preconditions = Preconditions.READ
 
     def get_queryset(self) -> QuerySet[Setup]:
         """Return what the user may read: what is not among it is not found."""
@@ -84,10 +93,10 @@ class SetupView(StrictQuery, generics.GenericAPIView[Setup]):
         require_may_act_on(setup, user=self.request.user)
         return setup
 
-    def answer(self) -> Response:
-        """Return the setup as it stands, with its ETag."""
-        setup = self.get_object()
-        return Response(SetupOutput(setup).data, headers=setup_tag(setup))
+    def answer(self, setup: Setup) -> Response:
+        """Answer with the setup as it was written or read, and the ETag of just that."""
+        told = SetupOutput(setup).data
+        return Response(told, headers={"ETag": setup_tag(told)})
 
 
 class SetupItem(SetupView):
@@ -95,10 +104,17 @@ class SetupItem(SetupView):
 
     inputs = {"PATCH": SetupInput}
 
-    @extend_schema(operation_id="setups_read", responses={200: SetupOutput, **ERRORS})
+    @extend_schema(
+        operation_id="setups_read",
+        parameters=[IF_NONE_MATCH],
+        responses={200: SetupOutput, 304: OpenApiResponse(description="Nothing has changed since."), **ERRORS},
+    )
     def get(self, request: Request, pk: int) -> Response:
-        """Read a setup. `ETag` names its revision, for `If-Match`."""
-        return self.answer()
+        """Read a setup. `ETag` names its revision, for `If-Match`, and changes with anything in the answer."""
+        answer = self.answer(self.get_object())
+        if is_known_already(request, answer["ETag"]):
+            return Response(status=304, headers={"ETag": answer["ETag"]})
+        return answer
 
     @extend_schema(
         operation_id="setups_update",
@@ -111,8 +127,7 @@ class SetupItem(SetupView):
         setup = self.setup_to_act_on()
         values = body_read(SetupInput(data=request.data, partial=True))
         seen = revisions_seen(request)
-        plan_change(setup=setup, account_id=values.pop("account", ""), values=values, seen=seen)
-        return self.answer()
+        return self.answer(plan_change(setup=setup, account_id=values.pop("account", ""), values=values, seen=seen))
 
     @extend_schema(operation_id="setups_delete", request=None, parameters=[IF_MATCH], responses={204: None, **ERRORS})
     def delete(self, request: Request, pk: int) -> Response:
@@ -129,8 +144,8 @@ class SetupArchive(SetupView):
     )
     def post(self, request: Request, pk: int) -> Response:
         """Archive a setup. Its executions stay and go on. Safe to repeat."""
-        setup_archive(setup_id=self.setup_to_act_on().pk, now=clock.now(), seen=revisions_seen(request))
-        return self.answer()
+        setup = self.setup_to_act_on()
+        return self.answer(setup_archive(setup_id=setup.pk, now=clock.now(), seen=revisions_seen(request)))
 
 
 class SetupRestore(SetupView):
@@ -141,8 +156,8 @@ class SetupRestore(SetupView):
     )
     def post(self, request: Request, pk: int) -> Response:
         """Bring an archived setup back, as it was. Safe to repeat."""
-        setup_restore(setup_id=self.setup_to_act_on().pk, seen=revisions_seen(request))
-        return self.answer()
+        setup = self.setup_to_act_on()
+        return self.answer(setup_restore(setup_id=setup.pk, seen=revisions_seen(request)))
 
 
 class SetupExecute(SetupView):

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from app.api.pagination import NewestFirstCursor
+from app.api.preconditions import Preconditions, require_no_preconditions
 
 PAGING = {NewestFirstCursor.cursor_query_param, NewestFirstCursor.page_size_query_param}
 
@@ -58,11 +59,13 @@ class StrictQuery(APIView):
     is_list = False
     # What reads the body of each method that takes one; OPTIONS describes it. Every other method takes an empty one.
     inputs: Mapping[str, type[StrictInput]] = {}
+    preconditions = Preconditions.REFUSED
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check who asks, then what for.
 
-        Raises ValidationError `unknown_field`, `parameter_repeated`, and what is wrong with a body where none is taken.
+        Raises ValidationError `unknown_field`, `parameter_repeated`, and what is wrong with a body where none is taken;
+        FixRequest `precondition_unknown`.
         """
         super().initial(request, *args, **kwargs)
         reads = request.method in SAFE_METHODS
@@ -77,6 +80,8 @@ class StrictQuery(APIView):
         if problems:
             raise serializers.ValidationError(problems)
         method = str(request.method)
+        if not reads and self.preconditions is Preconditions.REFUSED and hasattr(self, method.lower()):
+            require_no_preconditions(request)
         if not reads and method not in self.inputs and hasattr(self, method.lower()):
             body_read(EmptyInput(data=request.data))
 

@@ -15,6 +15,11 @@ def setups_visible_to(user: User | AnonymousUser | AbstractBaseUser) -> QuerySet
     return setups if user.has_perm("setups.view_all_setups") else setups.filter(owner=user)
 
 
+def setup_read(setup_id: int) -> Setup:
+    """Return a setup with its targets as they stand now."""
+    return Setup.objects.select_related("account", "owner").prefetch_related("take_profits").get(pk=setup_id)
+
+
 def require_may_plan(user: User | AnonymousUser | AbstractBaseUser) -> User:
     """Return the user. Raises Forbidden `role_missing` for one who is neither analyst nor trader nor admin."""
     if not isinstance(user, User) or not user.has_perm("setups.add_setup"):

@@ -15,6 +15,7 @@ from app.domain.contract import PriceIncrement
 from app.domain.terms import EntryType, Side
 from app.setups.models import Setup, TakeProfit
 from app.setups.revision import Seen, one_revision, require_seen
+from app.setups.selectors import setup_read
 
 SIZE_FIELDS = ("quantity", "risk_amount", "risk_percent")
 PLAN_FIELDS = (
@@ -45,7 +46,7 @@ def setup_create(
     if targets:
         with one_revision(setup, is_counted=True):
             _targets_write(setup, targets)
-    return setup
+    return setup_read(setup.pk)
 
 
 @transaction.atomic
@@ -59,7 +60,8 @@ def setup_update(
 ) -> Setup:
     """Change a setup that was not executed yet; all that changes at once is one revision.
 
-    Raises Conflict `setup_executed`, `setup_archived`, `revision_changed` (it is at none of those `seen`), FixRequest.
+    Returns what this call wrote, read before anybody else can write. Raises Conflict `setup_executed`,
+    `setup_archived`, `revision_changed` (it is at none of those `seen`), FixRequest.
     """
     setup = Setup.objects.select_for_update(no_key=True).get(pk=setup_id)
     require_open(setup)
@@ -74,7 +76,7 @@ def setup_update(
         setup.save()
         if targets != before:
             _targets_write(setup, targets)
-    return setup
+    return setup_read(setup_id)
 
 
 @transaction.atomic
@@ -85,8 +87,7 @@ def setup_archive(*, setup_id: int, now: datetime, seen: Seen = None) -> Setup:
         require_seen(setup, seen=seen)
         setup.archived_at = now
         setup.save(update_fields=["archived_at", "updated_at"])
-        setup.refresh_from_db(fields=["revision"])
-    return setup
+    return setup_read(setup_id)
 
 
 @transaction.atomic
@@ -97,8 +98,7 @@ def setup_restore(*, setup_id: int, seen: Seen = None) -> Setup:
         require_seen(setup, seen=seen)
         setup.archived_at = None
         setup.save(update_fields=["archived_at", "updated_at"])
-        setup.refresh_from_db(fields=["revision"])
-    return setup
+    return setup_read(setup_id)
 
 
 def require_open(setup: Setup) -> None:

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from pytest_django import Settings
 
 from app.accounts.models import BrokerConnection
@@ -190,6 +191,29 @@ def test_typed_text_is_not_lost_with_the_session_and_the_form_works_after_a_logi
     assert is_marked(page)
     page.get_by_role("button", name="Save setup").click()
     expect(page.get_by_role("button", name="Execute on PAPER")).to_be_visible()
+
+
+@pytest.mark.case("A21")
+def test_windows_that_are_logged_out_ask_nothing_until_somebody_logs_in(
+    page: Page, analyst: User, connection: BrokerConnection, apple: object
+) -> None:
+    log_in(page)
+    windows = [page, page.context.new_page()]
+    for window in windows:
+        window.goto("/setups/new/")
+        is_live(window)
+        window.get_by_label("Symbol").fill("AAPL")
+    Session.objects.all().delete()
+    for window in windows:
+        expect(window.locator("#live-note").get_by_role("link", name="log in")).to_be_visible()
+        with pytest.raises(PlaywrightTimeout), window.expect_request("**/live/**", timeout=5000):
+            pass  # Twice as long as the time between two tries.
+    other = page.context.new_page()
+    log_in(other)
+    for window in windows:
+        is_live(window)
+        expect(window.locator("#live-note")).to_be_hidden()
+        expect(window.get_by_label("Symbol")).to_have_value("AAPL")
 
 
 @pytest.mark.case("S28")

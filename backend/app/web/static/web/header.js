@@ -48,7 +48,7 @@ function ageing() {
 }
 let figuresAt = performance.now();
 async function figuresAsked() {
-  if (document.hidden) { return; }
+  if (document.hidden || document.body.classList.contains("logged-out")) { return; }
   try {
     const answer = await fetch(figures.dataset.address, { redirect: "error" });
     if (answer.ok) {

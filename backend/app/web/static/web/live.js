@@ -7,7 +7,9 @@
   const { stream, now, asked, login } = document.body.dataset;
   const byId = (id) => document.getElementById(id);
   const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
-  let reading = null, over = false, edited = false, away = false, loggedOut = false, seenAgain = 0;
+  let reading = null, over = false, edited = false, away = false, loggedOut = false, askAgain = false, seenAgain = 0;
+  // Windows of one browser tell each other that somebody is logged in.
+  const windows = new BroadcastChannel("logged-in");
 
   // Two clocks, and the greater age counts: one stands still while a laptop sleeps, the other can be set back.
   const heard = {
@@ -123,12 +125,16 @@
   function leave() {
     const address = `${login}?next=${encodeURIComponent(location.pathname + location.search)}`;
     const first = !loggedOut;
+    if (first) { askAgain = false; }
     loggedOut = true;
+    document.body.classList.add("logged-out");
+    // Nothing more is asked for until somebody may have logged in: a window says so, or this one is looked at again.
     if (edited) {  // Typed text is not thrown away: the other window logs in, and this page goes on by itself.
       note("You are logged out. Nothing you typed is lost:", { text: "log in in a new window", href: address, newWindow: true });
       if (first) { say("You are logged out.", true); }
-    } else if (first) {
-      location.assign(address);
+    } else {
+      note("You are logged out, and this page is not kept current:", { text: "log in", href: address });
+      if (first) { location.assign(address); }
     }
     showAge();
   }
@@ -145,7 +151,7 @@
   function take(name, data, isStream) {
     if (name === "ended") { ended(data); return; }
     heard.at();
-    loggedOut = false;
+    if (loggedOut) { loggedOut = false; document.body.classList.remove("logged-out"); note(); }
     if (name === "snapshot") { if (isStream) { note(); } show(data, !hadSnapshot); hadSnapshot = true; }
     if (name === "change") { show(data, false); }
     showAge();
@@ -193,9 +199,10 @@
 
   async function run() {
     while (!over) {
-      if (away) { await pause(200); continue; }
+      if (away || (loggedOut && !askAgain)) { await pause(200); continue; }
+      askAgain = false;
       const begun = performance.now(), wait = await follow(stream);
-      if (wait && !away && !over) { await follow(now); }
+      if (wait && !away && !over && !loggedOut) { await follow(now); }
       await pause(Math.max(wait, RETRY_MS - (performance.now() - begun), 0));
     }
   }
@@ -214,8 +221,12 @@
       if (document.hidden) { hiding = setTimeout(() => { away = true; reading?.abort(); }, HIDDEN_MAX_MS); return; }
       if (away) { seenAgain = performance.now(); }
       away = false;
+      askAgain = true;
       showAge();
     });
+    window.addEventListener("focus", () => { askAgain = true; });
+    windows.addEventListener("message", () => { askAgain = true; });
+    windows.postMessage("");  // This page was answered to somebody who is logged in.
     // htmx puts no refusal on the page by itself; a button that does nothing must say so.
     document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
       if (xhr.status === 401) { return; }

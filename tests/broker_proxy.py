@@ -7,10 +7,13 @@ forwarding between them: the proxy makes that moment one that a test can choose.
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 PLACE_ORDER = b"3"
+
+Rewrite = Callable[[list[str]], list[str]]
 
 
 class BrokerProxy:
@@ -25,6 +28,7 @@ class BrokerProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._orders_left: int | None = None
         self._swallows = False
+        self._rewrite: Rewrite | None = None
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self.port: int = self._listener.getsockname()[1]
@@ -49,8 +53,13 @@ class BrokerProxy:
         """Move no byte any more, either way, and leave every socket open: a line that is dead without a word."""
         self._swallows = True
 
+    def rewrite(self, change: Rewrite) -> None:
+        """Change the fields of what the broker says from now on: `change` is given them and returns those to send."""
+        self._rewrite = change
+
     def let_through(self) -> None:
-        """Forward everything again, on connections made from now on too."""
+        """Forward everything again and unchanged, on connections made from now on too."""
+        self._rewrite = None
         with self._lock:
             self._orders_left = None
         self._swallows = False
@@ -91,14 +100,22 @@ class BrokerProxy:
     def _to_client(self, peer: socket.socket, client: socket.socket) -> None:
         dead = False
         try:
-            while data := peer.recv(65536):
+            while True:
+                length = _read(peer, 4)
+                frame = _read(peer, struct.unpack(">I", length)[0])
                 # What was swallowed once makes no sense any more afterwards.
                 dead = dead or self._swallows
                 if not dead:
-                    client.sendall(data)
-        except OSError:
+                    client.sendall(self._rewritten(length + frame))
+        except (OSError, EOFError):
             pass
         _shut(client)
+
+    def _rewritten(self, message: bytes) -> bytes:
+        if self._rewrite is None:
+            return message
+        body = "".join(f"{field}\0" for field in self._rewrite(message[4:-1].decode().split("\0"))).encode()
+        return struct.pack(">I", len(body)) + body
 
     def _may_pass(self, frame: bytes) -> bool:
         if self._swallows:

@@ -69,6 +69,7 @@ def observations() -> dict[str, Any]:
         "IB_ACCOUNT": broker.settings.account,
         "IB_TRADING_MODE": broker.settings.trading_mode,
         "IB_MESSAGES_PER_SECOND": broker._connection.pacer.messages_per_window,
+        "IB_TIME_ZONE": broker.settings.time_zone,
         "GATEWAY_MAINTENANCE": maintenance_at(
             life.settings.GATEWAY_MAINTENANCE, now=SUNDAY_AT_HALF_PAST_MIDNIGHT_IN_NEW_YORK
         )

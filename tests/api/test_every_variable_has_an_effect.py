@@ -26,6 +26,7 @@ EFFECTS: dict[str, tuple[str, Any, Any]] = {
     "IB_ACCOUNT": ("U7654321", "", "U7654321"),
     "IB_TRADING_MODE": ("live", "paper", "live"),
     "IB_MESSAGES_PER_SECOND": ("40", 45, 40),
+    "IB_TIME_ZONE": ("Asia/Tokyo", "", "Asia/Tokyo"),
     "GATEWAY_MAINTENANCE": ("none", True, False),
     "DATABASE_URL": (
         "postgres://somebody@database.example/other?sslmode=require",

@@ -22,12 +22,14 @@ class ScriptedPeer:
         self,
         *,
         server_version: str = "178",
+        clock: str = "20261120 10:00:00 UTC",
         accounts: str = "DU1234567",
         hang_up: bool = False,
         answer_positions: bool = True,
         instead_of_greeting: Sequence[bytes] = (),
     ) -> None:
         self._server_version = server_version
+        self._clock = clock
         self._accounts = accounts
         self._hang_up = hang_up
         self._answer_positions = answer_positions
@@ -72,7 +74,7 @@ class ScriptedPeer:
             await reader.readexactly(4)
             await self._read(reader)
             if self._server_version:
-                writer.write(frame(self._server_version, "20261120 10:00:00 UTC"))
+                writer.write(frame(self._server_version, self._clock))
             while fields := await self._read(reader):
                 self.received.append(fields)
                 self._answer(writer, fields)

@@ -55,6 +55,7 @@ class WillingBroker:
         self.tell_state: StateSink = lambda _state, _reason: None
         self.sent: list[str] = []
         self.is_connected = self.cancel_fails = False
+        self.state = ConnectionState.READY
 
     async def connect(self) -> BrokerSession:
         self.is_connected = True
@@ -106,6 +107,9 @@ class WillingBroker:
 
     def positions_pushed_take(self) -> Mapping[int, Decimal]:
         return {}
+
+    async def recover(self) -> bool:
+        return False
 
     async def account_summary(self) -> AccountSummary:
         worth = Decimal(100_000)

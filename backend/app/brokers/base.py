@@ -147,6 +147,11 @@ class Broker(Protocol):
     Every question either returns a complete answer or raises (BrokerTimeout, NotConnected, IncompleteAnswer).
     """
 
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands."""
+        ...
+
     async def connect(self) -> BrokerSession:
         """Connect and synchronise. Raises ConnectionRefused, ClientIdInUse, LiveAccountRefused, BrokerTimeout."""
         ...
@@ -187,6 +192,13 @@ class Broker(Protocol):
 
     async def cancel_order(self, order_id: int) -> None:
         """Ask for a cancel. The outcome arrives as events; a fill may overtake it."""
+        ...
+
+    async def recover(self) -> bool:
+        """Try to leave DEGRADED: have told again what a lost message may have said; say whether that was enough.
+
+        False where no answer would prove anything yet. Raises as questions do, and nothing is changed then.
+        """
         ...
 
     async def open_orders(self) -> Sequence[OpenOrder]:

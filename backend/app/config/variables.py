@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.brokers.registry import BROKER_TYPES
 from app.config.addresses import (
@@ -112,6 +113,15 @@ def _client_ids(text: str) -> tuple[int, ...]:
     return tuple(_whole(part.strip(), least=0, most=CLIENT_ID_MAX) for part in text.split(",")) if text else ()
 
 
+def _time_zone(text: str) -> str:
+    if text:
+        try:
+            ZoneInfo(text)
+        except (OSError, ZoneInfoNotFoundError):
+            raise ValueError from None
+    return text
+
+
 _flag = partial(Variable, read=_boolean, allowed="true or false", default="false")
 
 
@@ -141,6 +151,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     _word("IB_TRADING_MODE", words=TRADING_MODES, default="paper"),
     _number("IB_MESSAGES_PER_SECOND", least=MESSAGES_PER_SECOND_MIN, most=MESSAGES_PER_SECOND_MAX, default=45),
+    Variable(name="IB_TIME_ZONE", read=_time_zone, allowed="a zone of the zone database: America/New_York"),
     _word("ACCOUNT_USE", words=tuple(use.value for use in AccountUse), default=AccountUse.SHARED.value),
     Variable(
         name="OTHERS_CLIENT_IDS",

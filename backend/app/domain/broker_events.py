@@ -120,6 +120,7 @@ class FillTold(BrokerEvent):
     price: Decimal
     executed_at: datetime
     con_id: int = 0  # of what was traded; 0 in what was stored before it was noted
+    unreadable_time: str = ""  # as it was told, where `executed_at` is when it was heard instead
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

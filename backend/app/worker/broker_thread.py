@@ -1,7 +1,8 @@
 """The broker connection of a worker: connect, reconcile, serve, and again when it is lost.
 
     DISCONNECTED ──> CONNECTING ──> SYNCHRONISING (reconcile) ──> READY ──> lost: DISCONNECTED, pause, again
-                                                                    └ 1100 ──> DEGRADED ── 1101, 1102 ──> SYNCHRONISING
+                            └ 1100, a message unread: DEGRADED ──> 1101, 1102, all told again: SYNCHRONISING
+                                                          └──────> two minutes: a new connection
 
 Tasks call this object from their threads (it is a `BlockingBroker`). Orders and cancels pass only in READY: nothing is
 sent before the reconcile that follows a connect is complete.
@@ -43,6 +44,7 @@ from app.worker.event_recorder import EventRecorder
 from app.worker.holder import HOLDER_SILENT_SECONDS, Holder
 from app.worker.loop_thread import LoopThread, in_database_thread, with_own_connection
 from app.worker.reconcile_plan import ReconcilePlan
+from app.worker.recovery import Recovery
 from app.worker.sign_of_life import SignOfLife
 
 logger = get_logger(__name__)
@@ -94,6 +96,8 @@ class BrokerThread:
         self._stopping, self._changed = asyncio.Event(), asyncio.Event()
         self._plan = ReconcilePlan()
         self._left_behind: set[int] = set()
+        self._recovery = Recovery(self._broker)
+        self._worth: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the thread; it connects by itself and keeps trying."""
@@ -270,9 +274,14 @@ class BrokerThread:
         await self._set_state(ConnectionState.SYNCHRONISING, "", server_version=version)
         await asyncio.to_thread(self._recorder.drain)
         await self._reconcile(settle_seconds=0)
-        await self._record_worth()
+        if self._broker.state is ConnectionState.DEGRADED:
+            # The Gateway said so while it greeted us, or since.
+            self._state, self._reason = ConnectionState.DEGRADED, "the Gateway has lost Interactive Brokers"
+            return
+        self._recovery.ended()
         await self._set_state(ConnectionState.READY, "")
         await in_database_thread(requested_resend)
+        self._ask_worth()
 
     async def _serve(self) -> None:
         """Keep the connection until it is lost: heartbeat, deadlines, questions. Raises what ends it."""
@@ -282,10 +291,18 @@ class BrokerThread:
             self._changed.clear()
             if self._state is ConnectionState.DISCONNECTED:
                 raise NotConnected("The connection to the broker was lost.")
+            if self._state is ConnectionState.DEGRADED:
+                await self._recover()
             if self._state is ConnectionState.SYNCHRONISING:
                 await self._synchronise()
             ticks += 1
             await self._tick(ticks)
+
+    async def _recover(self) -> None:
+        if self._recovery.begins():
+            await self._set_state(ConnectionState.DEGRADED, self._reason)
+        if self._state is ConnectionState.DEGRADED:  # It may be back since.
+            await self._recovery.attempt(self._reason)
 
     def _sweep(self) -> SweepReport:
         self._holder.check()  # In the same database session, which whoever deposes us ends.
@@ -309,7 +326,7 @@ class BrokerThread:
         if self._state is ConnectionState.READY and self._plan.is_due(ticks):
             self._plan.begun()
             await self._reconcile(settle_seconds=RECONCILE_SETTLE_SECONDS)
-            await self._record_worth()
+            self._ask_worth()
 
     async def _show_life(self) -> None:
         """Note every second that the worker lives and how far its news is recorded, whatever the connection does."""
@@ -341,12 +358,22 @@ class BrokerThread:
     def _holding(self) -> dict[str, int]:
         return {"connection_id": self._connection_id, "fence": self.fence}
 
+    def _ask_worth(self) -> None:
+        """Have the account's worth asked for, beside everything else: no order and no guard waits for a figure."""
+        if self._worth is None or self._worth.done():
+            self._worth = asyncio.ensure_future(self._record_worth())
+
     async def _record_worth(self) -> None:
-        summary = await self._broker.account_summary()
-        await in_database_thread(accounts.account_worth_record, summary=summary, now=clock.now())
+        try:
+            summary = await self._broker.account_summary()
+            await in_database_thread(accounts.account_worth_record, summary=summary, now=clock.now())
+        except (TradingError, DatabaseError, psycopg.Error) as error:
+            # What was known stays, with its age; the next reconcile asks again.
+            logger.warning("equity_unknown", error=str(error).strip())
 
     async def _lost(self, reason: str) -> None:
         self._last_failure = reason
+        self._recovery.ended()
         logger.error("broker_connection_lost", reason=reason)
         await self._broker.disconnect()
         try:
@@ -384,7 +411,7 @@ class BrokerThread:
             # Restored after a gap (1101, 1102): what happened meanwhile is asked for before anything is sent.
             state = ConnectionState.SYNCHRONISING if self._state is ConnectionState.DEGRADED else self._state
         logger.warning("broker_told_state", state=state.value, reason=reason)
-        self._state = state
+        self._state, self._reason = state, reason
         self._changed.set()
 
     async def _pause(self, seconds: float, *, on: asyncio.Event | None = None) -> None:

@@ -177,4 +177,5 @@ def _settings(*, client_id: int) -> IBSettings:
         account=settings.IB_ACCOUNT,
         trading_mode=settings.IB_TRADING_MODE,
         messages_per_second=settings.IB_MESSAGES_PER_SECOND,
+        time_zone=settings.IB_TIME_ZONE,
     )

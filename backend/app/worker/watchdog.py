@@ -24,6 +24,7 @@ from app.domain.execution_status import FINISHED
 from app.domain.maintenance import maintenance_at
 from app.executions.models import Actor, Decision, Execution, ReconcileRun
 from app.executions.services.attention import flag_subject
+from app.executions.services.bare_shares import bare_shares_tell
 
 GATEWAY_AGE_SECONDS_MAX = 10
 EVENT_AGE_SECONDS_MAX = 10
@@ -52,6 +53,7 @@ def watchdog_look(*, now: datetime) -> None:
     for kind, texts in about.items():
         alerts_follow(kind=kind, texts=texts, account_ids=accounts, now=now)
     alerts_follow(kind=AlertKind.KILL_SWITCH, texts=_kill_switches(), now=now)
+    bare_shares_tell(now=now)
     _attention(now=now)
     watchdog_sign(now=now)
 

@@ -28,7 +28,7 @@ def test_every_variable_is_read_and_has_its_default() -> None:
     assert {name for name, _ in rows} == set(re.findall(r'"(IB_[A-Z_]+)"', reader))
     defaults = IBSettings.from_environment(environment={})
     told = {name: default for name, default in rows if name != "IB_DATA_CLIENT_ID"}
-    field_names = {"IB_MESSAGES_PER_SECOND": "messages_per_second"}
+    field_names = {"IB_MESSAGES_PER_SECOND": "messages_per_second", "IB_TIME_ZONE": "time_zone"}
     known = {field.name for field in fields(IBSettings)}
     for name, default in told.items():
         field_name = field_names.get(name, name.removeprefix("IB_").lower())

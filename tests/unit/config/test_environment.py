@@ -39,6 +39,7 @@ def allowed_in(name: str) -> str:
         *(("WEB_PORT", text) for text in ("abc", "0", "70000", "-1", "８０００")),
         *((name, text) for name in ("IB_CLIENT_ID", "IB_DATA_CLIENT_ID") for text in ("0", "-1", "2147483648", "1.5")),
         *(("IB_MESSAGES_PER_SECOND", text) for text in ("0", "9", "501", "100000", "fast")),
+        *(("IB_TIME_ZONE", text) for text in ("America", "Moon/Base", "UTC+5", "../UTC")),
         *(("IB_HOST", text) for text in ("999.1.1.1", "127.1", "127.0.0.1.")),
         *(("IB_TRADING_MODE", text) for text in ("Paper", "LIVE", "demo", "'paper'")),
         *(("BROKER_TYPE", text) for text in ("paper", "alpaca", "IB", "bank")),

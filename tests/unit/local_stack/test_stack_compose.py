@@ -28,6 +28,7 @@ CHANGED = {
     "IB_ACCOUNT": "DU7654321",
     "IB_TRADING_MODE": "live",
     "IB_MESSAGES_PER_SECOND": "40",
+    "IB_TIME_ZONE": "Asia/Tokyo",
     "ACCOUNT_USE": "EXCLUSIVE",
     "OTHERS_CLIENT_IDS": "7,8",
     "GATEWAY_MAINTENANCE": "none",

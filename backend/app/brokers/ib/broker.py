@@ -113,7 +113,8 @@ class IBBroker:
         async with turn as link:
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
-            order_ids = {ticket.order_ref: link.client.take_order_id() for ticket in tickets}
+            taken = link.client.take_order_ids(len(tickets))
+            order_ids = {ticket.order_ref: order_id for ticket, order_id in zip(tickets, taken, strict=True)}
             await self._written_ahead(write_ahead, order_ids)
             self._connection.require_ready(link)
             self._send_bracket(link, bracket, order_ids)
@@ -140,7 +141,7 @@ class IBBroker:
             turn_at = time.monotonic()
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
-            order_id = link.client.take_order_id()
+            (order_id,) = link.client.take_order_ids(1)
             await self._written_ahead(write_ahead, {ticket.order_ref: order_id})
             self._connection.require_ready(link)
             link.told.record_placed(order_id)
@@ -178,6 +179,16 @@ class IBBroker:
             link.client.cancelOrder(order_id)
         except ConnectionError as error:
             raise NotConnected("The connection broke before the cancel was sent.") from error
+
+    async def recover(self) -> bool:
+        """Have everything told again and leave DEGRADED; see `Broker.recover`."""
+        if not self._connection.can_recover:
+            return False
+        await self.open_orders()
+        await self.completed_orders()
+        await self.fills_since()
+        self._connection.recovered()
+        return True
 
     async def open_orders(self) -> Sequence[OpenOrder]:
         """Return every order open in the account now, of any client id and of TWS itself."""

@@ -1,6 +1,6 @@
 """One connection to IB Gateway or TWS: who we are there, who may send, who waits for what, and what became of it.
 
-    connect ── CONNECTING ──> SYNCHRONISING ──> READY <──> DEGRADED    1100, or a message that could not be read
+    connect ── CONNECTING ──> SYNCHRONISING ──> READY <──> DEGRADED    1100, 2110, or a message that could not be read
                     │               │             │            │
                     └───────────────┴─────────────┴────────────┴──> DISCONNECTED
 
@@ -38,6 +38,8 @@ from app.domain.broker_events import AnyBrokerEvent, MessageMeaning, event_to_pa
 log = get_logger(__name__)
 
 EXECUTIONS = "executions"
+# How long after the Gateway lost IB a report about an order is no straggler.
+REPORTS_PROVE_AFTER_SECONDS = 5.0
 # What recovers everything that a lost message may have said.
 _RECOVERY_QUESTIONS = frozenset({OPEN_ORDERS, COMPLETED_ORDERS, EXECUTIONS})
 _DRAIN_POLL_SECONDS = 0.005
@@ -88,7 +90,9 @@ class Connection:
         self._connecting = asyncio.Lock()
         self._asking: dict[str, asyncio.Lock] = {}
         self._not_before = float("-inf")
-        self._connectivity_lost = False
+        # When the Gateway lost IB, by the monotonic clock, and whether it told of an order well after that.
+        self._connectivity_lost_at: float | None = None
+        self._reports_since_lost = False
         self._to_recover: set[str] = set()
 
     async def connect(self) -> BrokerSession:
@@ -103,15 +107,18 @@ class Connection:
             await asyncio.sleep(max(self._not_before - time.monotonic(), 0))
             self._tell_state(ConnectionState.CONNECTING, f"connecting to {self.settings.host}:{self.settings.port}")
             link = self._link = self._new_link()
+            self._connectivity_lost_at, self._reports_since_lost = None, False
             try:
                 session = await self._greet(link)
             except BaseException as error:
                 await self._close(link)
                 self._tell_state(ConnectionState.DISCONNECTED, _reason(error))
                 raise
-            self._connectivity_lost = False
             self._to_recover.clear()
-            self._tell_state(ConnectionState.READY, f"connected to account {session.account}")
+            if self._connectivity_lost_at is None:
+                self._tell_state(ConnectionState.READY, f"connected to account {session.account}")
+            else:
+                self._tell_state(ConnectionState.DEGRADED, "the Gateway says that it has lost Interactive Brokers")
             return session
 
     async def disconnect(self) -> None:
@@ -205,6 +212,21 @@ class Connection:
         self._answered(kind)
         return rows
 
+    @property
+    def can_recover(self) -> bool:
+        """Whether answers to the recovery questions would be enough to leave DEGRADED.
+
+        While the Gateway has no IB it answers from memory, which proves nothing: it has to have told of an order since,
+        unasked. Such a report seconds after 1100 was no straggler: IB is there, and the word that it is back was lost.
+        """
+        return self._connectivity_lost_at is None or self._reports_since_lost
+
+    def recovered(self) -> None:
+        """Take it that everything was told again: the questions were answered, and `can_recover` was true before."""
+        self._connectivity_lost_at = None
+        self._to_recover.clear()
+        self._recover("open orders, completed orders and executions were told again; reconcile")
+
     async def tell(self, send: Callable[[WireClient], None]) -> None:
         """Send one message that has no answer. Raises NotConnected, QueueFull."""
         async with self.sending(priority=SendPriority.QUERY, messages=1) as link:
@@ -236,6 +258,7 @@ class Connection:
             on_closed=lambda reason: self._heard_closed(link, reason),
             on_unreadable=lambda text: self._heard_unreadable(link, text),
             time_zone=self.settings.time_zone,
+            now=self._now,
         )
         link = Link(ib=ib, told=told, questions=questions, failed=failed, closed=closed)
         return link
@@ -292,11 +315,16 @@ class Connection:
     # What is heard. Called by the library in the middle of its work: these only note and hand on.
 
     def _hand_on(self, event: AnyBrokerEvent) -> None:
+        if self._connectivity_lost_at is not None and self._is_unasked_report():
+            self._reports_since_lost |= time.monotonic() - self._connectivity_lost_at >= REPORTS_PROVE_AFTER_SECONDS
         try:
             self._on_event(event)
         except Exception as error:
             log.exception("event_not_taken", kind=event.kind, payload=event_to_payload(event))
             self._degrade_until_recovered(f"an event was not taken: {error!r}")
+
+    def _is_unasked_report(self) -> bool:
+        return self._link is not None and self._link.questions.is_empty
 
     def _heard_unreadable(self, link: Link, text: str) -> None:
         log.error("message_unreadable", raw=text)
@@ -319,13 +347,17 @@ class Connection:
             return
         known = error_codes.meaning_of(code) is MessageMeaning.INFORMATION
         (log.info if known else log.warning)("system_message", code=code, text=text)
-        if self._link is not link or link.session is None:
+        if self._link is not link:
             return
-        if code == error_codes.CONNECTIVITY_LOST:
-            self._connectivity_lost = True
+        if code in error_codes.CONNECTIVITY_LOST_CODES:
+            # May be told before the account is: a new connection learns so that IB is still away.
+            self._connectivity_lost_at, self._reports_since_lost = time.monotonic(), False
+        if link.session is None:
+            return
+        if code in error_codes.CONNECTIVITY_LOST_CODES:
             self._tell_state(ConnectionState.DEGRADED, f"{code}: the Gateway has lost Interactive Brokers")
         elif code in error_codes.CONNECTIVITY_RESTORED_CODES:
-            self._connectivity_lost = False
+            self._connectivity_lost_at = None
             self._recover(f"{code}: the Gateway has Interactive Brokers again; reconcile")
         elif code == error_codes.SOCKET_PORT_RESET:
             self._leave(link, "The Gateway moved to another port.", code=code, text=text)
@@ -349,7 +381,7 @@ class Connection:
             self._recover("open orders, completed orders and executions were told again; reconcile")
 
     def _recover(self, reason: str) -> None:
-        if self.state is ConnectionState.DEGRADED and not self._to_recover and not self._connectivity_lost:
+        if self.state is ConnectionState.DEGRADED and not self._to_recover and self._connectivity_lost_at is None:
             self._tell_state(ConnectionState.READY, reason)
 
     def _tell_state(self, state: ConnectionState, reason: str) -> None:

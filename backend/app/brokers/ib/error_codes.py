@@ -30,6 +30,8 @@ CONNECTIVITY_RESTORED_DATA_LOST = 1101
 CONNECTIVITY_RESTORED = 1102
 SOCKET_PORT_RESET = 1300
 
+CONNECTIVITY_BROKEN = 2110
+CONNECTIVITY_LOST_CODES = frozenset({CONNECTIVITY_LOST, CONNECTIVITY_BROKEN})
 CONNECTIVITY_RESTORED_CODES = frozenset({CONNECTIVITY_RESTORED_DATA_LOST, CONNECTIVITY_RESTORED})
 
 
@@ -202,7 +204,7 @@ _LINES: tuple[tuple[int, MessageMeaning, str, str], ...] = (
     (2107, INFORMATION, "A historical data farm is inactive, available on demand", "CAMPUS"),
     (2108, INFORMATION, "A market data farm is inactive, available on demand", "CAPTURE"),
     (2109, WARNING, "The outside-hours flag is ignored: the order lives", "CAMPUS"),
-    (2110, CONNECTION, "Connectivity between TWS and its server is broken", "CAMPUS"),
+    (CONNECTIVITY_BROKEN, CONNECTION, "Connectivity between TWS and its server is broken", "CAMPUS"),
     (2119, INFORMATION, "A market data farm is connecting", "CAMPUS"),
     (2137, WARNING, "Cross-side warning: the order turns a position round; it lives", "CAMPUS"),
     (2157, CONNECTION, "The security definition farm is disconnected", "CAPTURE"),

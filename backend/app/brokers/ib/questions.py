@@ -44,6 +44,11 @@ class QuestionBook:
     def __contains__(self, key: QuestionKey) -> bool:
         return key in self._pending
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no question is pending."""
+        return not self._pending
+
     def open(self, key: QuestionKey, *, is_enough: Callable[[Any], bool] = _only_the_end) -> Question:
         """Note a question that is about to be sent. `is_enough`: a row after which no end marker is waited for."""
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()

@@ -14,7 +14,8 @@ class IBSettings:
     """How to connect to IB Gateway or TWS. All times in seconds.
 
     `account` may stay "" where the login has one paper account. `trading_mode` "live" admits a live account only when
-    `account` names it. `time_zone` is the Gateway's, for the few times it sends without one; "" means this machine's.
+    `account` names it. `time_zone` is the Gateway's, for the few times it sends without one; "" means as its
+    handshake shows it.
     """
 
     host: str = "127.0.0.1"
@@ -43,7 +44,7 @@ class IBSettings:
         cls, *, client_id_variable: str = "IB_CLIENT_ID", environment: Mapping[str, str] | None = None
     ) -> "IBSettings":
         """Return what the environment says: IB_HOST, IB_PORT, IB_ACCOUNT, IB_TRADING_MODE,
-        IB_MESSAGES_PER_SECOND, and the client id from `client_id_variable`.
+        IB_MESSAGES_PER_SECOND, IB_TIME_ZONE, and the client id from `client_id_variable`.
 
         What is unset or empty keeps its default; IB_DATA_CLIENT_ID defaults to 2, any other client id to 1.
         Raises FixRequest `setting_not_a_number`, `trading_mode_unknown`.
@@ -57,6 +58,7 @@ class IBSettings:
             account=source.get("IB_ACCOUNT") or "",
             trading_mode=source.get("IB_TRADING_MODE") or "paper",
             messages_per_second=_number(source, "IB_MESSAGES_PER_SECOND", default=45),
+            time_zone=source.get("IB_TIME_ZONE") or "",
         )
 
 

@@ -155,9 +155,10 @@ class SessionTold:
         )
         return self._tell(told, state, source="completed_order")
 
-    def execution(self, *, contract: WireContract, execution: Execution) -> FillTold:
+    def execution(self, *, contract: WireContract, execution: Execution, unreadable_time: str = "") -> FillTold:
         """Take in a deal."""
-        fill = translate.fill_told(contract, execution, received_at=self._now())
+        received_at = self._now()
+        fill = translate.fill_told(contract, execution, received_at=received_at, unreadable_time=unreadable_time)
         self._account_by_exec_id[fill.exec_id] = fill.account
         return fill
 

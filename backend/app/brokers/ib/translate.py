@@ -141,8 +141,10 @@ def wire_order(
     )
 
 
-def fill_told(contract: WireContract, execution: Execution, *, received_at: datetime) -> FillTold:
-    """Return one deal."""
+def fill_told(
+    contract: WireContract, execution: Execution, *, received_at: datetime, unreadable_time: str = ""
+) -> FillTold:
+    """Return one deal; where its time could not be read, when it was heard counts."""
     return FillTold(
         dedupe_key=f"fill:{execution.execId}",
         account=execution.acctNumber,
@@ -156,8 +158,9 @@ def fill_told(contract: WireContract, execution: Execution, *, received_at: date
         action=to_action(execution.side),
         quantity=require_decimal(execution.shares),
         price=require_decimal(execution.price),
-        executed_at=execution.time.astimezone(UTC),
+        executed_at=received_at if unreadable_time else execution.time.astimezone(UTC),
         con_id=to_identifier(contract.conId),
+        unreadable_time=unreadable_time,
     )
 
 

@@ -12,15 +12,13 @@ does well: framing, the handshake, the layout of every message.
 # mypy: allow-untyped-calls
 # The library's client has no annotations.
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime
 
 from ib_async.client import Client
 from ib_async.contract import Contract as WireContract
 from ib_async.contract import ContractDetails
-from ib_async.decoder import Decoder
 from ib_async.ib import IB
 from ib_async.objects import BarData, CommissionReport, Execution, PriceIncrement
 from ib_async.order import Order as WireOrder
@@ -29,66 +27,46 @@ from ib_async.util import UNSET_INTEGER
 from ib_async.wrapper import Wrapper
 
 from app.brokers.ib import translate
+from app.brokers.ib.deal_time import gateway_zone
+from app.brokers.ib.decoder import OnUnreadable, WireDecoder
 from app.brokers.ib.error_codes import fails_question
 from app.brokers.ib.questions import QuestionBook
 from app.brokers.ib.told import SessionTold
+from app.core.errors import FixRequest
 from app.domain.broker_events import AnyBrokerEvent
 
 OPEN_ORDERS = "open_orders"
 COMPLETED_ORDERS = "completed_orders"
 POSITIONS = "positions"
 CURRENT_TIME = "current_time"
+# An order id is a signed 32-bit number; what is above this is ours only if our own orders got there.
+FOREIGN_ID_MAX = 2_000_000_000
 NO_ORDER = 0  # what is about no order comes with -1, and no order has 0
 
-# Orders, answers about orders, deals, costs and errors: losing one of these is losing truth.
-_PRECIOUS_MESSAGES = frozenset({"3", "4", "5", "11", "53", "55", "59", "61", "62", "101", "102"})
-
-OnUnreadable = Callable[[str], None]
 OnSystem = Callable[[int, str], None]
 OnClosed = Callable[[str], None]  # given "" when it was us who closed
-
-
-class _Alarm(logging.LoggerAdapter[logging.Logger]):
-    """The decoder's logger: it logs what could not be decoded, and says so to us as well."""
-
-    def __init__(self, logger: logging.Logger, report: OnUnreadable) -> None:
-        super().__init__(logger, {})
-        self._report = report
-
-    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
-        super().exception(msg, *args, **kwargs)
-        self._report(str(msg))
-
-
-class WireDecoder(Decoder):
-    """The library's decoder, which logs a message it cannot decode and goes on; here that is heard."""
-
-    def __init__(self, wrapper: Wrapper, server_version: int, on_unreadable: OnUnreadable) -> None:
-        super().__init__(wrapper, server_version)
-        self._message_id = ""
-        self._on_unreadable = on_unreadable
-        self.logger = _Alarm(self.logger, self._report)  # type: ignore[assignment]  # an adapter is a logger in all but type
-
-    def interpret(self, fields: list[str]) -> None:
-        """Decode one message."""
-        self._message_id = fields[0] if fields else ""
-        super().interpret(fields)
-
-    def _report(self, text: str) -> None:
-        if self._message_id in _PRECIOUS_MESSAGES:
-            self._on_unreadable(text)
 
 
 class WireClient(Client):
     """The library's client without its throttle: our pacer is in front of it, and counts every message."""
 
     MaxRequests = 0
+    decoder: WireDecoder
 
     def __init__(
-        self, wrapper: Wrapper, *, on_sent: Callable[[], None], on_closed: OnClosed, on_unreadable: OnUnreadable
+        self,
+        wrapper: Wrapper,
+        *,
+        on_sent: Callable[[], None],
+        on_closed: OnClosed,
+        on_unreadable: OnUnreadable,
+        time_zone: str,
+        now: Callable[[], datetime],
     ) -> None:
         super().__init__(wrapper)
-        self.decoder = WireDecoder(wrapper, 0, on_unreadable)
+        self.decoder = WireDecoder(wrapper, 0, on_unreadable, now=now)
+        self._time_zone = time_zone
+        self._now = now
         self.request_ids: set[int] = set()
         self._on_sent = on_sent
         self._on_closed = on_closed
@@ -110,9 +88,19 @@ class WireClient(Client):
         self.request_ids.add(request_id)
         return request_id
 
-    def take_order_id(self) -> int:
-        """Take an id for an order, above every id seen. Requests take theirs from the same sequence: none collide."""
-        return int(super().getReqId())
+    def take_order_ids(self, count: int) -> list[int]:
+        """Take ids for orders, above every id seen. Requests take theirs from the same sequence: none collide.
+
+        Raises FixRequest `order_ids_used_up`: beyond the last one IB's numbers start again below zero.
+        """
+        if self.next_id + count > UNSET_INTEGER:
+            raise FixRequest(
+                f"The next order id, {self.next_id}, leaves no room below {UNSET_INTEGER}: nothing was sent. In TWS or "
+                "Gateway choose Configure > API > Settings > Reset API order ID sequence, while no API order is open.",
+                code="order_ids_used_up",
+                details={"next_id": self.next_id},
+            )
+        return [int(super(WireClient, self).getReqId()) for _ in range(count)]
 
     def sendMsg(self, msg: str) -> None:  # noqa: N802  # the library's name
         """Send one message."""
@@ -134,6 +122,19 @@ class WireClient(Client):
         """Drop the connection with whatever waits to be sent."""
         if self.conn.transport is not None:
             self.conn.transport.abort()
+
+    def _onSocketHasData(self, data: bytes) -> None:  # noqa: N802  # the library's name
+        if not self._serverVersion:
+            self._hear_handshake(self._data + data)
+        super()._onSocketHasData(data)
+
+    def _hear_handshake(self, data: bytes) -> None:
+        """Take the Gateway's time zone from its first message, of which the library keeps the version only."""
+        end = 4 + int.from_bytes(data[:4], "big")
+        _version, _, told = data[4:end].decode(errors="replace").partition("\0")
+        if len(data) >= end > 4:
+            zone = gateway_zone(told.rstrip("\0"), now=self._now(), named=self._time_zone)
+            self.decoder.gateway_zone = zone
 
     def _onSocketDisconnected(self, msg: str) -> None:  # noqa: N802  # the library's name
         by_us = self.connState == Client.DISCONNECTED
@@ -171,8 +172,10 @@ class WireWrapper(Wrapper):
             self._logger.exception("Could not translate %s%r", name, raw)
             self._on_unreadable(f"{name}{raw!r}: {error!r}")
 
-    def _saw_order_id(self, order_id: int) -> None:
-        if 0 < order_id < UNSET_INTEGER:
+    def _saw_order_id(self, order_id: int, *, client_id: int) -> None:
+        """Keep our next id above every id seen, as IB's documents ask, but for ids of others that would use up all."""
+        most = UNSET_INTEGER if client_id == self.told.client_id else FOREIGN_ID_MAX
+        if 0 < order_id < most:
             self.ib.client.updateReqId(order_id + 1)
 
     # Orders. The names and signatures of what follows are the library's.
@@ -188,7 +191,7 @@ class WireWrapper(Wrapper):
             if order.whatIf:
                 return
             event = self.told.open_order(contract=contract, order=order, raw_status=orderState.status)
-            self._saw_order_id(event.order_id)
+            self._saw_order_id(event.order_id, client_id=event.client_id)
             self._on_event(event)
             self.questions.add_row(OPEN_ORDERS, self.told.key_of(event))
 
@@ -211,7 +214,7 @@ class WireWrapper(Wrapper):
     ) -> None:
         raw = (orderId, status, filled, remaining, avgFillPrice, permId, parentId, clientId, whyHeld)
         with self._hearing("orderStatus", *raw):
-            self._saw_order_id(orderId)
+            self._saw_order_id(orderId, client_id=clientId)
             event = self.told.order_status(
                 order_id=orderId,
                 client_id=clientId,
@@ -236,8 +239,9 @@ class WireWrapper(Wrapper):
 
     def execDetails(self, reqId: int, contract: WireContract, execution: Execution) -> None:  # noqa: N802, N803
         with self._hearing("execDetails", contract, execution):
-            event = self.told.execution(contract=contract, execution=execution)
-            self._saw_order_id(event.order_id)
+            unreadable_time = self.ib.client.decoder.unreadable_time
+            event = self.told.execution(contract=contract, execution=execution, unreadable_time=unreadable_time)
+            self._saw_order_id(event.order_id, client_id=event.client_id)
             self._on_event(event)
             self.questions.add_row(reqId, event)
 
@@ -332,10 +336,10 @@ class WireIB(IB):
         on_sent: Callable[[], None],
         on_closed: OnClosed,
         on_unreadable: OnUnreadable,
+        now: Callable[[], datetime],
         time_zone: str = "",
     ) -> None:
         super().__init__()
-        self.TimezoneTWS = time_zone
         self.wrapper = WireWrapper(
             self,
             told=told,
@@ -344,7 +348,14 @@ class WireIB(IB):
             on_system=on_system,
             on_unreadable=on_unreadable,
         )
-        self.client = WireClient(self.wrapper, on_sent=on_sent, on_closed=on_closed, on_unreadable=on_unreadable)
+        self.client = WireClient(
+            self.wrapper,
+            on_sent=on_sent,
+            on_closed=on_closed,
+            on_unreadable=on_unreadable,
+            time_zone=time_zone,
+            now=now,
+        )
 
     def __del__(self) -> None:
         """Do nothing: a connection is closed on purpose, not when the garbage collector finds it."""

@@ -331,6 +331,13 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
         superseded=number < newest,
     )
     order.fills.filter(pk__in=[relative.pk for relative in relatives if number > newest]).update(superseded=True)
+    if event.unreadable_time:
+        shares = f"{event.quantity.normalize():f} at {event.price.normalize():f}"
+        attention_add(
+            execution,
+            f"{order.leg}: the time of a deal ({shares}) could not be read, {event.unreadable_time!r}: when it was "
+            "heard is noted instead",
+        )
     Commission.objects.filter(exec_id=event.exec_id, fill__isnull=True).update(fill=fill)
     _fills_sum(order)
     if relatives:

@@ -1,0 +1,94 @@
+"""What a Gateway says oddly: the parts that nobody needs cost nothing, and what is needed is heard."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.base import ConnectionState
+from app.core.errors import FixRequest
+from app.domain.broker_events import FillTold
+from tests.integration.broker_desk import BrokerDesk, bracket, eventually
+from tests.integration.scripted_peer import ScriptedPeer, frame
+from tests.integration.test_ib_connection_loss_integration import settings_for
+
+pytestmark = pytest.mark.simulator_only
+
+OURS, OTHER = 1, 77
+
+
+def deal(*, time: str = "20261120 10:00:00 UTC", client_id: int = OURS, order_id: int = 7, **odd: str) -> list[object]:
+    """Return a deal's message; `odd` are figures to say instead: strike, liquidation, filled, average, multiplier."""
+    return [
+        *(11, -1, order_id, 265598, "AAPL", "STK", "", odd.get("strike", "0"), "", "", "SMART", "USD", "AAPL", "NMS"),
+        *("0000e0d5.01.01", time, "DU1234567", "NYSE", "BOT", 10, 189.5, 12, client_id),
+        *(odd.get("liquidation", "0"), odd.get("filled", "10"), odd.get("average", "189.5"), "ref"),
+        *("", odd.get("multiplier", ""), "", odd.get("liquidity", "2"), 0),
+    ]
+
+
+async def heard(desk: BrokerDesk) -> FillTold:
+    await eventually(lambda: desk.heard.events)
+    (fill,) = desk.heard.events
+    assert isinstance(fill, FillTold)
+    return fill
+
+
+@pytest.mark.case("T5")
+async def test_a_deal_whose_time_cannot_be_read_counts() -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        before = datetime.now(UTC)
+        peer.say(*deal(time="20261127 07:29:51 JST"))
+        fill = await heard(desk)
+    assert (fill.quantity, fill.price, fill.unreadable_time) == (10, Decimal("189.5"), "20261127 07:29:51 JST")
+    assert fill.executed_at == fill.received_at >= before
+    assert [state for state, _reason in desk.heard.states if state is ConnectionState.DEGRADED] == []
+
+
+@pytest.mark.case("T5")
+@pytest.mark.parametrize("figure", ["strike", "liquidation", "filled", "average", "multiplier", "liquidity"])
+async def test_a_deal_s_figure_that_nobody_needs_costs_nothing(figure: str) -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        peer.say(*deal(**{figure: "many"}))
+        fill = await heard(desk)
+    assert (fill.quantity, fill.executed_at) == (10, datetime(2026, 11, 20, 10, tzinfo=UTC))
+
+
+@pytest.mark.case("T6")
+async def test_a_time_without_a_zone_is_of_the_gateway_s_zone() -> None:
+    async with ScriptedPeer(clock="20200101 03:11:00 EST") as peer, BrokerDesk(settings_for(peer)) as desk:
+        peer.say(*deal(time="20261120  10:00:00"))
+        fill = await heard(desk)
+    assert fill.executed_at == datetime(2026, 11, 20, 15, tzinfo=UTC)
+
+
+@pytest.mark.case("T15")
+async def test_an_order_id_of_others_at_the_end_of_all_numbers_is_not_followed() -> None:
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        peer.say(*deal(client_id=OTHER, order_id=2_147_483_640))
+        await heard(desk)
+        placed = await desk.broker.place_bracket(bracket("setup"))
+    assert max(placed.order_ids.values()) < 100
+
+
+@pytest.mark.case("T15")
+async def test_no_order_takes_an_id_beyond_the_last_one() -> None:
+    greeting = (frame(15, 1, "DU1234567"), frame(9, 1, 2_147_483_646))
+    async with ScriptedPeer(instead_of_greeting=greeting) as peer, BrokerDesk(settings_for(peer)) as desk:
+        stored: list[object] = []
+        with pytest.raises(FixRequest) as refused:
+            await desk.broker.place_bracket(bracket("setup"), write_ahead=stored.append)
+        assert refused.value.code == "order_ids_used_up"
+        assert stored == []
+        assert [message for message in peer.received if message[0] == "3"] == []
+
+
+@pytest.mark.case("T14")
+async def test_a_gateway_that_says_so_while_it_greets_us_is_degraded() -> None:
+    greeting = (frame(4, 2, -1, 2110, "broken", ""), frame(15, 1, "DU1234567"), frame(9, 1, 1))
+    async with ScriptedPeer(instead_of_greeting=greeting) as peer, BrokerDesk(settings_for(peer)) as desk:
+        assert desk.broker.state is ConnectionState.DEGRADED
+        # Answers from its memory would prove nothing.
+        assert await desk.broker.recover() is False
+        peer.say(4, 2, -1, 1102, "restored", "")
+        await eventually(lambda: desk.broker.state is ConnectionState.READY)

@@ -7,6 +7,8 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
+from django.test import Client
+from rest_framework.test import APIClient
 
 from app.accounts.kill_switch import kill_switches_engaged, require_may_engage, require_may_release
 from app.accounts.models import Account, KillSwitch
@@ -19,7 +21,12 @@ from app.domain.terms import Leg
 from app.executions.models import Actor, Decision, Execution
 from app.executions.services.cancel import execution_cancel_send
 from app.executions.services.flatten import execution_flatten_send, is_flattening
-from app.executions.services.kill_switch import kill_switch_enforce, kill_switch_engage, kill_switch_release
+from app.executions.services.kill_switch import (
+    kill_switch_enforce,
+    kill_switch_engage,
+    kill_switch_release,
+    kill_switch_said_again,
+)
 from app.executions.services.request import execution_request
 from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import execution_sweep
@@ -368,6 +375,32 @@ def test_a_position_that_becomes_known_later_is_closed_by_the_sweep(submitted: S
 # Rows and roles
 
 
+@pytest.mark.case("S45")
+def test_a_reason_that_comes_second_is_kept_and_shown_once(account: Account, analyst: User, db: None) -> None:
+    switch = kill_switch_engage(account=account, user=analyst, reason="news", now=at(1))
+    for seconds in (2, 3):  # The second is a retry.
+        kill_switch_engage(account=account, user=None, reason="wrong prices", now=at(seconds))
+    kill_switch_engage(account=account, user=analyst, reason="all out", now=at(4), flatten=True)
+    kill_switch_engage(account=account, user=analyst, reason="news", now=at(5))
+    said = [(one.reason, one.user, one.decided_at) for one in kill_switch_said_again(switch)]
+    assert said == [("wrong prices", None, at(2)), ("all out", analyst, at(4))]
+    admin = User.objects.create_superuser("root")
+    script, page = APIClient(), Client()
+    script.force_authenticate(admin)
+    page.force_login(admin)
+    (told,) = script.get("/api/v1/kill-switch/").json()["switches"]
+    assert [(one["reason"], one["engaged_by"]) for one in told["said_again"]] == [
+        ("wrong prices", None),
+        ("all out", analyst.username),
+    ]
+    html = page.get("/kill-switch/").content.decode()
+    assert html.count("wrong prices") == 1
+    assert html.count("all out") == 1
+    release(account)
+    other = kill_switch_engage(account=account, user=None, reason="anew", now=at(90))
+    assert kill_switch_said_again(other) == []
+
+
 def test_engaging_twice_is_one_switch_and_releasing_leaves_the_history(account: Account, analyst: User) -> None:
     first = kill_switch_engage(account=account, user=analyst, reason="news", now=at(1))
     again = kill_switch_engage(account=account, user=None, reason="other", now=at(2))
@@ -379,6 +412,7 @@ def test_engaging_twice_is_one_switch_and_releasing_leaves_the_history(account: 
     assert KillSwitch.objects.count() == 2
     assert list(Decision.objects.values_list("action", "account_id")) == [
         ("ENGAGE", account.pk),
+        ("ENGAGE_AGAIN", account.pk),
         ("RELEASE", account.pk),
         ("ENGAGE", account.pk),
     ]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +16,8 @@ from app.api.schema import ERRORS
 from app.api.strict_fields import StrictBoolean, StrictText
 from app.api.strict_input import StrictInput, StrictQuery, body_read
 from app.core import clock
-from app.executions.services.kill_switch import kill_switch_engage, kill_switch_release
+from app.executions.models import Decision
+from app.executions.services.kill_switch import kill_switch_engage, kill_switch_release, kill_switch_said_again
 
 REASON_LENGTH_MAX = 1000
 
@@ -34,6 +35,18 @@ class ReleaseInput(StrictInput):
     reason = StrictText(max_length=REASON_LENGTH_MAX)
 
 
+class SaidAgainOutput(serializers.ModelSerializer[Decision]):
+    """One who engaged what was engaged already."""
+
+    engaged_by = serializers.CharField(source="user.username", allow_null=True, default=None)
+    engaged_at = serializers.DateTimeField(source="decided_at")
+
+    class Meta:
+        model = Decision
+        fields = ["reason", "engaged_at", "engaged_by"]
+        read_only_fields = fields
+
+
 class KillSwitchOutput(serializers.ModelSerializer[KillSwitch]):
     """One time that trading was stopped."""
 
@@ -41,11 +54,17 @@ class KillSwitchOutput(serializers.ModelSerializer[KillSwitch]):
         source="account.account_id", allow_null=True, default=None, help_text="Null where all accounts are stopped."
     )
     engaged_by = serializers.CharField(source="engaged_by.username", allow_null=True, default=None)
+    said_again = serializers.SerializerMethodField(help_text="Who engaged it while it was engaged, oldest first.")
 
     class Meta:
         model = KillSwitch
-        fields = ["id", "account", "reason", "flatten", "engaged_at", "engaged_by", "released_at"]
+        fields = ["id", "account", "reason", "flatten", "engaged_at", "engaged_by", "released_at", "said_again"]
         read_only_fields = fields
+
+    @extend_schema_field(SaidAgainOutput(many=True))
+    def get_said_again(self, switch: KillSwitch) -> Any:
+        """Return the later reasons."""
+        return SaidAgainOutput(kill_switch_said_again(switch), many=True).data
 
 
 class KillSwitchState(serializers.Serializer[Any]):

@@ -26,7 +26,7 @@ from app.domain.execution_status import FINISHED
 from app.domain.order_status import TERMINAL
 from app.domain.terms import Leg
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Execution, Order
+from app.executions.models import Actor, Decision, Execution, Order
 from app.executions.services.cancel import execution_cancel_request
 from app.executions.services.flatten import execution_flatten_request
 from app.executions.services.submit import KILL_SWITCH
@@ -34,6 +34,8 @@ from app.executions.services.submit import KILL_SWITCH
 logger = get_logger(__name__)
 
 BATCH_MAX = 200
+SAID_AGAIN_MAX = 50
+_ENGAGING = ("ENGAGE", "ENGAGE_FLATTEN", "ENGAGE_AGAIN")
 _DONE = sorted(status.value for status in TERMINAL)
 
 
@@ -51,6 +53,7 @@ def kill_switch_engage(
     """Stop trading on `account`, or on all accounts where it is None; return the engaged switch. Safe to repeat.
 
     `flatten` also closes every position of ours there, and can be added later. `user` is None on the command line.
+    Who engages what is engaged already is kept with their reason, once each (`kill_switch_said_again`).
     """
     with transaction.atomic():
         switch, changed = kill_switch_write(account=account, user=user, reason=reason, flatten=flatten, now=now)
@@ -63,6 +66,8 @@ def kill_switch_engage(
                 account_id=account.pk if account else None,
                 now=now,
             )
+        elif not _was_said(switch, user=user, reason=reason):
+            _decide("ENGAGE_AGAIN", switch, user=user, reason=reason, now=now)
     kill_switch_enforce(now=now)
     return switch
 
@@ -95,6 +100,22 @@ def kill_switch_enforce(*, now: datetime) -> Enforced:
     if cancelled or closing:
         logger.warning("kill_switch_enforced", cancelled=cancelled, closing=closing)
     return Enforced(cancelled=cancelled, closing=closing)
+
+
+def kill_switch_said_again(switch: KillSwitch) -> list[Decision]:
+    """Return who engaged the switch while it was engaged, when and why, oldest first; the first time is left out."""
+    return list(_engagements(switch).select_related("user")[1 : 1 + SAID_AGAIN_MAX])
+
+
+def _engagements(switch: KillSwitch) -> QuerySet[Decision]:
+    said = Decision.objects.filter(account=switch.account, action__in=_ENGAGING, evidence__kill_switch=switch.pk)
+    return said.order_by("id")
+
+
+def _was_said(switch: KillSwitch, *, user: User | None, reason: str) -> bool:
+    """Say whether this person gave this reason already: a retry, or more than anybody reads."""
+    said = _engagements(switch)
+    return said.filter(user=user, reason=reason).exists() or said.count() > SAID_AGAIN_MAX
 
 
 def _with_open_entry(executions: QuerySet[Execution]) -> QuerySet[Execution]:

@@ -1,4 +1,7 @@
-"""For every test: its clean-up may empty what the database otherwise keeps, and no hour of the day is special."""
+"""For every test: its clean-up may empty what the database otherwise keeps, and no hour of the day is special.
+
+For a run in several processes: which tests go together, and which go first.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,6 +9,30 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db.backends.postgresql.operations import DatabaseOperations
+from xdist.scheduler import LoadScopeScheduling
+
+# Folders whose files share a started stack: spread over processes, each process would start one of its own.
+FOLDERS_SHARING_A_STACK = ("tests/worker",)
+
+
+class ByFile(LoadScopeScheduling):
+    """Give each process whole files, and the folders that share a stack whole, in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in FOLDERS_SHARING_A_STACK if file.startswith(f"{folder}/")), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    # xdist's own order is by the number of tests; what starts a stack has few tests and takes long.
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run first what starts a whole stack: at the end of a run, the other processes would wait for it."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -26,8 +26,8 @@ from local_stack.services import Services
 SIMULATOR = "ib-simulator"
 ACCOUNT = "DU1234567"
 SEED = 7
-# Everything is down within ten seconds: beat, then these, then the servers (see ProcessSpec) each get their share.
-BEAT_STOP_SECONDS = 1
+# Everything is down within ten seconds: these, beat among them, then the servers (see ProcessSpec) get their share. On
+# a busy machine Python needs seconds to end a program that has loaded the application, also one that only waited.
 APPLICATION_STOP_SECONDS = 5
 # Live pages keep a stream open, which the web process would wait for without end.
 WEB_GRACE_SECONDS = 3
@@ -163,7 +163,7 @@ def beat_spec(*, local: Path, environment: Mapping[str, str]) -> ProcessSpec:
         arguments,
         environment={**environment, **WITHOUT_CHECKS},
         log_sign="beat: Starting",
-        stop_seconds=BEAT_STOP_SECONDS,
+        stop_seconds=APPLICATION_STOP_SECONDS,
     )
 
 

@@ -101,10 +101,13 @@ class Supervisor:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def start(self, specs: Sequence[ProcessSpec]) -> None:
-        """Start a batch side by side and return at once; `wait_ready` says when it is ready."""
-        batch: dict[str, _Slot] = {}
-        self._batches.append(batch)
+    def start(self, specs: Sequence[ProcessSpec], *, joined: bool = False) -> None:
+        """Start a batch side by side and return at once; `wait_ready` says when it is ready. With `joined` it becomes a
+        part of the batch before, and is stopped together with it.
+        """
+        if not joined:
+            self._batches.append({})
+        batch = self._batches[-1]
         for spec in specs:
             batch[spec.name] = _Slot(process_start(spec, log=self._rotated(spec.name), limits=self._log_limits))
         self._changed(self.pids)

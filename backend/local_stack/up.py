@@ -7,18 +7,16 @@ Results go to standard output, progress to standard error; with --once the last 
 once per data folder (and Gateway): a later start prints the reference of that execution again; --demo buys again.
 """
 
-import argparse
 import contextlib
 import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from local_stack.demo import Api, DemoError
 from local_stack.environment import settings_require, user_environment
-from local_stack.errors import DemoUserClosedError, StackError, UsageError
+from local_stack.errors import DemoUserClosedError, StackError
 from local_stack.home import LOCAL, home_rescue, left_behind
 from local_stack.jobs import (
     DEMO_MARK_FILE,
@@ -29,6 +27,7 @@ from local_stack.jobs import (
     demo_user_known,
     migrate_job,
 )
+from local_stack.options import Options, options_parse
 from local_stack.places import TEMPORARY
 from local_stack.ports import LOOPBACK, port_choose
 from local_stack.private_file import SECRETS, passwords_of, private_json_write
@@ -48,10 +47,6 @@ from local_stack.stack import (
 from local_stack.supervisor import StopRequestedError, Supervisor
 
 UP_FILE = "up.json"
-# With --once, which nobody connects to from outside, each is any free one.
-TRUE_WORDS = ("1", "true", "yes", "on", "y", "t", "ok")
-DEFAULT_PORTS = {"port": 8000, "simulator_port": 4002, "simulator_control_port": 4102}
-
 # How long a start waits for the broker worker to reach the Gateway before it says that it has not.
 GATEWAY_SECONDS = 15
 NOT_OUR_CONCERN = "watchdog"  # It looks every few seconds and has only just been started.
@@ -74,22 +69,6 @@ DEMO_USER = """  user     {username}   (plans, executes on paper, reads everythi
 DEMO_DONE = """
 {reference} is the demo's bracket at the broker: the order ids of its entry and of its protective stop.
 Execute a setup from the pages, or with curl (`Authorization: Token {token}`) as README shows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The command line, with its ports chosen by number or 0 for any free one."""
-
-    once: bool
-    demo: bool
-    demo_again: bool
-    symbol: str
-    stop_price: str | None
-    port: int
-    simulator_port: int
-    simulator_control_port: int
-    postgres_port: int
-    redis_port: int
 
 
 class Up:
@@ -120,7 +99,7 @@ class Up:
                 if reference:
                     print(reference, flush=True)
                 if not self._options.once:
-                    self._start_batch([beat_spec(local=self._local, environment=self._environment)])
+                    self._start_batch([beat_spec(local=self._local, environment=self._environment)], joined=True)
                     self._supervisor.wait_ready()
                     print(self._instructions(reference), flush=True)
                     with contextlib.suppress(StopRequestedError):
@@ -149,7 +128,7 @@ class Up:
             "simulator": self._ports.simulator_address(),
         }
         # Nothing that a user does waits for these: they start while the demo runs.
-        self._start_batch(worker_specs(BACKGROUND_WORKERS, environment=self._environment))
+        self._start_batch(worker_specs(BACKGROUND_WORKERS, environment=self._environment), joined=True)
         progress(f"started after {time.monotonic() - started:.1f} s")
 
     def _start_servers(self, *, secret_key: str) -> Services:
@@ -232,10 +211,10 @@ class Up:
             simulator_control=port_choose(self._options.simulator_control_port, option="--simulator-control-port"),
         )
 
-    def _start_batch(self, specs: Sequence[ProcessSpec]) -> None:
+    def _start_batch(self, specs: Sequence[ProcessSpec], *, joined: bool = False) -> None:
         if specs:
             progress("starting " + ", ".join(spec.name for spec in specs))
-            self._supervisor.start(specs)
+            self._supervisor.start(specs, joined=joined)
 
     def _demo(self) -> str:
         price = ["--simulator-control-port", str(self._ports.simulator_control)]
@@ -315,70 +294,6 @@ def _what_is_wrong(url: str) -> dict[str, str]:
 def progress(line: str) -> None:
     """Tell a person what happens."""
     print(f"up: {line}", file=sys.stderr, flush=True)
-
-
-def options_parse(arguments: Sequence[str], user_values: Mapping[str, str]) -> Options:
-    """Read the command line.
-
-    Raises:
-        UsageError: the demo needs a stop price that only the user can know, or cannot be reached.
-    """
-    parser = argparse.ArgumentParser(
-        prog="scripts/up",
-        description="Start everything on this machine, execute a demo setup, print its IB-<entry>:<stop>, stay up.",
-    )
-    parser.add_argument("--once", action="store_true", help="stop everything after the demo")
-    demo = parser.add_mutually_exclusive_group()
-    demo.add_argument("--demo", dest="demo_again", action="store_true", help="execute the demo again if it was before")
-    demo.add_argument(
-        "--no-demo", dest="demo", action="store_false", help="start everything, execute nothing, make no user"
-    )
-    parser.add_argument("--symbol", default="AAPL", help="what the demo buys (default: %(default)s)")
-    parser.add_argument("--stop-price", help="the demo's stop (default: 3 %% under the simulator's price)")
-    names = {
-        "port": "pages and API",
-        "simulator_port": "the simulated Gateway",
-        "simulator_control_port": "the simulator's control commands",
-        "postgres_port": "the embedded PostgreSQL",
-        "redis_port": "the embedded Valkey",
-    }
-    for name, what in names.items():
-        default = DEFAULT_PORTS.get(name, 0)
-        text = f"TCP port of {what}; 0 takes any free one (default: {default}" + (
-            ", with --once: 0)" if default else ")"
-        )
-        parser.add_argument("--" + name.replace("_", "-"), type=_port, metavar="N", help=text)
-    found = parser.parse_args(arguments)
-    ports = {name: getattr(found, name) for name in names}
-    chosen = {
-        name: value if value is not None else 0 if found.once else DEFAULT_PORTS.get(name, 0)
-        for name, value in ports.items()
-    }
-    if found.demo and user_values.get("IB_HOST") and found.stop_price is None:
-        raise UsageError(
-            "IB_HOST is set, so the demo would place a real bracket at that Gateway: "
-            "give it --stop-price (and --symbol), or --no-demo"
-        )
-    if found.demo and user_values.get("SECURE", "").lower() in TRUE_WORDS:
-        raise UsageError(
-            "SECURE is set, so pages and API answer through a TLS proxy only, and the demo cannot reach them: "
-            "give --no-demo, or unset SECURE"
-        )
-    return Options(
-        once=found.once,
-        demo=found.demo,
-        demo_again=found.demo_again,
-        symbol=found.symbol,
-        stop_price=found.stop_price,
-        **chosen,
-    )
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port number")
-    return number
 
 
 def main(arguments: Sequence[str] | None = None, *, local: Path = LOCAL) -> int:

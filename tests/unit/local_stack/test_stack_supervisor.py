@@ -63,6 +63,21 @@ def test_batches_stop_in_reverse_order(supervisor: Watched, tmp_path: Path) -> N
     assert supervisor.pids == {}
 
 
+@pytest.mark.case("S67")
+def test_what_has_joined_a_batch_is_stopped_together_with_it(supervisor: Watched, tmp_path: Path) -> None:
+    """Each ends only when the other was asked to stop as well."""
+    for name, other in (("workers", "beat"), ("beat", "workers")):
+        stop = f"open({str(tmp_path / name)!r}, 'w').close()\n"
+        stop += f"    while not os.path.exists({str(tmp_path / other)!r}): time.sleep(0.01)\n    sys.exit()"
+        code = f"import os, signal, sys, time\ndef stop(*_):\n    {stop}\nsignal.signal(signal.SIGTERM, stop)\n{SERVE}"
+        supervisor.start([program(name, code, stop_timeout_seconds=10)], joined=name == "beat")
+    supervisor.wait_ready()
+
+    supervisor.stop()
+
+    assert supervisor.lines == []
+
+
 def test_a_batch_starts_side_by_side(supervisor: Watched) -> None:
     slow = "import time; time.sleep(0.4); print('ready'); time.sleep(60)"
     started = time.monotonic()

@@ -21,11 +21,12 @@ from app.config.running_stack import running_stack
 from local_stack.errors import UsageError
 from local_stack.home import CLONE, RECORD
 from local_stack.jobs import PreparedMark
+from local_stack.options import options_parse
 from local_stack.ports import port_accepts
 from local_stack.run_lock import LOCK, run_lock
 from local_stack.services import Services
 from local_stack.stack import Ports, stack_environment
-from local_stack.up import main, options_parse
+from local_stack.up import main
 from tests.running_stack import Api
 
 SERVICES = Services("postgres://database", "redis://queue", (), None)
@@ -49,13 +50,26 @@ def test_ports_are_known_ones_and_with_once_any_free_ones() -> None:
     assert (once.port, once.simulator_port, once.simulator_control_port, once.redis_port) == (81, 0, 0, 0)
 
 
-@pytest.mark.parametrize("port", ["-1", "65536", "http"])
-def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as error:
-        options_parse(["--port", port], {})
+@pytest.mark.case("S63")
+@pytest.mark.parametrize("option", ["--port", "--simulator-port", "--postgres-port"])
+@pytest.mark.parametrize("port", ["-1", "65536", "http", "8_0", "８０", "", "80.0"])
+def test_a_port_that_is_none_is_refused_in_one_line(
+    option: str, port: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"{option}={port}"], local=tmp_path / "local") == 2
 
-    assert error.value.code == 2
-    assert "--port" in capsys.readouterr().err
+    line = (
+        f"up: usage: {option}: {port!r} is no port; allowed: a whole number from 0 to 65535 (--help shows all options)"
+    )
+    assert capsys.readouterr().err.splitlines() == [line]
+    assert not (tmp_path / "local").exists()
+
+
+@pytest.mark.case("S63")
+def test_an_option_that_there_is_not_is_named_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--prot", "80"], local=tmp_path / "local") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == "up: usage: unrecognized arguments: --prot 80 (--help shows all options)"
 
 
 @pytest.mark.parametrize("arguments", [["--once"], []])

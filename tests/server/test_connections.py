@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -120,6 +121,36 @@ def is_answered(server: PatientServer) -> bool:
 def test_nobody_is_waited_for_for_ever(server: PatientServer, sent: bytes, first_line: bytes) -> None:
     with dial(server, sent) as client:
         assert status_of(rest_of(client)) == first_line
+
+
+@pytest.mark.case("S46")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /api/v1/setups/ HTTP/9.9\r\nHost: a\r\n\r\n",
+        b"GET /api/v1/setups/ HTTP/1.1\r\nHost a\r\n\r\n",
+        b"GET /api/v1/setups/ HTTP/1.1\r\nHost: a\r\nB\x00d: x\r\n\r\n",
+        b"POST /api/v1/setups/ HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+        b"POST /api/v1/setups/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+    ],
+)
+def test_what_is_no_http_is_told_so_in_json(server: PatientServer, sent: bytes) -> None:
+    with dial(server, sent) as client:
+        head, _, content = rest_of(client).partition(b"\r\n\r\n")
+    assert status_of(head) == b"HTTP/1.1 400 Bad Request"
+    assert b"content-type: application/json" in head.split(b"\r\n")
+    told = json.loads(content)
+    assert (sorted(told), told["code"], told["details"]) == (["code", "details", "message"], "request_refused", {})
+
+
+@pytest.mark.case("S46")
+def test_no_refusal_is_taken_for_the_answer_to_the_request_before(server: PatientServer) -> None:
+    """Given a request that came whole and is being answered, when nonsense follows it, then it is not answered 400."""
+    with dial(server, STREAM) as client:
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+        client.sendall(b"nonsense\r\n\r\n")
+        assert b"HTTP/1.1 400" not in rest_of(client)
 
 
 @pytest.mark.parametrize("before", [b"GET / HTTP/1.1\r\nX-Slow: ", POST, WHOLE + b"GET / HTTP/1.1\r\nX: ", b"\r\n"])

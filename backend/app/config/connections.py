@@ -30,11 +30,18 @@ from app.core.addresses import network_of
 
 # One place is freed together with a few more: to look for them at each new connection would cost more than the flood.
 ROOM_SHARE = 16
-_LATE = json.dumps({"code": "request_timeout", "message": "The request did not arrive whole in time.", "details": {}})
-LATE_ANSWER = (
-    "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    f"content-length: {len(_LATE)}\r\n\r\n{_LATE}"
-).encode()
+
+
+def _last_answer(status: str, *, code: str, message: str) -> bytes:
+    content = json.dumps({"code": code, "message": message, "details": {}})
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    return f"{head}content-length: {len(content)}\r\n\r\n{content}".encode()
+
+
+LATE_ANSWER = _last_answer(
+    "408 Request Timeout", code="request_timeout", message="The request did not arrive whole in time."
+)
+NO_HTTP_ANSWER = _last_answer("400 Bad Request", code="request_refused", message="This is no request of HTTP.")
 # Request line, headers and what stands between the pieces of a body; the parser itself would keep any amount.
 OVERHEAD_BYTES_MAX = 65_536
 # A body in pieces of one byte each has five bytes around every one.
@@ -173,6 +180,18 @@ class PatientProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._overhead_bytes > OVERHEAD_BYTES_MAX:
             self._guard.end(self, why="too_large")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, as JSON, and hang up.
+
+        While a request that came whole is not answered yet, nothing is written: it would be taken for that answer.
+        """
+        begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        if self.is_owed or begun:
+            self.transport.abort()
+            return
+        self.transport.write(NO_HTTP_ANSWER)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         """Begin a request: its time begins with its first byte, that of the very first one with the connection."""

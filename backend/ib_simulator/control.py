@@ -13,6 +13,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from ib_simulator.argument_names import ARGUMENT_NAMES
 from ib_simulator.arguments import Arguments
 from ib_simulator.commands import COMMANDS
 from ib_simulator.commands.command import Command
@@ -39,9 +40,11 @@ def execute(gateway: Gateway, line: bytes) -> Reply:
     try:
         request = _parse(line)
     except CommandError as error:
-        return Reply(_refusal(error), hang_up=True)
+        return Reply(_refusal(error), hang_up=error.code == "bad_json")
     try:
-        answer = _command(request)(gateway, Arguments(request))
+        command = _command(request)
+        _require_known(request)
+        answer = command(gateway, Arguments(request))
     except CommandError as error:
         return Reply(_refusal(error))
     except Exception as error:
@@ -73,12 +76,31 @@ def _command(request: dict[str, Any]) -> Command:
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        request = json.loads(line)
+        request = json.loads(line, object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:
         raise CommandError(code="bad_json", message=f"the line is not JSON: {error}") from error
     if not isinstance(request, dict):
         raise CommandError(code="bad_json", message="the line is not a JSON object")
     return request
+
+
+def _require_known(request: dict[str, Any]) -> None:
+    known = ARGUMENT_NAMES[request["cmd"]]
+    for name in request:
+        if name != "cmd" and name not in known:
+            takes = ", ".join(sorted(known)) or "no arguments"
+            raise CommandError(
+                code="unknown_argument", message=f"{request['cmd']} has no argument {name!r}; it takes {takes}"
+            )
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise CommandError(code="repeated_argument", message=f"{repeated!r} stands there more than once")
+    return found
 
 
 def _refusal(error: CommandError) -> bytes:

@@ -1,12 +1,15 @@
 """The control port's commands, and lines that are none."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ib_simulator.argument_names import ARGUMENT_NAMES
 from ib_simulator.client import SimulatorControl
 from ib_simulator.commands import COMMANDS
 from ib_simulator.control import execute, too_long
@@ -28,6 +31,7 @@ def client(table: Table) -> JoinedClient:
 # --- lines that are no commands ------------------------------------------------------------------------------
 
 
+@pytest.mark.case("S69")
 @pytest.mark.parametrize(
     ("line", "code"),
     [
@@ -40,6 +44,12 @@ def client(table: Table) -> JoinedClient:
         (b'{"cmd":"nothing"}', "unknown_command"),
         (b'{"cmd":["state"]}', "unknown_command"),
         (b'{"cmd":"set_price"}', "missing_argument"),
+        (b'{"cmd":"fill","order_id":1,"quantitiy":"1"}', "unknown_argument"),
+        (b'{"cmd":"state","all":true}', "unknown_argument"),
+        (b'{"cmd":"cancel_order","order_id":1,"":null}', "unknown_argument"),
+        (b'{"cmd":"fill","order_id":1,"order_id":1}', "repeated_argument"),
+        (b'{"cmd":"state","cmd":"shutdown"}', "repeated_argument"),
+        (b'{"cmd":"fill","order_id":1,"quantity":{"a":1,"a":2}}', "repeated_argument"),
         (b'{"cmd":"set_price","symbol":"NOSUCH","price":"1"}', "unknown_symbol"),
         (b'{"cmd":"set_price","symbol":"AAPL","price":"1.001"}', "bad_value"),
         (b'{"cmd":"set_price","symbol":"AAPL","price":"-1"}', "bad_value"),
@@ -297,3 +307,19 @@ def test_ping_answers_and_shutdown_ends() -> None:
     table = Table()
     assert table.control("ping") == {"ok": True}
     assert execute(table.gateway, b'{"cmd":"shutdown"}').shutdown
+
+
+@pytest.mark.case("S69")
+def test_the_arguments_of_every_command_are_those_of_the_document() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "simulator.md").read_text()
+    text = text[text.index("## Control commands") :]
+    rows = re.findall(r"^\| (`[^|]*) \|([^|]*)\|", text[: text.index("\n## ", 3)], re.MULTILINE)
+    order = {"order_id", "perm_id", "order_ref", "client_id"}
+    documented = {
+        name: set(re.findall(r"`(\w+)`", takes)) | (order if "an order" in takes else set())
+        for commands, takes in rows
+        for name in re.findall(r"`(\w+)`", commands)
+        if name in COMMANDS
+    }
+    assert documented == {name: set(names) for name, names in ARGUMENT_NAMES.items()}
+    assert set(ARGUMENT_NAMES) == set(COMMANDS)

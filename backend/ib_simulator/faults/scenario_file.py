@@ -21,6 +21,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ib_simulator.argument_names import ARGUMENT_NAMES
 from ib_simulator.commands import COMMANDS
 from ib_simulator.faults.scenario import LIMITS, SWITCHES
 
@@ -149,6 +150,7 @@ def _commands(value: Any, where: str) -> list[Command]:
         name = _table(command, key).get("cmd")
         if name not in COMMANDS or name in NOT_IN_A_FILE:
             raise _Wrong(f"{key}.cmd: there is no command {name!r} for a scenario")
+        _check_keys(command, {"cmd", *ARGUMENT_NAMES[name]}, where=key)
     return list(commands)
 
 

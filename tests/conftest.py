@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db.backends.postgresql.operations import DatabaseOperations
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.emptying import Emptying, emptying_our_way
 
 # Folders whose files share a started stack: spread over processes, each process would start one of its own.
 FOLDERS_SHARING_A_STACK = ("tests/worker",)
@@ -36,17 +37,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def flush_may_empty_append_only_tables() -> Iterator[None]:
-    """Let the flush after a transactional test say, in its own transaction, that it means to empty everything."""
-    with pytest.MonkeyPatch.context() as patch:
-        sql_flush = DatabaseOperations.sql_flush
-
-        def with_leave(self: DatabaseOperations, *args: Any, **kwargs: Any) -> list[str]:
-            statements = list(sql_flush(self, *args, **kwargs))
-            return ["SET LOCAL app.emptying = 'on';", *statements] if statements else []
-
-        patch.setattr(DatabaseOperations, "sql_flush", with_leave)
-        yield
+def emptying() -> Iterator[Emptying]:
+    with emptying_our_way() as emptying:
+        yield emptying
 
 
 @pytest.fixture(autouse=True, scope="session")

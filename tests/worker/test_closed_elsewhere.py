@@ -28,7 +28,12 @@ def live_orders(desk: Desk, execution_id: int) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def before(desk: Desk) -> Decimal:
-    """What the account holds from the tests before this one."""
+    """What the account holds once the stops that the tests before this one left have fired."""
+    desk.broker.control.set_price("AAPL", "99")
+    eventually(lambda: not any(order["live"] for order in desk.broker.control.orders()), seconds_max=45)
+    held = "SELECT count(*) FROM executions_execution WHERE status IN ('WORKING', 'OPEN', 'CLOSING')"
+    eventually(lambda: desk.stack.rows(held) == [(0,)], seconds_max=45)
+    desk.broker.control.set_price("AAPL", PRICE)
     return position(desk)
 
 

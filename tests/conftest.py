@@ -12,16 +12,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.emptying import Emptying, emptying_our_way
 
-# Folders whose files share a started stack: spread over processes, each process would start one of its own.
-FOLDERS_SHARING_A_STACK = ("tests/worker",)
-
 
 class ByFile(LoadScopeScheduling):
-    """Give each process whole files, and the folders that share a stack whole, in the order of the collection."""
+    """Give each process whole files, in the order of the collection."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return next((folder for folder in FOLDERS_SHARING_A_STACK if file.startswith(f"{folder}/")), file)
+        return nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 Requested = Callable[..., Execution]
 Submitted = Callable[..., Book]
 Close = Callable[[], None]
-ALWAYS = "Mon-Sun 00:00-00:00 UTC"
+ALWAYS = "Mon-Sun 00:00-12:00 UTC; Mon-Sun 12:00-00:00 UTC"
 
 
 @pytest.fixture(params=["gateway_maintenance", "circuit_open"])

@@ -137,7 +137,7 @@ def test_what_was_told_before_a_maintenance_window_lasts_through_it(
     be(connection, S.READY)
     alive(connection, seconds=14, gateway=False)
     assert look(15) == {K.GATEWAY_SILENT}
-    settings.GATEWAY_MAINTENANCE = maintenance_read("Mon-Sun 00:00-00:00 UTC")
+    settings.GATEWAY_MAINTENANCE = maintenance_read("Mon-Sun 00:00-12:00 UTC; Mon-Sun 12:00-00:00 UTC")
     assert look(16) == {K.GATEWAY_SILENT}
     assert Alert.objects.count() == 1
 

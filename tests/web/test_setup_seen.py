@@ -273,7 +273,7 @@ def test_execute_is_off_where_it_could_only_be_refused_and_the_server_refuses(
     if what == "kill switch":
         kill_switch_write(account=None, user=None, reason="wrong prices", flatten=False, now=clock.now())
     elif what == "maintenance":
-        settings.GATEWAY_MAINTENANCE = maintenance_read("Mon-Sun 00:00-00:00 UTC")
+        settings.GATEWAY_MAINTENANCE = maintenance_read("Mon-Sun 00:00-12:00 UTC; Mon-Sun 12:00-00:00 UTC")
     elif what == "live":
         Account.objects.filter(pk=account.pk).update(account_id="U7654321")
         settings.IB_ACCOUNT = "U7654321"

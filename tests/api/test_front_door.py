@@ -109,6 +109,15 @@ def test_two_keys_are_refused(second: bytes) -> None:
     assert (status, json.loads(told)["code"]) == (400, "idempotency_key_invalid")
 
 
+@pytest.mark.case("S14")
+@pytest.mark.parametrize("kind", [b"application/json; charset=hex", b"text/html;CHARSET='utf-16'", b"a/b; charset=x"])
+def test_a_body_in_another_charset_is_refused(kind: bytes) -> None:
+    line = Line(b"{}")
+    line.scope["headers"] = [(b"content-type", kind)]
+    status, told = line.answer(FrontDoor(echo))
+    assert (status, json.loads(told)["code"]) == (415, "media_type_unsupported")
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     with web_server(application) as port:

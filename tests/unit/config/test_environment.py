@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -11,6 +12,9 @@ from app.config.dotenv_file import dotenv_read
 from app.config.environment import environment_judge, environment_load
 from app.config.servers import database_settings
 from app.config.variables import POOL_SIZE_MIN, VARIABLES
+
+# A file that is there, as an address names it, whatever its folder is called.
+FILE = quote(__file__)
 
 DEFAULTS = environment_judge({}, named_in_file={}).values
 SECRET = "hunter2"
@@ -146,7 +150,7 @@ def test_a_secret_in_the_wrong_variable_is_not_shown(name: str, text: str) -> No
                 f"postgres://u:{SECRET}@host/db?target_session_attrs=standby",
                 f"postgres://u:{SECRET}@host/db?sslrootcert=/nowhere/root.crt",
                 f"postgres://u:{SECRET}@host/db?sslrootcert=system",
-                f"postgres://u:{SECRET}@host/db?sslcert={__file__}",
+                f"postgres://u:{SECRET}@host/db?sslcert={FILE}",
                 f"postgres://u:{SECRET}@host/db?options=-csearch_path%3Dx",
             )
         ),
@@ -162,7 +166,7 @@ def test_a_secret_in_the_wrong_variable_is_not_shown(name: str, text: str) -> No
         ("REDIS_URL", f"rediss://:{SECRET}@host/0?ssl_cert_reqs=foo"),
         ("REDIS_URL", f"rediss://:{SECRET}@host/0?ssl_cert_reqs=none&ssl_cert_reqs=required"),
         ("REDIS_URL", f"rediss://:{SECRET}@host/0?ssl_cert_reqs=required&ssl_ca_certs=/nowhere/ca.crt"),
-        ("REDIS_URL", f"rediss://:{SECRET}@host/0?ssl_cert_reqs=required&ssl_keyfile={__file__}"),
+        ("REDIS_URL", f"rediss://:{SECRET}@host/0?ssl_cert_reqs=required&ssl_keyfile={FILE}"),
         ("ALERT_URLS", SECRET),
         ("ALERT_URLS", f"jsons://hooks.example/{SECRET} {SECRET}"),
         ("ALERT_URLS", f"jsons://hooks.example/{SECRET},tgram://{SECRET}/c"),
@@ -182,15 +186,15 @@ def test_a_secret_is_not_shown(name: str, text: str) -> None:
     ("name", "text"),
     [
         ("DATABASE_URL", "postgres://u:p%25%40@db.example:5432/trading%20desk?sslmode=verify-full&sslrootcert=system"),
-        ("DATABASE_URL", f"postgres://u@host/db?sslmode=verify-ca&sslrootcert={__file__}"),
-        ("DATABASE_URL", f"postgres://u@host/db?sslcert={__file__}&sslkey={__file__}"),
+        ("DATABASE_URL", f"postgres://u@host/db?sslmode=verify-ca&sslrootcert={FILE}"),
+        ("DATABASE_URL", f"postgres://u@host/db?sslcert={FILE}&sslkey={FILE}"),
         ("DATABASE_URL", "postgres://u@one.example,two.example:5432/db?target_session_attrs=read-write"),
         ("DATABASE_URL", "postgres://u@host/db?connect_timeout=5&channel_binding=require"),
         ("DATABASE_URL", "postgres://u@%2Fvar%2FRun%2Fpostgresql/db"),
         ("DATABASE_URL", "postgres://my_db/db"),
         ("REDIS_URL", "redis://redis_1"),
         ("REDIS_URL", "redis://user:p%2F@[::1]:6379/15"),
-        ("REDIS_URL", f"rediss://h/0?ssl_cert_reqs=none&ssl_ca_certs={__file__}"),
+        ("REDIS_URL", f"rediss://h/0?ssl_cert_reqs=none&ssl_ca_certs={FILE}"),
         ("ALERT_URLS", "mailtos://u:p@smtp.example?to=a@b.example,c@d.example"),
         ("ALERT_URLS", "jsons://hooks.example/?next=https://trading.example"),
     ],

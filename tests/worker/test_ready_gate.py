@@ -229,6 +229,29 @@ def test_an_incomplete_answer_never_makes_it_ready(
     eventually(lambda: thread.state is ConnectionState.READY)  # The next try is answered.
 
 
+@pytest.mark.case("T14")
+def test_a_gateway_that_has_lost_ib_when_it_is_connected_to_is_never_ready(
+    start: Callable[[WillingBroker], BrokerThread],
+) -> None:
+    broker = WillingBroker(holds="", fails=False)
+    broker.state = ConnectionState.DEGRADED
+    thread = start(broker)
+
+    eventually(lambda: BrokerConnection.objects.filter(state="DEGRADED").exists())
+    for name, attempt in attempts(thread).items():
+        with pytest.raises(NotConnected, match="DEGRADED"):
+            attempt()
+        assert broker.sent == [], name
+
+    # And for a reconcile that is told of it in its middle, the row says so again
+    BrokerConnection.objects.update(state="SYNCHRONISING")
+    broker.tell_state(ConnectionState.READY, "1102")
+    eventually(lambda: BrokerConnection.objects.get().state == "DEGRADED")
+    broker.state = ConnectionState.READY
+    broker.tell_state(ConnectionState.READY, "1102")
+    eventually(lambda: thread.state is ConnectionState.READY)
+
+
 @pytest.mark.parametrize("name", ["bracket", "order"])
 @pytest.mark.parametrize("gap", [ConnectionState.DEGRADED, ConnectionState.READY])
 def test_what_waits_for_its_turn_through_a_gap_is_not_sent_before_the_reconcile_that_follows(

@@ -276,7 +276,8 @@ class BrokerThread:
         await self._reconcile(settle_seconds=0)
         if self._broker.state is ConnectionState.DEGRADED:
             # The Gateway said so while it greeted us, or since.
-            self._state, self._reason = ConnectionState.DEGRADED, "the Gateway has lost Interactive Brokers"
+            reason = self._reason or "the Gateway has lost Interactive Brokers"
+            await self._set_state(ConnectionState.DEGRADED, reason)
             return
         self._recovery.ended()
         await self._set_state(ConnectionState.READY, "")

@@ -198,7 +198,7 @@ def test_a_phone_shows_price_filled_and_status_of_every_order(
     page.set_viewport_size(PHONE)
     enter(page, "ada")
     page.goto(f"/executions/{rich_desk.execution_id}/")
-    rows = page.locator("tr", has=page.locator("td strong", has_text=re.compile("ENTRY|STOP_LOSS|TAKE_PROFIT")))
+    rows = page.locator("tr", has=page.locator("td strong", has_text=re.compile("ENTRY|STOP LOSS|TAKE PROFIT")))
     expect(rows).to_have_count(len(rich_desk.orders))
     for row in rows.all():
         for heading in ("Price", "Filled", "Status"):

@@ -1,6 +1,7 @@
 """An analyst at the desk: log in, plan, execute, watch, cancel."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_plan_is_made_executed_and_followed_until_it_is_closed(
     deal = fill(book.entry, "10", "190.10")
     book.hear(deal, commission(deal.exec_id), told(book.stop, ToldStatus.PRE_SUBMITTED, why_held="trigger"))
     expect(page.locator(".status.big")).to_have_text("OPEN")
-    expect(page.get_by_role("row", name="STOP_LOSS")).to_contain_text("ACCEPTED")
+    expect(page.get_by_role("row", name="STOP LOSS")).to_contain_text("ACCEPTED")
     expect(page.locator(".events")).to_be_visible()  # Unfolded before the news, and still.
     expect(page.get_by_role("button", name="Cancel what is not filled")).to_have_count(0)
     be_ready(connection)  # However long the test has taken by now: the picture is of a desk that is served.
@@ -105,7 +106,7 @@ def test_what_waits_is_cancelled(page: Page, analyst: User, make_setup: MakeSetu
     page.get_by_role("link", name=f"AAPL #{setup.pk}").click()
     page.get_by_role("button", name="Execute").click()
     page.get_by_role("button", name="Cancel what is not filled").click()
-    expect(page.locator(".status.big")).to_have_text("NOT_PLACED")
+    expect(page.locator(".status.big")).to_have_text("NOT PLACED")
     expect(page.locator(".notice")).to_contain_text("cancelled_before_sending")
     look(page, "not_placed")
 
@@ -131,14 +132,29 @@ def test_the_banner_turns_red_by_itself(page: Page, analyst: User, connection: B
     look(page, "banner_red")
 
 
-def test_the_lists_fit_on_a_phone(page: Page, analyst: User, filled: Filled) -> None:
-    page.set_viewport_size({"width": 390, "height": 800})
+# Where people read; what the broker told is shown as it was told.
+WORDS = "td strong, tr[id^=order] td:nth-child(2), tr[id^=setup] td, .status, label, option"
+OVER_THE_EDGE = """() => [...document.querySelectorAll("body *")]
+    .filter((element) => element.getBoundingClientRect().right > innerWidth + 1 && element.checkVisibility())
+    .map((element) => element.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.case("A22")
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_lists_fit_on_a_phone(page: Page, analyst: User, filled: Filled, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
     book = filled(analyst)
+    Execution.objects.filter(pk=book.execution_id).update(
+        status="NOT_PLACED", reason_code="deadline_passed", attention="5 shares had no stop\nA second reason"
+    )
     log_in(page)
     for path in ("/setups/", "/setups/new/", "/executions/", f"/executions/{book.execution_id}/"):
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-    look(page, "phone")
+        answer = page.goto(path)
+        assert answer
+        assert answer.ok
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, page.evaluate(OVER_THE_EDGE))
+        assert not page.locator(WORDS, has_text=re.compile("[A-Z]_[A-Z]|Gtc")).all_inner_texts(), path
+        look(page, f"phone_{width}{path.replace('/', '_')}")
 
 
 def test_a_reviewer_reads_the_order_history(page: Page, reviewer: User, analyst: User, filled: Filled) -> None:

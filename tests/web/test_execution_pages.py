@@ -65,7 +65,7 @@ def test_the_analyst_cancels_what_is_not_filled(visit: Client, analyst: User, re
     assert f'<form id="execution-cancel" method="post" action="{path}cancel/">' in html_of(visit, path)
     assert visit.get(path + "cancel/").status_code == 405
     page = visit.post(path + "cancel/", follow=True).content.decode()
-    assert "NOT_PLACED" in page
+    assert "NOT PLACED" in page
     assert "cancelled_before_sending" in page
     assert "execution-cancel" not in page, "what is finished has no such form"
     answer = visit.post(path + "cancel/")

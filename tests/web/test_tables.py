@@ -103,4 +103,4 @@ def test_a_page_shows_the_price_of_an_order_under_price(root: Client, rich_desk:
     html = root.get(f"/executions/{rich_desk.execution_id}/").content.decode()
     bracket = next(table for table in tables_of(html) if "Price" in table.headings)
     prices = {row["Leg"]: Decimal(row["Price"]) for row in bracket.records()}
-    assert prices == {"ENTRY": Decimal("190.34"), "TAKE_PROFIT": Decimal(195), "STOP_LOSS": Decimal(185)}
+    assert prices == {"ENTRY": Decimal("190.34"), "TAKE PROFIT": Decimal(195), "STOP LOSS": Decimal(185)}

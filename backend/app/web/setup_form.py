@@ -22,8 +22,11 @@ _AS_STORED = (
 )
 
 
+_WORDS = {"DAY": "Day", "GTC": "Good till cancelled"}
+
+
 def _words(vocabulary: type[Side] | type[EntryType] | type[OnTimeout] | type[TimeInForce]) -> list[tuple[str, str]]:
-    return [(word.value, word.value.replace("_", " ").capitalize()) for word in vocabulary]
+    return [(word.value, _WORDS.get(word.value, word.value.replace("_", " ").capitalize())) for word in vocabulary]
 
 
 def _price(label: str, *, required: bool = False, help_text: str = "") -> NumberField:

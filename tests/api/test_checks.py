@@ -83,12 +83,12 @@ def test_an_address_that_no_service_can_read_is_named_by_its_place(settings: Set
 @pytest.mark.case("S1", "S25")
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_process_refuses_a_value_in_one_line(program: str) -> None:
-    told = ended(program, BROKER_TYPE="paper", IB_PORT="abc")
+    told = ended(program, BROKER_TYPE="paper", IB_PORT="hunter")
     assert told.returncode != 0
     said = [line.removeprefix("up: settings_refused: ").removeprefix("settings: ") for line in told.stderr.splitlines()]
     assert said == [
         "BROKER_TYPE is 'paper'; allowed: ib.",
-        "IB_PORT is 'abc'; allowed: a whole number from 1 to 65535.",
+        "IB_PORT cannot be used; allowed: a whole number from 1 to 65535.",
     ]
 
 

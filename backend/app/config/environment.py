@@ -6,7 +6,8 @@
 
 A variable that is set to nothing, or to blanks only, is not set: its default holds. A value that is not allowed ends
 the process, whichever it is, before it connects to anything. No value of a secret is ever shown, nor anything that
-could be one in the wrong place: what is shown is a number, or one short word of letters.
+could be one in the wrong place. Two kinds of text are no secret: a number where a number belongs (`IB_PORT=70000`), and
+a word that some variable takes, in whatever case (`BROKER_TYPE=paper`).
 
 `python -m app.config.environment` judges the settings without loading the application: `scripts/up` asks it first.
 """
@@ -21,11 +22,12 @@ from typing import Any
 
 from app.config.dotenv_file import dotenv_read, nearest_name
 from app.config.rules import contradictions, unreadable_alert_urls
-from app.config.variables import FOREIGN_NAMES, OWN_PREFIX, VARIABLES
+from app.config.variables import FOREIGN_NAMES, OWN_PREFIX, VARIABLES, Variable
 
 ROOT = Path(__file__).resolve().parents[3]
-# Letters mixed with digits or signs could be a password, whatever the variable is called.
-_SHOWN = re.compile(r"""["']?([-+]?[\d.,_]{1,12}|[^\W\d_]{1,12})["']?""")
+_NUMBER = re.compile(r"[-+]?[\d.,_]{1,12}")
+# They stand in our code for everybody to read, so whoever sees one of them in a log has learned nothing.
+_PUBLISHED_WORDS = frozenset(word.lower() for variable in VARIABLES for word in variable.words)
 _RULED = (
     "ALLOWED_HOSTS",
     "DEBUG",
@@ -60,7 +62,7 @@ def environment_judge(given: Mapping[str, str], *, named_in_file: Mapping[str, s
             text.encode()  # Bytes of the environment that are no text would be refused much later, by a library.
             values[variable.name] = variable.read(text)
         except ValueError:
-            shown = f"is {text!r}" if _SHOWN.fullmatch(text) and not variable.is_secret else "cannot be used"
+            shown = f"is {text!r}" if _is_no_secret(text, variable=variable) else "cannot be used"
             problems.append(f"{variable.name} {shown}; allowed: {variable.allowed}.")
     return Judgement(values=values, problems=problems, warnings=_misspelt(given, named_in_file=named_in_file))
 
@@ -85,6 +87,13 @@ def environment_require() -> dict[str, Any]:
     if judged.problems:
         sys.exit("\n".join(f"settings: {line}" for line in judged.problems))
     return judged.values
+
+
+def _is_no_secret(text: str, *, variable: Variable) -> bool:
+    """Say whether the text may be shown: any other could be a password that was put into the wrong variable."""
+    bare = text.strip("\"'")
+    is_number = variable.is_number and _NUMBER.fullmatch(bare) is not None
+    return not variable.is_secret and (is_number or bare.lower() in _PUBLISHED_WORDS)
 
 
 def _misspelt(given: Mapping[str, str], *, named_in_file: Mapping[str, str]) -> list[str]:

@@ -49,13 +49,18 @@ _ALERT_URLS_JOINED = re.compile(r"[,;|]([A-Za-z][A-Za-z0-9+.-]*://|$)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variable:
-    """One variable. `read` gets the default too, as text; a secret's value is never shown."""
+    """One variable. `read` gets the default too, as text; a secret's value is never shown.
+
+    `is_number` is of one that holds numbers; `words` are those it takes, where it takes words.
+    """
 
     name: str
     read: Callable[[str], Any]
     allowed: str
     default: str = ""
     is_secret: bool = False
+    is_number: bool = False
+    words: tuple[str, ...] = ()
 
 
 def _boolean(text: str) -> bool:
@@ -122,16 +127,17 @@ def _time_zone(text: str) -> str:
     return text
 
 
-_flag = partial(Variable, read=_boolean, allowed="true or false", default="false")
+_flag = partial(Variable, read=_boolean, allowed="true or false", default="false", words=(*_YES, *_NO))
 
 
 def _number(name: str, *, least: int, most: int, default: int) -> Variable:
     read, allowed = partial(_whole, least=least, most=most), f"a whole number from {least} to {most}"
-    return Variable(name=name, read=read, allowed=allowed, default=str(default))
+    return Variable(name=name, read=read, allowed=allowed, default=str(default), is_number=True)
 
 
 def _word(name: str, *, words: tuple[str, ...], default: str) -> Variable:
-    return Variable(name=name, read=partial(_one_of, words=words), allowed=" or ".join(words), default=default)
+    read = partial(_one_of, words=words)
+    return Variable(name=name, read=read, allowed=" or ".join(words), default=default, words=words)
 
 
 def _secret(name: str, *, read: Callable[[str], Any] = str, allowed: str = "any text") -> Variable:
@@ -157,6 +163,7 @@ VARIABLES: tuple[Variable, ...] = (
         name="OTHERS_CLIENT_IDS",
         read=_client_ids,
         allowed=f"whole numbers from 0 to {CLIENT_ID_MAX}, separated by commas",
+        is_number=True,
     ),
     Variable(
         name="GATEWAY_MAINTENANCE",
@@ -199,5 +206,5 @@ VARIABLES: tuple[Variable, ...] = (
     _number("SECURE_HSTS_SECONDS", least=0, most=HSTS_SECONDS_MAX, default=3600),
     _number("PROXY_COUNT", least=0, most=PROXY_COUNT_MAX, default=0),
     _flag(name="DEBUG"),
-    Variable(name="LOG_LEVEL", read=_level, allowed=", ".join(LOG_LEVELS), default="INFO"),
+    Variable(name="LOG_LEVEL", read=_level, allowed=", ".join(LOG_LEVELS), default="INFO", words=LOG_LEVELS),
 )

@@ -54,6 +54,8 @@ class WillingBroker:
         self.its_turn.set()
         self.tell_state: StateSink = lambda _state, _reason: None
         self.sent: list[str] = []
+        self.questions: list[str] = []
+        self.at_the_last_answer: Callable[[], None] = lambda: None
         self.is_connected = self.cancel_fails = False
         self.state = ConnectionState.READY
 
@@ -103,6 +105,7 @@ class WillingBroker:
         return await self._answer("fills_since")
 
     async def positions(self) -> Sequence[Position]:
+        self.at_the_last_answer()
         return []
 
     def positions_pushed_take(self) -> Mapping[int, Decimal]:
@@ -127,6 +130,7 @@ class WillingBroker:
             await asyncio.to_thread(write_ahead, {})
 
     async def _answer(self, question: str) -> Sequence[Any]:
+        self.questions.append(question)
         if question != self.holds or self.let.is_set():
             return []
         self.asked.set()
@@ -250,6 +254,40 @@ def test_a_gateway_that_has_lost_ib_when_it_is_connected_to_is_never_ready(
     broker.state = ConnectionState.READY
     broker.tell_state(ConnectionState.READY, "1102")
     eventually(lambda: thread.state is ConnectionState.READY)
+
+
+def test_a_gap_that_begins_and_ends_while_the_questions_are_asked_has_them_asked_again(
+    start: Callable[[WillingBroker], BrokerThread],
+) -> None:
+    # Given a Gateway that loses IB and has it back between two answers
+    broker = WillingBroker(holds=QUESTIONS[-1], fails=False)
+    thread = start(broker)
+    assert broker.asked.wait(20)
+    broker.tell_state(ConnectionState.DEGRADED, "1100")
+    broker.tell_state(ConnectionState.READY, "1102")
+    # When the last question is answered
+    broker.let.set()
+    # Then the first ones, whose answers are from before the gap, are asked again before anything is sent
+    eventually(lambda: thread.state is ConnectionState.READY)
+    assert broker.questions == [*QUESTIONS, *QUESTIONS]
+
+
+def test_a_connection_that_is_lost_with_the_last_answer_is_not_ready(
+    start: Callable[[WillingBroker], BrokerThread],
+) -> None:
+    broker = WillingBroker(holds="", fails=False)
+    lost: list[bool] = []
+
+    def lose_it_once() -> None:
+        if not lost:
+            lost.append(True)
+            broker.tell_state(ConnectionState.DISCONNECTED, "the socket was closed")
+
+    broker.at_the_last_answer = lose_it_once
+    thread = start(broker)
+
+    eventually(lambda: thread.state is ConnectionState.READY)
+    assert broker.questions == [*QUESTIONS, *QUESTIONS]
 
 
 @pytest.mark.parametrize("name", ["bracket", "order"])

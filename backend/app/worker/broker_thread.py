@@ -271,6 +271,7 @@ class BrokerThread:
 
     async def _synchronise(self, session: BrokerSession | None = None) -> None:
         version = session.server_version if session else None
+        self._changed.clear()
         await self._set_state(ConnectionState.SYNCHRONISING, "", server_version=version)
         await asyncio.to_thread(self._recorder.drain)
         await self._reconcile(settle_seconds=0)
@@ -278,6 +279,10 @@ class BrokerThread:
             # The Gateway said so while it greeted us, or since.
             reason = self._reason or "the Gateway has lost Interactive Brokers"
             await self._set_state(ConnectionState.DEGRADED, reason)
+            return
+        if self._changed.is_set():
+            # The connection was lost, or IB was away (1100, 1102), while the questions were asked: some of the answers
+            # are from before it. `_serve` begins again, or ends.
             return
         self._recovery.ended()
         await self._set_state(ConnectionState.READY, "")

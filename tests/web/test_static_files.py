@@ -3,10 +3,13 @@
 import gzip
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from django.contrib.staticfiles.storage import staticfiles_storage
+from django.db import connection
 from django.http import FileResponse
 from django.test import Client
 from pytest_django import Settings
@@ -17,6 +20,7 @@ from app.web import static_files
 pytestmark = pytest.mark.django_db
 
 CSS = "web/desk.css"
+VISITORS = 8
 PAGE_BYTES_MAX = (
     30_000  # All that a page without a session asks for, as it travels. It was 60,000, and again each minute.
 )
@@ -59,14 +63,41 @@ def test_it_is_collected_by_itself_where_something_has_changed(tmp_path: Path, s
     static_files.static_files_collect(Path(settings.STATIC_ROOT))  # Nothing changed since the page above.
     original = static_files.call_command
     try:
-        static_files.call_command = lambda *words, **_: collected.append(words)
+        static_files.call_command = lambda _, *words, **__: collected.append(words)
         static_files.static_files_collect(Path(settings.STATIC_ROOT))
         assert collected == []
         static_files.static_files_collect(tmp_path / "new")
         static_files.static_files_collect(tmp_path / "new")
-        assert collected == [("collectstatic", "--no-input")]
+        assert collected == [("--no-input",)]
+        (tmp_path / "new" / static_files.MARK).write_text("of what was installed before")
+        static_files.static_files_collect(tmp_path / "new")
+        assert len(collected) == 2
     finally:
         static_files.call_command = original
+
+
+@pytest.mark.case("A19")
+def test_where_nothing_was_collected_the_first_visitors_at_once_get_whole_pages(
+    tmp_path: Path, settings: Settings
+) -> None:
+    settings.STATIC_ROOT = tmp_path / "new"
+    ready = Barrier(VISITORS)
+
+    def visit(_: int) -> tuple[int, list[str]]:
+        ready.wait(60)
+        try:
+            answer = Client().get("/login/")
+            return answer.status_code, asked_by(answer.content.decode())
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(VISITORS) as pool:
+        statuses, asked = zip(*pool.map(visit, range(VISITORS)), strict=True)
+    assert set(statuses) == {200}
+    assert asked == (asked[0],) * VISITORS
+    for address in asked[0]:
+        file = tmp_path / "new" / address.removeprefix("/static/")
+        assert gzip.decompress(file.with_name(f"{file.name}.gz").read_bytes()) == file.read_bytes()
 
 
 @pytest.mark.case("A19")

@@ -11,6 +11,7 @@ leaves it open where the browser goes away meanwhile. Ours are small: the file i
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
+from django.contrib.staticfiles.management.commands import collectstatic
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.http import FileResponse, HttpRequest, HttpResponse
@@ -28,6 +30,8 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 MARK = "collected.txt"
 # Swagger's page needs none of these, and they are most of what is installed.
 LEFT_OUT = ["redoc*"]
+# Collecting needs a storage too, which must not collect first; whoever comes at the same time waits for the manifest.
+_this_thread = threading.local()
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -51,16 +55,10 @@ def _whole(response: FileResponse) -> HttpResponse:
 class CollectedStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Names files after their content; see this module's docstring."""
 
-    _collecting = False
-
     def read_manifest(self) -> str | None:
         """Return the manifest, of what is installed now."""
-        if not settings.DEBUG and not CollectedStorage._collecting:
-            CollectedStorage._collecting = True
-            try:
-                static_files_collect(Path(settings.STATIC_ROOT))
-            finally:
-                CollectedStorage._collecting = False
+        if not settings.DEBUG and not getattr(_this_thread, "collects", False):
+            static_files_collect(Path(settings.STATIC_ROOT))
         manifest: str | None = super().read_manifest()
         return manifest
 
@@ -81,11 +79,22 @@ def static_files_collect(folder: Path) -> None:
         raise PermissionError(f"{folder} belongs to somebody else: scripts from there are not handed out.")
     mark, digest = folder / MARK, _digest()
     with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # Several processes may start at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Several processes, or threads of one, may start at once.
         if mark.exists() and mark.read_text() == digest:
             return
-        call_command("collectstatic", "--no-input", verbosity=0, ignore_patterns=LEFT_OUT)
+        _collect()
         mark.write_text(digest)
+
+
+def _collect() -> None:
+    command = collectstatic.Command()
+    _this_thread.collects = True
+    try:
+        # It has no manifest yet, so it is not the one that all threads share: they would find no file in it.
+        command.storage = CollectedStorage()
+        call_command(command, "--no-input", verbosity=0, ignore_patterns=LEFT_OUT)
+    finally:
+        _this_thread.collects = False
 
 
 def _digest() -> str:

@@ -28,8 +28,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run first what starts a whole stack: at the end of a run, the other processes would wait for it."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Run first what starts a whole stack: at the end of a run, the other processes would wait for it.
+
+    What drives a browser runs last: Playwright's loop stays in its process, and beside it pytest-asyncio can neither
+    run nor end a loop of its own, so no asynchronous test can follow.
+    """
+    items.sort(key=lambda item: (item.get_closest_marker("browser") is not None, not item.get_closest_marker("slow")))
 
 
 @pytest.fixture(autouse=True, scope="session")

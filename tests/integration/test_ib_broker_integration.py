@@ -17,6 +17,7 @@ from app.domain.broker_events import FillTold, MessageMeaning, ToldStatus
 from app.domain.terms import OrderType
 from ib_simulator.process import SimulatorProcess, running_simulator
 from tests.integration.broker_desk import BrokerDesk, bracket, eventually, sent_orders, simulator_settings, stop_ticket
+from tests.permits import PermitOf
 
 simulator_only = pytest.mark.simulator_only
 
@@ -117,7 +118,7 @@ async def test_the_ids_are_stored_before_the_first_byte(desk: BrokerDesk, simula
         seen.extend([order_ids, sent_orders(simulator.control.messages())])
 
     # When a bracket is placed
-    placed = await desk.broker.place_bracket(bracket("setup"), write_ahead=write_ahead)
+    placed = await desk.broker.place_bracket(bracket("setup"), permit=PermitOf(write_ahead))
     # Then it had the ids while nothing was on the wire yet
     assert seen == [placed.order_ids, []]
     assert len(sent_orders(simulator.control.messages())) == 2
@@ -131,7 +132,7 @@ async def test_a_write_ahead_that_fails_or_hangs_sends_nothing(desk: BrokerDesk,
 
     # When a bracket is placed, then the error comes through and nothing is sent
     with pytest.raises(RuntimeError, match="the database is away"):
-        await desk.broker.place_bracket(bracket("setup"), write_ahead=write_ahead)
+        await desk.broker.place_bracket(bracket("setup"), permit=PermitOf(write_ahead))
     # And one that takes too long is given up
     release = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -139,7 +140,7 @@ async def test_a_write_ahead_that_fails_or_hangs_sends_nothing(desk: BrokerDesk,
     with pytest.raises(RetryLater) as raised:
         await desk.broker.place_bracket(
             bracket("setup"),
-            write_ahead=lambda _ids: asyncio.run_coroutine_threadsafe(_wait(release), loop).result(),
+            permit=PermitOf(lambda _ids: asyncio.run_coroutine_threadsafe(_wait(release), loop).result()),
         )
     assert raised.value.code == "write_ahead_timeout"
     release.set()

@@ -10,6 +10,7 @@ from app.brokers.ib import IBBroker, IBSettings
 from app.brokers.ib import broker as ib_broker
 from ib_simulator.process import SimulatorProcess
 from tests.integration.broker_desk import AAPL, BrokerDesk, bracket, sent_orders
+from tests.permits import PermitOf
 
 pytestmark = pytest.mark.simulator_only
 
@@ -25,8 +26,9 @@ async def test_what_was_written_ahead_too_long_ago_is_asked_about_again_and_then
     desk: BrokerDesk, simulator: SimulatorProcess
 ) -> None:
     calls: list[object] = []
-    placed = await desk.broker.place_bracket(bracket("setup"), write_ahead=calls.append)
-    assert calls == [placed.order_ids] * 2
+    permit = PermitOf(calls.append, lambda: calls.append("still ours"))
+    placed = await desk.broker.place_bracket(bracket("setup"), permit=permit)
+    assert calls == [placed.order_ids, "still ours"]
     assert len(sent_orders(simulator.control.messages())) == 2
 
 
@@ -45,8 +47,8 @@ async def test_who_was_deposed_since_the_write_ahead_sends_nothing(
     await broker.connect()
     ticket = bracket("setup").stop_loss
     attempts = {
-        "bracket": lambda: broker.place_bracket(bracket("setup"), write_ahead=deposed),
-        "order": lambda: broker.place_order(ticket, contract=AAPL, write_ahead=deposed),
+        "bracket": lambda: broker.place_bracket(bracket("setup"), permit=PermitOf(deposed, deposed)),
+        "order": lambda: broker.place_order(ticket, contract=AAPL, permit=PermitOf(deposed, deposed)),
         "change": lambda: broker.modify_order(order_id=1, contract=AAPL, ticket=ticket),
         "cancel": lambda: broker.cancel_order(1),
     }

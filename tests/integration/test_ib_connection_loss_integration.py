@@ -20,6 +20,7 @@ from ib_simulator.process import SimulatorProcess
 from tests.eventually import eventually as wait_until
 from tests.integration.broker_desk import BrokerDesk, bracket, eventually, sent_orders
 from tests.integration.scripted_peer import ScriptedPeer, frame
+from tests.permits import PermitOf
 
 pytestmark = pytest.mark.simulator_only
 
@@ -69,7 +70,7 @@ async def test_a_drop_before_the_first_byte_sends_nothing(desk: BrokerDesk, simu
 
     # When a bracket is placed, then nothing was sent, and the error says so
     with pytest.raises(NotConnected):
-        await desk.broker.place_bracket(bracket("setup"), write_ahead=write_ahead)
+        await desk.broker.place_bracket(bracket("setup"), permit=PermitOf(write_ahead))
     assert simulator.control.orders() == []
 
 
@@ -84,7 +85,7 @@ async def test_disconnecting_leaves_nothing_pending(desk: BrokerDesk, simulator:
         held.set()
         release.wait(10)
 
-    holder = asyncio.create_task(desk.broker.place_bracket(bracket("holder"), write_ahead=write_ahead))
+    holder = asyncio.create_task(desk.broker.place_bracket(bracket("holder"), permit=PermitOf(write_ahead)))
     waiting = asyncio.create_task(desk.broker.place_bracket(bracket("waiting")))
     await eventually(held.is_set)
     # When the broker disconnects, twice
@@ -223,7 +224,7 @@ async def test_1100_stops_entries_until_1102(desk: BrokerDesk, simulator: Simula
     # Then no entry is sent nor its ids stored, but a cancel is sent
     stored: list[object] = []
     with pytest.raises(NotConnected):
-        await desk.broker.place_bracket(bracket("next"), write_ahead=stored.append)
+        await desk.broker.place_bracket(bracket("next"), permit=PermitOf(stored.append))
     assert stored == []
     await desk.broker.cancel_order(placed.order_ids["setup-entry"])
     # And with IB back, it is ready, and says that a reconcile is due
@@ -244,7 +245,7 @@ async def test_1100_while_the_ids_are_stored_stops_the_bracket(desk: BrokerDesk,
 
     # When a bracket is placed, then nothing is sent, and the error says so
     with pytest.raises(NotConnected, match="nothing was sent"):
-        await desk.broker.place_bracket(bracket("setup"), write_ahead=write_ahead)
+        await desk.broker.place_bracket(bracket("setup"), permit=PermitOf(write_ahead))
     assert sent_orders(simulator.control.messages()) == []
 
 

@@ -11,6 +11,7 @@ from app.domain.broker_events import FillTold
 from tests.integration.broker_desk import BrokerDesk, bracket, eventually
 from tests.integration.scripted_peer import ScriptedPeer, frame
 from tests.integration.test_ib_connection_loss_integration import settings_for
+from tests.permits import PermitOf
 
 pytestmark = pytest.mark.simulator_only
 
@@ -77,7 +78,7 @@ async def test_no_order_takes_an_id_beyond_the_last_one() -> None:
     async with ScriptedPeer(instead_of_greeting=greeting) as peer, BrokerDesk(settings_for(peer)) as desk:
         stored: list[object] = []
         with pytest.raises(FixRequest) as refused:
-            await desk.broker.place_bracket(bracket("setup"), write_ahead=stored.append)
+            await desk.broker.place_bracket(bracket("setup"), permit=PermitOf(stored.append))
         assert refused.value.code == "order_ids_used_up"
         assert stored == []
         assert [message for message in peer.received if message[0] == "3"] == []

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from app.accounts.models import BrokerConnection
-from app.brokers.base import BracketTicket, OpenOrder, OrderTicket, PlacedBracket, Position, WriteAhead
+from app.brokers.base import BracketTicket, OpenOrder, OrderTicket, PlacedBracket, Position, SendPermit
 from app.brokers.errors import BrokerTimeout, NotConnected, QueueFull
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
@@ -83,7 +83,7 @@ class FakeBroker:
     def account_id(self) -> str:
         return self.connection.account.account_id
 
-    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, write_ahead: WriteAhead) -> PlacedBracket:
+    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, permit: SendPermit) -> PlacedBracket:
         with self._lock:  # One turn at a time.
             self.placements += 1
             fail_at = self.fail_at.get(self.placements)
@@ -93,10 +93,10 @@ class FakeBroker:
                 raise QueueFull("Too much waits.")
             self.before_write_ahead(bracket)
             order_ids = self._reserve(bracket, id_floor=id_floor)
-            write_ahead(order_ids)
+            permit.note_ids(order_ids)
             if self.held_up is not None:  # As IBBroker does where its confirmation is old when the order could leave.
                 self.held_up()
-                write_ahead(order_ids)
+                permit.require_still_ours()
             self.after_write_ahead(order_ids)
             if fail_at is FailAt.AFTER_WRITE_AHEAD:
                 raise ProcessDied
@@ -116,16 +116,16 @@ class FakeBroker:
         *,
         contract: Contract,
         id_floor: int,
-        write_ahead: WriteAhead,
+        permit: SendPermit,
         cancels: Sequence[int] = (),
     ) -> int:
         with self._lock:
             if self.place_order_fails is not None:
                 raise self.place_order_fails
-            write_ahead({ticket.order_ref: id_floor + 1})
+            permit.note_ids({ticket.order_ref: id_floor + 1})
             if self.held_up is not None:
                 self.held_up()
-                write_ahead({ticket.order_ref: id_floor + 1})
+                permit.note_ids({ticket.order_ref: id_floor + 1})
             if self.dies_after_write_ahead:
                 raise ProcessDied
             self.singles.append(ticket)

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from app.domain.broker_events import ToldStatus
-from app.executions.services.place import order_ticket
 from app.executions.services.replay import execution_replay
+from app.executions.services.ticket import order_ticket
 from tests.services.book import Book
 from tests.services.heard import fill, told
 

@@ -15,6 +15,7 @@ from app.domain.broker_events import ToldStatus
 from app.domain.terms import Leg
 from app.executions import selectors
 from app.executions.models import Decision, Execution, Order
+from app.executions.services.commands_send import order_send
 from app.executions.services.guard import (
     REPAIRS_MAX,
     Watch,
@@ -23,7 +24,6 @@ from app.executions.services.guard import (
     execution_ids_to_guard,
     guard_look,
 )
-from app.executions.services.place import order_place
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker, ProcessDied
 from tests.services.heard import fill, told
@@ -196,7 +196,7 @@ def test_an_order_is_placed_once_whoever_asks(submitted: Submitted, guard: Guard
     guard.look(book)
     (new,) = protect_of(book)
     with pytest.raises(Exception, match="sent once"):
-        order_place(order_pk=new.pk, broker=guard.broker)
+        order_send(order_pk=new.pk, broker=guard.broker)
     assert len(guard.broker.singles) == 1
 
 
@@ -207,7 +207,7 @@ def test_a_worker_whose_connection_is_not_known_yet_sends_nothing(submitted: Sub
     guard.look(book)
     guard.broker.place_order_fails, guard.broker.connection = None, BrokerConnection(pk=0)
     with pytest.raises(NotConnected):
-        order_place(order_pk=protect_of(book)[0].pk, broker=guard.broker)
+        order_send(order_pk=protect_of(book)[0].pk, broker=guard.broker)
     assert (protect_of(book)[0].status, guard.broker.singles) == ("CREATED", [])
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from app.accounts import fencing
 from app.accounts import services as accounts
 from app.domain.broker_events import CommissionTold
-from app.executions.services import apply, guard, place, reconcile, submit
+from app.executions.services import apply, guard, reconcile, send_permit, submit
 from app.worker import broker_thread, guard_thread
 
 
@@ -34,20 +34,18 @@ def _claim() -> None:
         return known.exists()
 
     _replace(submit, "_claim", claim)
-    _replace(submit, "_write_ahead", _write_ahead_of_any)
+    _replace(send_permit.BracketPermit, "note_ids", _note_ids_of_any)
 
 
-def _write_ahead_of_any(*, bracket_id: int, connection_id: int, **_: Any) -> Callable[[Any], None]:
-    @transaction.atomic
-    def write_ahead(order_ids: Any) -> None:
-        holder = accounts.order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
-        for order in submit.Order.objects.filter(bracket=bracket_id):
-            submit.Order.objects.filter(pk=order.pk).update(
-                order_id=order_ids[order.order_ref], client_id=holder.client_id, sent_at=submit.clock.now()
-            )
-            submit.Order.objects.filter(pk=order.pk, status="CREATED").update(status="SENT")
-
-    return write_ahead
+@transaction.atomic
+def _note_ids_of_any(self: Any, order_ids: Any) -> None:
+    connection_id = self.holding.connection_id
+    holder = accounts.order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
+    for order in submit.Order.objects.filter(bracket=self.bracket_id):
+        submit.Order.objects.filter(pk=order.pk).update(
+            order_id=order_ids[order.order_ref], client_id=holder.client_id, sent_at=send_permit.clock.now()
+        )
+        submit.Order.objects.filter(pk=order.pk, status="CREATED").update(status="SENT")
 
 
 def _id_floor() -> None:
@@ -57,8 +55,7 @@ def _id_floor() -> None:
         del order_ids
         return accounts.BrokerConnection.objects.select_for_update(no_key=True).get(pk=connection_id)
 
-    _replace(submit, "order_id_floor_raise", raise_nothing)
-    _replace(place, "order_id_floor_raise", raise_nothing)
+    _replace(send_permit, "order_id_floor_raise", raise_nothing)
 
 
 def _dedupe_key() -> None:

@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from app.core import clock
 from app.executions.models import Decision, Execution, Order
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
-from app.executions.services.place import contract_of, order_ticket
 from app.executions.services.submit import execution_submit
+from app.executions.services.ticket import contract_of, order_ticket
 from app.worker.event_recorder import EventRecorder
 from app.worker.guard_thread import GuardThread
 from ib_simulator.process import SimulatorProcess

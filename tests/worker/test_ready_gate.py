@@ -23,8 +23,8 @@ from app.brokers.base import (
     OrderTicket,
     PlacedBracket,
     Position,
+    SendPermit,
     StateSink,
-    WriteAhead,
 )
 from app.brokers.errors import IncompleteAnswer, NotConnected
 from app.core import clock
@@ -35,6 +35,7 @@ from app.executions.models import Execution, Order
 from app.worker.broker_thread import BrokerThread
 from app.worker.event_recorder import EventRecorder
 from tests.eventually import eventually
+from tests.permits import PermitOf
 from tests.worker.test_broker_thread import analyst, requested  # noqa: F401 - Fixtures, by name.
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,9 +68,9 @@ class WillingBroker:
         self.is_connected = False
 
     async def place_bracket(
-        self, bracket: BracketTicket, *, id_floor: int = 0, write_ahead: WriteAhead | None = None
+        self, bracket: BracketTicket, *, id_floor: int = 0, permit: SendPermit | None = None
     ) -> PlacedBracket:
-        await self._turn(write_ahead)
+        await self._turn(permit)
         self.sent.append("bracket")
         return PlacedBracket(order_ids={}, reference="IB-1:2")
 
@@ -79,10 +80,10 @@ class WillingBroker:
         *,
         contract: Contract,
         id_floor: int = 0,
-        write_ahead: WriteAhead | None = None,
+        permit: SendPermit | None = None,
         cancels: Sequence[int] = (),
     ) -> int:
-        await self._turn(write_ahead)
+        await self._turn(permit)
         self.sent.append("order")
         return 1
 
@@ -123,11 +124,11 @@ class WillingBroker:
     async def ping(self) -> datetime:
         return datetime.now(UTC)
 
-    async def _turn(self, write_ahead: WriteAhead | None) -> None:
+    async def _turn(self, permit: SendPermit | None) -> None:
         self.waits.set()
         await asyncio.to_thread(self.its_turn.wait, 20)
-        if write_ahead is not None:
-            await asyncio.to_thread(write_ahead, {})
+        if permit is not None:
+            await asyncio.to_thread(permit.note_ids, {})
 
     async def _answer(self, question: str) -> Sequence[Any]:
         self.questions.append(question)
@@ -157,14 +158,11 @@ def ticket(leg: str) -> OrderTicket:
 def attempts(thread: BrokerThread) -> dict[str, Callable[[], object]]:
     """Everything that sends."""
 
-    def unwritten(_ids: Mapping[str, int]) -> None:
-        return None
-
     whole = BracketTicket(contract=APPLE, entry=ticket("ENTRY"), stop_loss=ticket("STOP_LOSS"), take_profit=None)
     single = ticket("PROTECT")
     return {
-        "bracket": lambda: thread.place_bracket(whole, id_floor=0, write_ahead=unwritten),
-        "order": lambda: thread.place_order(single, contract=APPLE, id_floor=0, write_ahead=unwritten),
+        "bracket": lambda: thread.place_bracket(whole, id_floor=0, permit=PermitOf()),
+        "order": lambda: thread.place_order(single, contract=APPLE, id_floor=0, permit=PermitOf()),
         "modify": lambda: thread.modify_order(order_id=1, contract=APPLE, ticket=single),
         "cancel": lambda: thread.cancel_order(1),
     }

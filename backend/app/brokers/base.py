@@ -1,10 +1,9 @@
 """A broker and a data provider in domain words: the seam between our rules and somebody's protocol.
 
-    place_bracket:  wait for a turn to send -> reserve order ids above the floor -> `write_ahead(ids)` -> first byte
+    place_bracket:  wait for a turn to send -> reserve order ids above the floor -> `permit.note_ids` -> first byte
 
-`write_ahead` runs between the reservation and the first byte and must have stored the ids durably when it returns; when
-it raises, nothing is sent. Turns are granted one at a time, so ids grow in the order
-they are sent, as IB demands (103).
+A `SendPermit` stores the ids between the reservation and the first byte, durably; when it raises, nothing is sent.
+Turns are granted one at a time, so ids grow in the order they are sent, as IB demands (103).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -132,10 +131,23 @@ class Bar:
     volume: Decimal
 
 
-# Called with order ids by order_ref before the first byte, in a thread; what it raises, nothing was sent. Called again
-# with the same ids where the first call was a while ago when their turn came: then it says whether it still holds.
-WriteAhead = Callable[[Mapping[str, int]], None]
-# The same for what has no row: raises where it must not be sent.
+class SendPermit(Protocol):
+    """The right to send what was written down. It is asked in a thread, before the first byte.
+
+    Where it raises, nothing is sent. `note_ids` is called once; where that was a while ago when the turn came,
+    `require_still_ours` is called too.
+    """
+
+    def note_ids(self, order_ids: Mapping[str, int]) -> None:
+        """Store the reserved order ids, by `order_ref`, durably. Raises where it must not be sent."""
+        ...
+
+    def require_still_ours(self) -> None:
+        """Raise where what was noted may not be sent any more, because another worker has taken over."""
+        ...
+
+
+# The same for a change or a cancel, whose order has its id already: raises where it must not be sent.
 Confirm = Callable[[], None]
 EventSink = Callable[[AnyBrokerEvent], None]
 StateSink = Callable[[ConnectionState, str], None]
@@ -161,12 +173,12 @@ class Broker(Protocol):
         ...
 
     async def place_bracket(
-        self, bracket: BracketTicket, *, id_floor: int = 0, write_ahead: WriteAhead | None = None
+        self, bracket: BracketTicket, *, id_floor: int = 0, permit: SendPermit | None = None
     ) -> PlacedBracket:
         """Send all legs as one native bracket, with order ids above `id_floor`; return once they are on the wire.
 
         What the broker answers arrives as events. Raises NotConnected or QueueFull before anything was sent, whatever
-        `write_ahead` raises, and BrokerTimeout when the connection broke while sending (the outcome is unknown).
+        `permit` raises, and BrokerTimeout when the connection broke while sending (the outcome is unknown).
         """
         ...
 
@@ -176,7 +188,7 @@ class Broker(Protocol):
         *,
         contract: Contract,
         id_floor: int = 0,
-        write_ahead: WriteAhead | None = None,
+        permit: SendPermit | None = None,
         cancels: Sequence[int] = (),
     ) -> int:
         """Send one order that belongs to no native bracket, ahead of waiting entries; return its order id.
@@ -281,7 +293,7 @@ class BlockingBroker(Protocol):
         """The broker's id of the account."""
         ...
 
-    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, write_ahead: WriteAhead) -> PlacedBracket:
+    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, permit: SendPermit) -> PlacedBracket:
         """See Broker.place_bracket."""
         ...
 
@@ -291,7 +303,7 @@ class BlockingBroker(Protocol):
         *,
         contract: Contract,
         id_floor: int,
-        write_ahead: WriteAhead,
+        permit: SendPermit,
         cancels: Sequence[int] = (),
     ) -> int:
         """See Broker.place_order."""

@@ -9,7 +9,7 @@ sent before the reconcile that follows a connect is complete.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ from app.brokers.base import (
     OrderTicket,
     PlacedBracket,
     Position,
-    WriteAhead,
+    SendPermit,
 )
 from app.brokers.errors import NotConnected
 from app.core import clock
@@ -43,6 +43,7 @@ from app.worker.backoff import backoff_seconds
 from app.worker.event_recorder import EventRecorder
 from app.worker.holder import HOLDER_SILENT_SECONDS, Holder
 from app.worker.loop_thread import LoopThread, in_database_thread, with_own_connection
+from app.worker.permit import PermitWhenReady
 from app.worker.reconcile_plan import ReconcilePlan
 from app.worker.recovery import Recovery
 from app.worker.sign_of_life import SignOfLife
@@ -144,12 +145,14 @@ class BrokerThread:
         """Where the connection stands."""
         return self._state
 
-    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, write_ahead: WriteAhead) -> PlacedBracket:
+    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, permit: SendPermit) -> PlacedBracket:
         """Send a bracket once a turn is free and our rows keep up with the news; see Broker.place_bracket."""
         self._recorder.wait_until_it_keeps_up(seconds_max=KEEP_UP_SECONDS_MAX)
         self._require_ready()
         return self._loop_thread.call(
-            self._broker.place_bracket(bracket, id_floor=id_floor, write_ahead=self._when_ready(write_ahead)),
+            self._broker.place_bracket(
+                bracket, id_floor=id_floor, permit=PermitWhenReady(permit=permit, require_ready=self._require_ready)
+            ),
             seconds_max=SEND_SECONDS_MAX,
         )
 
@@ -159,25 +162,24 @@ class BrokerThread:
         *,
         contract: Contract,
         id_floor: int,
-        write_ahead: WriteAhead,
+        permit: SendPermit,
         cancels: Sequence[int] = (),
     ) -> int:
         """Send a single order ahead of waiting entries; see Broker.place_order."""
         self._require_ready()
         return self._loop_thread.call(
             self._broker.place_order(
-                ticket, contract=contract, id_floor=id_floor, write_ahead=self._when_ready(write_ahead), cancels=cancels
+                ticket,
+                contract=contract,
+                id_floor=id_floor,
+                permit=PermitWhenReady(permit=permit, require_ready=self._require_ready),
+                cancels=cancels,
             ),
             seconds_max=ANSWER_SECONDS_MAX,
         )
 
-    def _when_ready(self, write_ahead: WriteAhead) -> WriteAhead:
-        def write_ahead_here(order_ids: Mapping[str, int]) -> None:
-            # What waited for its turn through a gap (1100, 1102) is not sent before the reconcile that follows it.
-            self._require_ready()
-            with_own_connection(write_ahead, order_ids)
-
-        return write_ahead_here
+    def _when_ready(self, permit: SendPermit) -> SendPermit:
+        return PermitWhenReady(permit=permit, require_ready=self._require_ready)
 
     def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
         """Send a change of an order."""

@@ -22,9 +22,9 @@ from app.brokers.base import (
     OrderTicket,
     PlacedBracket,
     Position,
+    SendPermit,
     SendPriority,
     StateSink,
-    WriteAhead,
 )
 from app.brokers.errors import BrokerTimeout, IncompleteAnswer, NotConnected
 from app.brokers.ib import translate
@@ -97,11 +97,11 @@ class IBBroker:
         return await self._connection.ping()
 
     async def place_bracket(
-        self, bracket: BracketTicket, *, id_floor: int = 0, write_ahead: WriteAhead | None = None
+        self, bracket: BracketTicket, *, id_floor: int = 0, permit: SendPermit | None = None
     ) -> PlacedBracket:
         """Send all legs as one native bracket; see `Broker.place_bracket`.
 
-        `write_ahead` runs in a thread (see `_cleared`). When it takes longer than the settings allow, nothing is sent
+        `permit` is asked in a thread (see `_cleared`). When it takes longer than the settings allow, nothing is sent
         and RetryLater `write_ahead_timeout` is raised, though it may still finish.
         """
         tickets = bracket.orders
@@ -115,7 +115,7 @@ class IBBroker:
             link.client.updateReqId(id_floor + 1)
             taken = link.client.take_order_ids(len(tickets))
             order_ids = {ticket.order_ref: order_id for ticket, order_id in zip(tickets, taken, strict=True)}
-            await self._written_ahead(write_ahead, order_ids)
+            await self._written_ahead(permit, order_ids)
             self._connection.require_ready(link)
             self._send_bracket(link, bracket, order_ids)
             log.info("bracket_on_wire", order_ids=list(order_ids.values()))
@@ -129,7 +129,7 @@ class IBBroker:
         *,
         contract: Contract,
         id_floor: int = 0,
-        write_ahead: WriteAhead | None = None,
+        permit: SendPermit | None = None,
         cancels: Sequence[int] = (),
     ) -> int:
         """Send one order outside any native bracket, ahead of waiting entries; see `Broker.place_order`."""
@@ -142,7 +142,7 @@ class IBBroker:
             self._connection.require_ready(link)
             link.client.updateReqId(id_floor + 1)
             (order_id,) = link.client.take_order_ids(1)
-            await self._written_ahead(write_ahead, {ticket.order_ref: order_id})
+            await self._written_ahead(permit, {ticket.order_ref: order_id})
             self._connection.require_ready(link)
             link.told.record_placed(order_id)
             self._send(link, contract, ticket, order_id=order_id, parent_id=0, transmit=True)
@@ -268,22 +268,22 @@ class IBBroker:
             buying_power=figures["BuyingPower"],
         )
 
-    async def _written_ahead(self, write_ahead: WriteAhead | None, order_ids: Mapping[str, int]) -> None:
+    async def _written_ahead(self, permit: SendPermit | None, order_ids: Mapping[str, int]) -> None:
         """Have the ids stored and return once the order may leave (see `_cleared`). Learns how long storing takes."""
 
-        if write_ahead is None:
-            await self._cleared(None)
+        if permit is None:
+            await self._cleared()
             return
 
-        def stored() -> None:
+        def store() -> None:
             begun = time.monotonic()
-            write_ahead(order_ids)
+            permit.note_ids(order_ids)
             took = min(time.monotonic() - begun, _AHEAD_SECONDS_MAX)
             self._ahead_seconds += (took - self._ahead_seconds) * _AHEAD_WEIGHT
 
-        await self._cleared(stored)
+        await self._cleared(store, again=permit.require_still_ours)
 
-    async def _cleared(self, confirm: Confirm | None) -> None:
+    async def _cleared(self, confirm: Confirm | None = None, *, again: Confirm | None = None) -> None:
         """Return once the next message may leave, confirmed a moment ago; send it without another await.
 
         Who confirms asks the database whether this worker still holds the connection. A process that was stopped since
@@ -303,6 +303,7 @@ class IBBroker:
                         return
                     log.warning("confirmed_again", after_seconds=round(time.monotonic() - begun, 1))
                     holds *= _EACH_TRY_LONGER
+                    confirm = again or confirm
         except TimeoutError:
             raise RetryLater(
                 f"It was not confirmed within {limit:g} s that it may be sent; nothing was.", code="write_ahead_timeout"

@@ -10,17 +10,15 @@ from django.db import transaction
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
-from app.brokers.errors import NotConnected
 from app.core.errors import Conflict, NotFound
-from app.core.logging import bind_order, get_logger
+from app.core.logging import bind_order
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, news, selectors
 from app.executions.models import Execution, Order
 from app.executions.services.attention import attention_add
+from app.executions.services.commands_send import CancelsSent, cancels_send
 from app.executions.services.submit import execution_give_up, unsent_because
-
-logger = get_logger(__name__)
 
 
 @transaction.atomic
@@ -84,30 +82,21 @@ def execution_cancel_send(*, execution_id: int, broker: BlockingBroker, now: dat
     orders = orders_to_cancel(execution)
     if not orders:
         return 0
-    connection = BrokerConnection.objects.filter(pk=broker.connection_id).first()
-    if connection is None:
-        raise NotConnected("There is no connection to the broker yet.")
-    ours = [o for o in orders if (o.account_id, o.client_id) == (connection.account_id, connection.client_id)]
     with bind_order(execution=execution.pk):
-        for order in ours:
-            broker.cancel_order(order.order_id or 0)
-            logger.info("cancel_sent", order_ref=order.order_ref, order_id=order.order_id)
-    holding = Holding(connection_id=connection.pk, fence=broker.fence)
-    foreign = [order for order in orders if order not in ours]
-    _note_sent(execution_id=execution_id, orders=ours, foreign=foreign, holding=holding, now=now)
-    return len(ours)
+        cancels = cancels_send(orders=orders, broker=broker)
+    holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
+    _note_sent(execution_id=execution_id, cancels=cancels, holding=holding, now=now)
+    return len(cancels.sent)
 
 
 @transaction.atomic
-def _note_sent(
-    *, execution_id: int, orders: list[Order], foreign: list[Order], holding: Holding, now: datetime
-) -> None:
+def _note_sent(*, execution_id: int, cancels: CancelsSent, holding: Holding, now: datetime) -> None:
     fence_require(holding)
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     execution.cancel_sent_at = now
-    if not execution.cancel_reason and any(order.leg == Leg.ENTRY.value for order in orders):
+    if not execution.cancel_reason and any(order.leg == Leg.ENTRY.value for order in (*cancels.sent, *cancels.foreign)):
         execution.cancel_reason = "stop_lost"  # Nobody asked for it: a leg of the bracket was refused or is over.
-    for order in foreign:
+    for order in cancels.foreign:
         attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it")
     execution.save(update_fields=["cancel_sent_at", "cancel_reason", "attention"])
     news.publish_on_commit(execution.pk)

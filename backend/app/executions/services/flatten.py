@@ -17,9 +17,8 @@ from django.db import transaction
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
-from app.brokers.errors import NotConnected
 from app.core.errors import RetryLater
-from app.core.logging import bind_order, get_logger
+from app.core.logging import bind_order
 from app.domain.broker_events import AbsenceProved
 from app.domain.order_ref import OrderRef
 from app.domain.order_status import TERMINAL, OrderStatus
@@ -29,10 +28,8 @@ from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Execution, Order, open_quantity_of
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
+from app.executions.services.commands_send import cancels_send, connection_of, is_foreign, order_send
 from app.executions.services.exposure import exposure_doubts
-from app.executions.services.place import order_place
-
-logger = get_logger(__name__)
 
 CLOSES_MAX = 3
 POSITION_IN_DOUBT = "position_in_doubt"  # The code of a close that waits until the account was asked once more.
@@ -78,18 +75,14 @@ def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: da
     Raises NotConnected, QueueFull, OrderIdTooLow, RetryLater where nothing was sent (`position_in_doubt`: ask
     the broker for everything first); BrokerTimeout where it is unknown.
     """
-    connection = BrokerConnection.objects.select_related("account").filter(pk=broker.connection_id).first()
-    if connection is None:
-        raise NotConnected("There is no connection to the broker yet.")
+    connection = connection_of(broker)
     with bind_order(execution=execution_id):
         if _may_not_hold_it(execution_id, broker=broker, now=now):
             raise RetryLater("The account may not hold what is to be closed.", code=POSITION_IN_DOUBT)
         due = _write_down(execution_id, connection=connection, fence=broker.fence, now=now)
-        for order in due.cancels:
-            broker.cancel_order(order.order_id or 0)
-            logger.info("cancel_sent", order_ref=order.order_ref, order_id=order.order_id)
+        cancels_send(orders=due.cancels, broker=broker)
         for order_pk in due.places:
-            order_place(order_pk=order_pk, broker=broker)
+            order_send(order_pk=order_pk, broker=broker)
     return len(due.cancels) + len(due.places)
 
 
@@ -152,8 +145,7 @@ def _bracket_due(
     for order in unsent:
         _discard(order, execution, now=now)
     left = [order for order in open_exits if order not in unsent]
-    mine = (connection.account_id, connection.client_id)
-    foreign = [order for order in left if (order.account_id, order.client_id) != mine]
+    foreign = [order for order in left if is_foreign(order, connection)]
     for order in foreign:
         attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it")
     due.cancels += [o for o in left if o not in foreign and o.status != OrderStatus.PENDING_CANCEL.value]

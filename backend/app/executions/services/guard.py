@@ -22,8 +22,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max, Q
 
-from app.accounts.fencing import Holding, fence_require
-from app.accounts.models import BrokerConnection
+from app.accounts.fencing import fence_check
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
 from app.core.decimal_text import plain
@@ -40,10 +39,16 @@ from app.executions.models import Actor, Bracket, BrokerEvent, Execution, Order
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
+from app.executions.services.commands_send import (
+    cancels_send,
+    change_send,
+    connection_of,
+    is_foreign,
+    order_send,
+)
 from app.executions.services.exposure import exposure_doubts
 from app.executions.services.flatten import is_flattening
 from app.executions.services.guard_bounds import repairs_lately, replaced_in_vain
-from app.executions.services.place import contract_of, order_place, order_ticket
 
 logger = get_logger(__name__)
 
@@ -231,7 +236,8 @@ def _write_down(
     execution_id: int, bracket_id: int, repair: Repair, *, broker: BlockingBroker, now: datetime
 ) -> int | None:
     """Judge again under the lock and write the repair down; return the order it is about, None where nothing is due."""
-    fence_require(Holding(connection_id=broker.connection_id, fence=broker.fence))
+    holder = connection_of(broker)
+    fence_check(holder, fence=broker.fence)
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     bracket = Bracket.objects.prefetch_related("orders").get(pk=bracket_id)
     protection = bracket_protection(bracket)
@@ -243,7 +249,7 @@ def _write_down(
     if repair.kind is RepairKind.ASK:
         _ask(execution, of_tranche, now=now)
         return None
-    if order is not None and _is_foreign(order, broker):
+    if order is not None and is_foreign(order, holder):
         _ask(execution, f"{order.order_ref}: {repair.reason}; only client id {order.client_id} can change it", now=now)
         return None
     if repair.kind is not RepairKind.CANCEL_ENTRY and repairs_lately(bracket_id, now=now) >= REPAIRS_MAX:
@@ -261,7 +267,7 @@ def _write_down(
         attention_add(execution, text)
     targets = [leg for leg in bracket.orders.all() if leg.pk in repair.cancels]
     for target in targets:
-        can = f"only client id {target.client_id} can cancel it" if _is_foreign(target, broker) else "was cancelled"
+        can = f"only client id {target.client_id} can cancel it" if is_foreign(target, holder) else "was cancelled"
         attention_add(execution, f"{target.order_ref} {can}: nothing links it with the stop that was placed")
     execution.save(update_fields=["attention"])
     if order is None:
@@ -285,20 +291,16 @@ def _write_down(
 
 def _send(repair: Repair, *, order_pk: int, execution_id: int, broker: BlockingBroker, now: datetime) -> None:
     if repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND):
-        targets = Order.objects.filter(pk__in=repair.cancels)
-        cancels = [target.order_id for target in targets if target.order_id and not _is_foreign(target, broker)]
-        order_place(order_pk=order_pk, broker=broker, cancels=cancels)
+        order_send(order_pk=order_pk, broker=broker, replaces=list(Order.objects.filter(pk__in=repair.cancels)))
     elif repair.kind is RepairKind.CANCEL_ENTRY:
         execution_cancel_request(execution_id=execution_id, reason="stop_lost", now=now)
         execution_cancel_send(execution_id=execution_id, broker=broker, now=now)
     elif repair.kind is RepairKind.CANCEL:
-        broker.cancel_order(Order.objects.get(pk=order_pk).order_id or 0)
+        cancels_send(orders=[Order.objects.get(pk=order_pk)], broker=broker)
     elif repair.kind is RepairKind.RESIZE:
         order = Order.objects.select_related("bracket__execution").get(pk=order_pk)
         order.quantity = repair.quantity or order.quantity
-        broker.modify_order(
-            order_id=order.order_id or 0, contract=contract_of(order.bracket.execution), ticket=order_ticket(order)
-        )
+        change_send(order=order, broker=broker)
 
 
 def _protect_create(execution: Execution, bracket: Bracket, *, quantity: Decimal) -> Order:
@@ -335,14 +337,6 @@ def _discard(order: Order, *, account_id: str, reason: str, now: datetime) -> No
         ),
         now=now,
     )
-
-
-def _is_foreign(order: Order, broker: BlockingBroker) -> bool:
-    """Say whether another client id placed it: only that one may change it (IB_FACTS B4)."""
-    if order.order_id is None:
-        return False
-    client_id = BrokerConnection.objects.values_list("client_id", flat=True).get(pk=broker.connection_id)
-    return order.client_id != client_id
 
 
 def _stop_lost_at(bracket: Bracket) -> datetime | None:

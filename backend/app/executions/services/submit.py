@@ -9,31 +9,27 @@ Numbered points at which the process may die, and what the rows say then:
     5 after the last leg      SUBMITTING, orders SENT       the broker's answers, or reconcile, move them on
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import connection, transaction
-from django.db.models import Case, When
 
 from app.accounts.entry_gate import CIRCUIT_OPEN, circuit_of, entry_refusal_on, failed_last_at, failures_forget
-from app.accounts.fencing import Holding, fence_check
+from app.accounts.fencing import fence_check
 from app.accounts.kill_switch import kill_switch_on
 from app.accounts.models import BrokerConnection
-from app.accounts.services import OrderIdTooLow, order_id_floor_raise
-from app.brokers.base import BlockingBroker, BracketTicket, WriteAhead
+from app.accounts.services import OrderIdTooLow
+from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected, QueueFull
-from app.core import clock
 from app.core.errors import Conflict
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
 from app.domain.circuit import COOL_DOWN, Circuit
 from app.domain.execution_status import ExecutionStatus
-from app.domain.order_status import OrderEvent, OrderStatus, transition
-from app.domain.terms import Leg
+from app.domain.order_status import OrderStatus
 from app.executions import news, selectors
-from app.executions.models import Bracket, Execution, Order
+from app.executions.models import Execution, Order
 from app.executions.services.apply import broker_event_record
-from app.executions.services.place import contract_of, order_ticket, stored_once
+from app.executions.services.commands_send import bracket_send, connection_of
 
 logger = get_logger(__name__)
 
@@ -47,10 +43,7 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
     OrderIdTooLow when nothing was sent and the row is free to be taken again; NotConnected `account_not_served`, with
     the row untouched, where the broker is connected to another account than the execution's.
     """
-    holder = BrokerConnection.objects.filter(pk=broker.connection_id).first()
-    if holder is None:
-        # A worker serves the queue from when it holds the lock, a moment before it knows the connection's row.
-        raise NotConnected("This worker has no connection to the broker yet.")
+    holder = connection_of(broker)
     fence_check(holder, fence=broker.fence)
     _require_entries_allowed(holder, now=now)
     half_open = circuit_of(holder, now=now) is Circuit.HALF_OPEN
@@ -66,12 +59,8 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
     with bind_order(execution=execution.pk):
         for bracket in execution.brackets.all():
             try:
-                placed = broker.place_bracket(
-                    bracket_ticket(execution, bracket),
-                    id_floor=_floor(holder if not sent else None, connection_id=broker.connection_id),
-                    write_ahead=_write_ahead(
-                        bracket_id=bracket.pk, connection_id=broker.connection_id, fence=broker.fence
-                    ),
+                reference = bracket_send(
+                    execution=execution, bracket=bracket, broker=broker, holder=holder if not sent else None
                 )
             except (NotConnected, QueueFull, OrderIdTooLow):
                 if not sent and _release(execution_id=execution_id, now=now):
@@ -83,9 +72,7 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
                 logger.warning("bracket_not_sent", tranche=bracket.tranche, reason=error.code)
                 _settle_refused(execution_id=execution_id, now=now)
                 break
-            sent.append(placed.reference)
-            news.publish_on_commit(execution.pk)
-            logger.info("bracket_sent", tranche=bracket.tranche, reference=placed.reference)
+            sent.append(reference)
     return sent[0] if sent else ""
 
 
@@ -95,10 +82,6 @@ def _require_entries_allowed(holder: BrokerConnection, *, now: datetime) -> None
     if refusal is not None:
         code, reason = refusal
         raise NotConnected(reason, code=code)
-
-
-def _floor(read_before: BrokerConnection | None, *, connection_id: int) -> int:
-    return (read_before or BrokerConnection.objects.get(pk=connection_id)).order_id_floor
 
 
 def _require_turn(connection_id: int, *, now: datetime) -> None:
@@ -205,43 +188,3 @@ def execution_give_up(*, execution: Execution, reason_code: str, now: datetime) 
             ),
             now=now,
         )
-
-
-def bracket_ticket(execution: Execution, bracket: Bracket) -> BracketTicket:
-    """Return what is to be sent for a bracket."""
-    tickets = {order.leg: order_ticket(order) for order in bracket.orders.all()}
-    return BracketTicket(
-        contract=contract_of(execution),
-        entry=tickets[Leg.ENTRY.value],
-        stop_loss=tickets[Leg.STOP_LOSS.value],
-        take_profit=tickets.get(Leg.TAKE_PROFIT.value),
-    )
-
-
-def _write_ahead(*, bracket_id: int, connection_id: int, fence: int) -> WriteAhead:
-    """Return what the broker calls before the first byte: it stores the reserved order ids durably."""
-
-    @transaction.atomic
-    def write_ahead(order_ids: Mapping[str, int]) -> None:
-        holder = order_id_floor_raise(connection_id=connection_id, order_ids=order_ids.values())
-        fence_check(holder, fence=fence)
-        # Who engages the switch holds the connection's row, which is locked above: read after it, it cannot be missed.
-        of_it = Execution.objects.annotate(stopped=kill_switch_on()).filter(brackets=bracket_id)
-        execution = of_it.select_for_update(no_key=True, of=("self",)).get()
-        if execution.claimed_at is None or execution.cancel_requested_at is not None or execution.is_finished:
-            raise Conflict("The execution was settled while it waited for its turn.", code="execution_settled")
-        if execution.stopped:
-            raise Conflict("The kill switch was engaged while it waited for its turn.", code="kill_switch_engaged")
-        # Its news is told once it is sent: the first byte does not wait for Redis. One statement, because other orders
-        # wait behind it.
-        unsent = Order.objects.filter(bracket=bracket_id, order_ref__in=order_ids, status=OrderStatus.CREATED.value)
-        stored = unsent.update(
-            order_id=Case(*(When(order_ref=order_ref, then=order_id) for order_ref, order_id in order_ids.items())),
-            client_id=holder.client_id,
-            sent_at=clock.now(),
-            status=transition(OrderStatus.CREATED, OrderEvent.SENT).status.value,
-        )
-        if stored != len(order_ids):
-            raise Conflict("An order was settled while its bracket waited for its turn.", code="execution_settled")
-
-    return stored_once(write_ahead, holding=Holding(connection_id=connection_id, fence=fence))

@@ -1,0 +1,98 @@
+"""The right to send what was written down: asked when its turn has come, before the first byte (see SendPermit).
+
+    note_ids             the floor is raised, the fence compared under the connection's lock, the rows become SENT
+    require_still_ours   the fence compared once more: a process that stood still since may have been deposed
+
+Who engages the kill switch holds the connection's row, which `note_ids` locks first: read after it, the switch cannot
+be missed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Case, When
+
+from app.accounts.fencing import Holding, fence_check, fence_require
+from app.accounts.kill_switch import kill_switch_on
+from app.accounts.models import BrokerConnection
+from app.accounts.services import order_id_floor_raise
+from app.core import clock
+from app.core.errors import Conflict
+from app.domain.order_status import OrderEvent, OrderStatus, transition
+from app.executions.models import Execution, Order
+
+_SENT = transition(OrderStatus.CREATED, OrderEvent.SENT).status.value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BracketPermit:
+    """The right to send a native bracket: nobody has cancelled it, and the kill switch is off."""
+
+    bracket_id: int
+    holding: Holding
+
+    @transaction.atomic
+    def note_ids(self, order_ids: Mapping[str, int]) -> None:
+        """Store the ids. Raises Fenced, OrderIdTooLow, Conflict `execution_settled`, `kill_switch_engaged`."""
+        holder = _holder_raised(self.holding, order_ids)
+        of_it = Execution.objects.annotate(stopped=kill_switch_on()).filter(brackets=self.bracket_id)
+        execution = of_it.select_for_update(no_key=True, of=("self",)).get()
+        if execution.claimed_at is None or execution.cancel_requested_at is not None or execution.is_finished:
+            raise Conflict("The execution was settled while it waited for its turn.", code="execution_settled")
+        if execution.stopped:
+            raise Conflict("The kill switch was engaged while it waited for its turn.", code="kill_switch_engaged")
+        # Its news is told once it is sent: the first byte does not wait for Redis. One statement, because other orders
+        # wait behind it.
+        unsent = Order.objects.filter(
+            bracket=self.bracket_id, order_ref__in=order_ids, status=OrderStatus.CREATED.value
+        )
+        stored = unsent.update(
+            order_id=Case(*(When(order_ref=order_ref, then=order_id) for order_ref, order_id in order_ids.items())),
+            client_id=holder.client_id,
+            sent_at=clock.now(),
+            status=_SENT,
+        )
+        if stored != len(order_ids):
+            raise Conflict("An order was settled while its bracket waited for its turn.", code="execution_settled")
+
+    def require_still_ours(self) -> None:
+        """Raise Fenced where another worker has taken over."""
+        fence_require(self.holding)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderPermit:
+    """The right to send one order outside any native bracket, which is sent once."""
+
+    order_pk: int
+    holding: Holding
+
+    @transaction.atomic
+    def note_ids(self, order_ids: Mapping[str, int]) -> None:
+        """Store the id. Raises Fenced, OrderIdTooLow, Conflict `order_settled`."""
+        holder = _holder_raised(self.holding, order_ids)
+        Execution.objects.select_for_update(no_key=True, of=("self",)).get(brackets__orders=self.order_pk)
+        order = Order.objects.get(pk=self.order_pk)
+        require_unsent(order)
+        order.order_id, order.client_id = order_ids[order.order_ref], holder.client_id
+        order.sent_at = clock.now()
+        order.status = _SENT
+        order.save(update_fields=["order_id", "client_id", "sent_at", "status"])
+
+    def require_still_ours(self) -> None:
+        """Raise Fenced where another worker has taken over."""
+        fence_require(self.holding)
+
+
+def require_unsent(order: Order) -> None:
+    """Raise Conflict `order_settled` unless the order is still to be sent."""
+    if order.status != OrderStatus.CREATED.value:
+        raise Conflict(f"{order.order_ref} is {order.status} already; it is sent once.", code="order_settled")
+
+
+def _holder_raised(holding: Holding, order_ids: Mapping[str, int]) -> BrokerConnection:
+    """Raise the floor above the ids, and return the connection's row, locked and certainly ours."""
+    holder = order_id_floor_raise(connection_id=holding.connection_id, order_ids=order_ids.values())
+    fence_check(holder, fence=holding.fence)
+    return holder

@@ -1,0 +1,55 @@
+"""Only one module calls what puts something on the broker's wire."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+APP = Path(__file__).parents[3] / "backend" / "app"
+SENDING_VERBS = frozenset({"place_bracket", "place_order", "modify_order", "cancel_order"})
+SENDER = "executions/services/commands_send.py"
+# The connection of a worker is the broker of its services: it hands each verb on to the client library's loop.
+HANDS_ON = "worker/broker_thread.py"
+
+
+def calls_in(source: str) -> set[str]:
+    """Return every use of a sending verb as `function.verb`: called, handed on to be called, or looked up by name."""
+    return set(_uses(ast.parse(source), function=""))
+
+
+def _uses(node: ast.AST, *, function: str) -> Iterator[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        function = node.name
+    name = node.attr if isinstance(node, ast.Attribute) else node.value if isinstance(node, ast.Constant) else None
+    if name in SENDING_VERBS:
+        yield f"{function}.{name}"
+    for child in ast.iter_child_nodes(node):
+        yield from _uses(child, function=function)
+
+
+def test_nothing_but_the_sender_calls_what_sends() -> None:
+    # Given every module of the application but the adapters themselves
+    modules = {path.relative_to(APP).as_posix(): path.read_text() for path in APP.rglob("*.py")}
+    senders = {name: calls_in(text) for name, text in modules.items() if not name.startswith("brokers/")}
+    used = {name: calls for name, calls in senders.items() if calls}
+    # Then the worker's connection hands each verb on under its own name
+    handed_on = used.pop(HANDS_ON)
+    assert handed_on == {f"{verb}.{verb}" for verb in SENDING_VERBS} | {"_reconcile.cancel_order"}
+    # And one module calls them, each of them
+    assert set(used) == {SENDER}
+    assert {call.partition(".")[2] for call in used[SENDER]} == SENDING_VERBS
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "broker.cancel_order(1)",
+        "call(broker.cancel_order, 1)",
+        "verb = broker.cancel_order",
+        "getattr(broker, 'cancel_order')(1)",
+    ],
+)
+def test_each_way_to_use_a_verb_is_seen(way: str) -> None:
+    assert calls_in(f"def close(broker):\n    {way}\n") == {"close.cancel_order"}
+    assert calls_in(way) == {".cancel_order"}

@@ -48,8 +48,17 @@ def test_without_a_password_the_demo_user_gets_a_new_one(monkeypatch: pytest.Mon
 
 
 @pytest.mark.case("S11")
-@pytest.mark.parametrize("change", ["deactivated", "password", "roles"])
-def test_a_demo_user_that_an_admin_changed_is_left_alone(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("deactivated", "it was deactivated"),
+        ("password", "it has another password"),
+        ("roles", "it may no longer plan a setup"),
+    ],
+)
+def test_a_demo_user_that_an_admin_changed_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, change: str, reason: str
+) -> None:
     monkeypatch.setenv("DEMO_PASSWORD", "a password to show")
     demo_user()
     user = User.objects.get(username="demo")
@@ -66,7 +75,7 @@ def test_a_demo_user_that_an_admin_changed_is_left_alone(monkeypatch: pytest.Mon
 
     answer = demo_user()
 
-    assert set(answer) == {"username", "left_alone"}
+    assert answer == {"username": "demo", "left_alone": reason}
     user = User.objects.get(username="demo")
     assert (User.objects.values().get(), set(user.groups.all())) == before
     assert not Token.objects.exists()

@@ -34,6 +34,14 @@ def is_in(client: Client, **headers: str) -> bool:
     return client.get("/setups/", headers=headers).status_code == 200
 
 
+def test_the_limits_are_eight_hours_without_an_act_and_seven_days_in_all(analyst: User) -> None:
+    assert (timedelta(seconds=IDLE_SECONDS_MAX), timedelta(seconds=AGE_SECONDS_MAX)) == (
+        timedelta(hours=8),
+        timedelta(days=7),
+    )
+    assert logged_in(analyst).cookies["sessionid"]["max-age"] == AGE_SECONDS_MAX, "the browser forgets it too"
+
+
 @pytest.mark.parametrize(
     ("ages", "stays"),
     [

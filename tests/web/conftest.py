@@ -33,7 +33,7 @@ def root(make_user: MakeUser) -> Client:  # noqa: F811
     return visit_of(make_user("root", is_superuser=True, is_staff=True))
 
 
-def visit_of(user: User) -> Client:
-    client = Client()
+def visit_of(user: User, **options: bool) -> Client:
+    client = Client(**options)
     client.force_login(user)
     return client

@@ -14,7 +14,9 @@ from app.core import clock
 from app.executions.models import Execution
 from app.executions.services.plan import plan_change
 from app.setups.models import Setup, TakeProfit
-from tests.api.desk import MakeSetup
+from app.setups.services import setup_archive
+from tests.api.desk import MakeSetup, MakeUser
+from tests.web.conftest import visit_of
 from tests.web.page_parts import Element, page_read
 
 pytestmark = pytest.mark.django_db
@@ -178,18 +180,37 @@ def test_a_foreign_plan_is_neither_copied_nor_edited(visit: Client, make_user: A
 
 
 @pytest.mark.case("A15")
-def test_an_archived_setup_says_so_and_comes_back(visit: Client, analyst: User, make_setup: MakeSetup) -> None:
+def test_an_archived_setup_says_so_and_comes_back(analyst: User, make_setup: MakeSetup) -> None:
+    visit = visit_of(analyst, enforce_csrf_checks=True)
     setup = make_setup(analyst)
     form = look(visit, setup).only("form", action=f"/setups/{setup.pk}/archive/").hidden()
     page = page_read(visit.post(f"/setups/{setup.pk}/archive/", form, follow=True).content)
     notice = page.only("div", **{"class": "notice"})
     assert f"AAPL #{setup.pk} is archived" in notice.text
-    undo = notice.only("form")
-    answer = visit.post(str(undo.attributes["action"]))
+    undo = notice.only("form", method="post")
+    assert undo.only("button").text == "Undo"
+    answer = visit.post(str(undo.attributes["action"]), undo.hidden())
     assert answer["Location"] == f"/setups/{setup.pk}/"
     assert Setup.objects.get(pk=setup.pk).archived_at is None
     again = page_read(visit.get(f"/setups/?put_away={setup.pk}").content)
     assert not again.all("div", **{"class": "notice"}), "it is no longer archived"
+
+
+@pytest.mark.case("A15")
+def test_only_who_may_archive_a_setup_brings_it_back_and_nobody_is_told_of_what_he_may_not_see(
+    analyst: User, make_user: MakeUser, make_setup: MakeSetup
+) -> None:
+    setup = make_setup(analyst)
+    setup_archive(setup_id=setup.pk, now=clock.now())
+    reads, stranger = visit_of(make_user("eve", "analyst", "reviewer")), visit_of(make_user("bob", "analyst"))
+    refused = reads.post(f"/setups/{setup.pk}/restore/")
+    assert (refused.status_code, refused.context["refusal"].code) == (403, "not_owner")
+    assert Setup.objects.get(pk=setup.pk).archived_at is not None
+    told = [
+        len(page_read(visitor.get(f"/setups/?put_away={setup.pk}").content).all("div", **{"class": "notice"}))
+        for visitor in (reads, stranger)
+    ]
+    assert told == [1, 0]
 
 
 # Real money

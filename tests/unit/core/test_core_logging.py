@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import structlog
+from django.conf import settings
 
 from app.core.logging import RoutineLines, bind_order, configure, get_logger, logging_config
 
@@ -145,6 +146,14 @@ def task_line(name: str, *, logger: str = "celery.app.trace", level: int = loggi
 )
 def test_what_is_done_every_few_seconds_is_not_written(record: logging.LogRecord, is_written: bool) -> None:
     assert RoutineLines(tasks=["executions.sweep"]).filter(record) == is_written
+
+
+@pytest.mark.case("S31")
+def test_everything_that_beat_sends_is_routine() -> None:
+    routine = RoutineLines(tasks=settings.LOGGING["filters"]["routine"]["tasks"])
+    tasks = {str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert tasks
+    assert [name for name in tasks if routine.filter(task_line(name))] == []
 
 
 @pytest.mark.case("S31")

@@ -10,6 +10,7 @@ from stack_programs import eventually, program
 
 from local_stack.errors import NotReadyError
 from local_stack.process import LogLimits, RunningProcess, process_start
+from local_stack.supervisor import Supervisor
 
 LINES = 20_000
 TALKER = f"""
@@ -103,6 +104,31 @@ def test_a_writer_that_dies_is_replaced_and_the_program_goes_on(start: Start) ->
 
     eventually(lambda: process.log.stat().st_size > before + 100)
     assert process.exit_code is None
+
+
+@pytest.mark.case("S31")
+def test_the_supervisor_bounds_the_logs_of_what_it_starts_and_starts_again(tmp_path: Path) -> None:
+    supervisor = Supervisor(logs=tmp_path / "log", report=lambda _: None)
+    supervisor.start([program("p", ECHO)])
+    [slot] = supervisor._batches[-1].values()
+    first, pipe = slot.process, slot.process.log_pipe
+    try:
+        assert pipe is not None
+        os.kill(pipe.writer.pid, signal.SIGKILL)
+        pipe.writer.wait()
+        supervisor.restart_dead()
+        assert pipe.writer.poll() is None, "a writer that died is replaced"
+        os.kill(first.pid, signal.SIGKILL)
+
+        def is_started_again() -> bool:
+            supervisor.restart_dead()
+            return slot.process is not first
+
+        eventually(is_started_again)
+        limits = [process.log_pipe and process.log_pipe.limits for process in (first, slot.process)]
+        assert limits == [LogLimits(bytes_max=10_000_000, older_files_max=4)] * 2
+    finally:
+        supervisor.stop()
 
 
 def test_the_last_words_of_a_program_that_fails_are_in_the_error(start: Start) -> None:

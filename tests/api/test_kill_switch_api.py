@@ -89,6 +89,20 @@ def test_the_command_engages_tells_and_releases(account: Account) -> None:
     assert command("release", "--reason", "out", "--account", PAPER) == {"engaged": False, "switches": []}
 
 
+@pytest.mark.case("S45")
+def test_the_command_tells_who_engaged_what_was_engaged(
+    trader: APIClient, account: Account, make_user: MakeUser
+) -> None:
+    command("engage", "--reason", "the first")
+    trader.post(ALL, {"reason": "the second"})
+    command("engage", "--reason", "the third")
+    [switch] = command("status")["switches"]
+    assert (switch["reason"], switch["engaged_by"]) == ("the first", None)
+    said = [(one["reason"], one["engaged_by"]) for one in switch["said_again"]]
+    assert said == [("the second", "tess"), ("the third", None)]
+    assert [set(one) for one in switch["said_again"]] == [{"reason", "engaged_at", "engaged_by"}] * 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -8,17 +8,20 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from app.accounts.kill_switch import kill_switches_engaged
 from app.accounts.models import Account
 from app.core import clock
 from app.core.errors import TradingError
-from app.executions.services.kill_switch import kill_switch_engage, kill_switch_release
+from app.executions.services.kill_switch import kill_switch_engage, kill_switch_release, kill_switch_said_again
 
 
 class Command(BaseCommand):
-    """Prints one JSON line: `{"engaged", "switches": [{"account", "reason", "flatten", "engaged_at", ...}]}`."""
+    """Prints one JSON line: `{"engaged", "switches": [{"account", "reason", "flatten", "engaged_at", "engaged_by",
+    "said_again"}]}`; `said_again` are those who engaged it while it was engaged, oldest first.
+    """
 
     help = "Stop trading, let it go on, or say whether it is stopped; on one account or on all."
 
@@ -61,8 +64,20 @@ class Command(BaseCommand):
                 "reason": switch.reason,
                 "flatten": switch.flatten,
                 "engaged_at": switch.engaged_at.isoformat(),
-                "engaged_by": switch.engaged_by.username if switch.engaged_by else None,
+                "engaged_by": _name(switch.engaged_by),
+                "said_again": [
+                    {
+                        "reason": again.reason,
+                        "engaged_at": again.decided_at.isoformat(),
+                        "engaged_by": _name(again.user),
+                    }
+                    for again in kill_switch_said_again(switch)
+                ],
             }
             for switch in kill_switches_engaged(account)
         ]
         return {"engaged": bool(switches), "switches": switches}
+
+
+def _name(user: User | None) -> str | None:
+    return user.username if user else None

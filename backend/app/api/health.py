@@ -72,11 +72,6 @@ def refused(_request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
     return JsonResponse(body(code=REQUEST_REFUSED, message="The request was refused."), status=400)
 
 
-def forbidden(_request: HttpRequest, *, code: str) -> JsonResponse:
-    """Answer 403 as JSON for what is forbidden before a view is reached."""
-    return JsonResponse(body(code=code, message="This may not be done."), status=403)
-
-
 def failed(request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
     """Answer 500 as JSON for what no view foresaw."""
     return JsonResponse(internal_error(None, where=request.path), status=500)

@@ -71,7 +71,6 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "app.config.urls"
 ASGI_APPLICATION = "app.config.asgi.application"
-CSRF_FAILURE_VIEW = "app.config.urls.csrf_failure"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db import close_old_connections, connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
-from django.views import csrf, defaults
+from django.views import defaults
 
 from app.api import health
 from app.api.metrics import metrics
@@ -58,27 +58,13 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
     return health.refused(request) if is_for_machines(request.path) else defaults.bad_request(request, exception)
 
 
-@lets_the_database_go
-def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what is forbidden before a view: JSON to machines, a page to people."""
-    forbidden = health.forbidden(request, code="forbidden")
-    return forbidden if is_for_machines(request.path) else defaults.permission_denied(request, exception)
-
-
-@lets_the_database_go
-def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer an address that is none of ours: JSON to machines, a page to people."""
-    unknown = health.unknown_address(request)
-    return unknown if is_for_machines(request.path) else defaults.page_not_found(request, exception)
+# Nothing under an address for machines gets here: what is not found there is `unknown_address`, and no view of theirs
+# is under Django's own protection against forms of other sites.
+handler403 = lets_the_database_go(defaults.permission_denied)
+handler404 = lets_the_database_go(defaults.page_not_found)
 
 
 @lets_the_database_go
 def handler500(request: HttpRequest) -> HttpResponse:
     """Answer what nobody foresaw: JSON to machines, a page to people."""
     return health.failed(request) if is_for_machines(request.path) else defaults.server_error(request)
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form that no page of ours sent: JSON to machines, a page to people."""
-    failed = health.forbidden(request, code="csrf_failed")
-    return failed if is_for_machines(request.path) else csrf.csrf_failure(request, reason)

@@ -29,6 +29,7 @@ class BrokerProxy:
         self._orders_left: int | None = None
         self._swallows = False
         self._rewrite: Rewrite | None = None
+        self._lost, self._lose_max = b"", 0
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self.port: int = self._listener.getsockname()[1]
@@ -57,11 +58,16 @@ class BrokerProxy:
         """Change the fields of what the broker says from now on: `change` is given them and returns those to send."""
         self._rewrite = change
 
+    def lose_orders(self, *, named: str, count: int) -> None:
+        """Lose the next so many placeOrder frames that contain a text, and forward all else."""
+        with self._lock:
+            self._lost, self._lose_max = named.encode(), count
+
     def let_through(self) -> None:
         """Forward everything again and unchanged, on connections made from now on too."""
         self._rewrite = None
         with self._lock:
-            self._orders_left = None
+            self._orders_left, self._lose_max = None, 0
         self._swallows = False
 
     def _accept(self) -> None:
@@ -92,6 +98,8 @@ class BrokerProxy:
                 holding = holding or not self._may_pass(frame)
                 if holding:
                     self.held.set()
+                elif self._is_lost(frame):
+                    continue
                 else:
                     peer.sendall(length + frame)
         except (OSError, EOFError):
@@ -116,6 +124,13 @@ class BrokerProxy:
             return message
         body = "".join(f"{field}\0" for field in self._rewrite(message[4:-1].decode().split("\0"))).encode()
         return struct.pack(">I", len(body)) + body
+
+    def _is_lost(self, frame: bytes) -> bool:
+        with self._lock:
+            if not self._lose_max or frame.split(b"\0", 1)[0] != PLACE_ORDER or self._lost not in frame:
+                return False
+            self._lose_max -= 1
+            return True
 
     def _may_pass(self, frame: bytes) -> bool:
         if self._swallows:

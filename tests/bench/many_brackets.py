@@ -242,7 +242,8 @@ def _reconcile_seconds(stack: RunningStack) -> float:
 def _guard_ms() -> float:
     from app.accounts.models import Account
     from app.core import clock
-    from app.executions.services.guard import Watch, execution_ids_to_guard, guard_look
+    from app.executions.services.guard import execution_ids_to_guard, guard_look
+    from app.executions.services.guard_watch import Watch
 
     begun = time.monotonic()
     ids = execution_ids_to_guard(Account.objects.get().account_id)

@@ -144,13 +144,13 @@ class FakeBroker:
             raise self.cancel_fails
         self.cancelled.append(order_id)
 
-    def open_orders(self) -> Sequence[OpenOrder]:
+    def open_orders(self, *, seconds_max: float | None = None) -> Sequence[OpenOrder]:
         self._asked("open_orders")
         answer = list(self.open_book)
         self.during_questions()
         return answer
 
-    def completed_orders(self) -> Sequence[OrderTold]:
+    def completed_orders(self, *, seconds_max: float | None = None) -> Sequence[OrderTold]:
         self._asked("completed_orders")
         return list(self.completed_book)
 

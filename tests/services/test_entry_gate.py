@@ -16,7 +16,8 @@ from app.domain.circuit import COOL_DOWN, FAILURES_MAX, Circuit
 from app.domain.maintenance import maintenance_read
 from app.executions.models import Execution
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
-from app.executions.services.guard import Watch, guard_look
+from app.executions.services.guard import guard_look
+from app.executions.services.guard_watch import Watch
 from app.executions.services.submit import execution_submit
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker

@@ -20,7 +20,8 @@ from app.executions.models import Actor, Decision, Order
 from app.executions.services.apply import broker_event_record
 from app.executions.services.exposure import PushedLook, pushed_positions_look
 from app.executions.services.flatten import CLOSES_MAX, execution_flatten_request, execution_flatten_send
-from app.executions.services.guard import Watch, guard_look
+from app.executions.services.guard import guard_look
+from app.executions.services.guard_watch import Watch
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.replay import execution_replay
 from app.executions.services.resolve import Act, execution_resolve

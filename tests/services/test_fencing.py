@@ -27,7 +27,8 @@ from app.executions.models import Actor, BrokerEvent, Decision, Execution, Order
 from app.executions.services.apply import broker_event_record
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
-from app.executions.services.guard import Watch, guard_look
+from app.executions.services.guard import guard_look
+from app.executions.services.guard_watch import Watch
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.submit import execution_submit
 from app.worker.holder import Holder

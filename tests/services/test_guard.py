@@ -18,12 +18,12 @@ from app.executions.models import Decision, Execution, Order
 from app.executions.services.commands_send import order_send
 from app.executions.services.guard import (
     REPAIRS_MAX,
-    Watch,
     _write_down,
     bracket_protection,
     execution_ids_to_guard,
     guard_look,
 )
+from app.executions.services.guard_watch import Watch
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker, ProcessDied
 from tests.services.heard import fill, told

@@ -13,7 +13,8 @@ from app.executions import selectors
 from app.executions.models import Actor, Decision, Execution
 from app.executions.services.cancel import orders_to_cancel
 from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
-from app.executions.services.guard import ASK_AGAIN_SECONDS, Watch, guard_look
+from app.executions.services.guard import guard_look
+from app.executions.services.guard_watch import ASK_AGAIN_SECONDS, Watch
 from app.executions.services.reconcile import execution_reconcile
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker

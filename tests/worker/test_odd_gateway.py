@@ -10,7 +10,7 @@ from tests.eventually import eventually
 from tests.worker.desk import WORKER, Desk
 
 pytestmark = pytest.mark.slow
-DEAL = "11"
+DEAL, OPEN_ORDER, ORDER_STATUS, ERROR = "11", "5", "3", "4"
 DEAL_TIME = 15
 
 
@@ -98,3 +98,50 @@ def test_no_guard_waits_for_what_the_account_is_worth(desk: Desk) -> None:
         assert desk.connection("state") == "READY"
     finally:
         desk.broker.control.clear_faults()
+
+
+@pytest.mark.case("T24")
+def test_a_stop_that_is_refused_and_lives_is_not_placed_again(desk: Desk) -> None:
+    # Given a Gateway that answers 201 to each new stop of the guard's, which lives, and says nothing more of it
+    execution_id = desk.held()
+    refused: dict[str, int] = {}
+
+    def refuse(fields: list[str]) -> list[str]:
+        if fields[0] == OPEN_ORDER and any(field.endswith("-PROTECT") for field in fields) and fields[1] not in refused:
+            refused[fields[1]] = 0
+            return [ERROR, "2", fields[1], "201", "Order rejected - reason:not available for short sale", ""]
+        if fields[0] == ORDER_STATUS and fields[1] in refused and not refused[fields[1]]:
+            refused[fields[1]] += 1
+            return [ERROR, "2", "-1", "2104", "Market data farm connection is OK:usfarm", ""]
+        return fields
+
+    desk.wire.rewrite(refuse)
+    # When its stop is cancelled
+    desk.broker.control.cancel_order(order_ref=desk.ref(execution_id, "STOP_LOSS"))
+    # Then the one that was refused is found among the open orders, and stays the only one
+    eventually(lambda: [stop["status"] for stop in desk.legs(execution_id, "PROTECT")] == ["HELD"], seconds_max=45)
+    assert refused
+    assert len(desk.live_stops(execution_id)) == 1
+    desk.wire.let_through()
+    desk.agrees(execution_id)
+
+
+@pytest.mark.case("T29")
+def test_a_stop_that_the_gateway_swallowed_is_sent_again_as_the_same_order(desk: Desk) -> None:
+    execution_id = desk.held()
+    desk.wire.lose_orders(named="-PROTECT", count=1)
+    stop_is_replaced(desk, execution_id)
+    (stop,) = desk.legs(execution_id, "PROTECT")
+    assert [live["order_ref"] for live in desk.live_stops(execution_id)] == [stop["order_ref"]]
+    acts = "SELECT action FROM executions_decision WHERE execution_id = %d AND action = 'SEND_AGAIN'"
+    assert desk.stack.rows(acts % execution_id) == [("SEND_AGAIN",)]
+
+
+@pytest.mark.case("T29")
+def test_a_target_that_the_gateway_swallowed_is_told(desk: Desk) -> None:
+    desk.wire.lose_orders(named="-TAKE_PROFIT", count=1)
+    execution_id = desk.request(take_profits=[{"price": "250.00"}])
+    desk.becomes(execution_id, "OPEN")
+    eventually(lambda: [leg["status"] for leg in desk.legs(execution_id, "TAKE_PROFIT")] == ["NOT_PLACED"])
+    assert "never reached the broker" in desk.read(execution_id)["attention"]
+    assert len(desk.live_stops(execution_id)) == 1

@@ -317,12 +317,12 @@ class BlockingBroker(Protocol):
         """See Broker.cancel_order."""
         ...
 
-    def open_orders(self) -> Sequence[OpenOrder]:
-        """See Broker.open_orders."""
+    def open_orders(self, *, seconds_max: float | None = None) -> Sequence[OpenOrder]:
+        """See Broker.open_orders. `seconds_max`: do not wait for the answer for longer than that."""
         ...
 
-    def completed_orders(self) -> Sequence[OrderTold]:
-        """See Broker.completed_orders."""
+    def completed_orders(self, *, seconds_max: float | None = None) -> Sequence[OrderTold]:
+        """See Broker.completed_orders. `seconds_max`: do not wait for the answer for longer than that."""
         ...
 
     def fills_since(

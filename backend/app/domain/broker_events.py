@@ -159,12 +159,38 @@ class ClosedElsewhere(BrokerEvent):
     evidence: str
 
 
-AnyBrokerEvent = OrderTold | OrderMessageTold | FillTold | CommissionTold | AbsenceProved | ClosedElsewhere
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefusalProved(BrokerEvent):
+    """The broker refused `order_ref`, and its complete list of open orders, asked for afterwards, does not have it.
+
+    A refusal alone is no proof: an order that lives all the same would fill beside what is sent in its place.
+    """
+
+    kind: ClassVar[str] = "refusal_proved"
+
+    order_ref: str
+    evidence: str
+
+
+# What we conclude from answers, about an order that is named by its `order_ref`.
+Concluded = AbsenceProved | ClosedElsewhere | RefusalProved
+AnyBrokerEvent = OrderTold | OrderMessageTold | FillTold | CommissionTold | Concluded
 
 _CORRECTABLE = re.compile(r"([^.]+(?:\.[^.]+){2,})\.([0-9]{1,4})")
 
 EVENT_TYPES: Mapping[str, type[AnyBrokerEvent]] = MappingProxyType(
-    {cls.kind: cls for cls in (OrderTold, OrderMessageTold, FillTold, CommissionTold, AbsenceProved, ClosedElsewhere)}
+    {
+        cls.kind: cls
+        for cls in (
+            OrderTold,
+            OrderMessageTold,
+            FillTold,
+            CommissionTold,
+            AbsenceProved,
+            ClosedElsewhere,
+            RefusalProved,
+        )
+    }
 )
 
 

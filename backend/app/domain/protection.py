@@ -6,13 +6,14 @@
     held > 0   cover = held   COVERED                      held = 0   entry open, its stop there     COVERED
                cover < held   PARTIAL, UNPROTECTED                    entry open, its stop over      UNPROTECTED
                cover > held   EXCESS                                  entry over, exits left         ORPHANED
-               a stop whose fate is not known: UNKNOWN                entry open, a stop of ours     ORPHANED
+               an exit whose fate is not known: UNKNOWN                entry open, a stop of ours     ORPHANED
                                                            held < 0   more was closed than opened    EXCESS
 
 A stop counts once the broker works with it. One that still waits for its entry covers nothing: after a partial fill
 Interactive Brokers wakes the children early, late or not at all (seen both ways), and all three must be safe. While the
 entry is open, a child stop of the full size is no excess: the broker caps it at what the entry has filled.
-Nothing is repaired on UNKNOWN: a second stop beside one that turns out to live would sell the position twice.
+Nothing is repaired on UNKNOWN: a second stop beside one that turns out to live would sell the position twice. A refusal
+is no proof: until the broker's open orders, asked for afterwards, lack what it refused, its fate is not known.
 
 A target is linked with the bracket's own stop: at the broker, one takes the other with it. It is not linked with a stop
 of ours, and a price that runs through both would close the position twice. So a target goes when its stop is replaced,
@@ -31,6 +32,8 @@ _NONE = Decimal(0)
 _AT_WORK = frozenset({OrderStatus.HELD, OrderStatus.WORKING})
 _FATE_UNKNOWN = frozenset({OrderStatus.SENT, OrderStatus.PENDING_SUBMIT, OrderStatus.PENDING_CANCEL})
 _STOPS = frozenset({Leg.STOP_LOSS, Leg.PROTECT})
+_NATIVE = frozenset({Leg.ENTRY, Leg.STOP_LOSS, Leg.TAKE_PROFIT})
+_UNHEARD = frozenset({OrderStatus.CREATED, OrderStatus.SENT, OrderStatus.NOT_PLACED})
 
 
 class Coverage(StrEnum):
@@ -67,6 +70,7 @@ class LegFacts:
     filled: Decimal
     waits_for_entry: bool = False
     closed_elsewhere: Decimal = _NONE  # of an entry's shares, by no order of ours
+    refusal_proved: bool = False  # the broker's open orders, asked for after it was refused, lack it
     told_filled: Decimal = _NONE  # by the broker's status messages, which run ahead of the deals, or outlive lost ones
 
     @property
@@ -78,6 +82,11 @@ class LegFacts:
     def is_over(self) -> bool:
         """Whether it is finished."""
         return self.status in TERMINAL
+
+    @property
+    def is_refused_in_doubt(self) -> bool:
+        """Whether it is an exit that was refused, and may live all the same."""
+        return self.leg.is_exit and self.status is OrderStatus.REJECTED and not self.refusal_proved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +107,8 @@ class Repair:
 class Protection:
     """What is held and covered, in shares (`held` is negative where too much was closed), and the repairs in order.
 
-    `asks_broker`: only the broker's complete answer can tell what is wrong.
+    `asks_broker`: only the broker's complete answer can tell what is wrong. `in_doubt` are the exits of which its open
+    orders tell whether they live.
     """
 
     coverage: Coverage
@@ -106,6 +116,7 @@ class Protection:
     covered: Decimal
     repairs: tuple[Repair, ...] = ()
     asks_broker: bool = False
+    in_doubt: tuple[int, ...] = ()
 
 
 def assess(legs: Iterable[LegFacts]) -> Protection:
@@ -120,8 +131,21 @@ def assess(legs: Iterable[LegFacts]) -> Protection:
         found = _nothing_held(entry, exits)
     else:
         found = _shares_held(entry, exits, held=held)
+    in_doubt = tuple(_in_doubt(facts))
     # What the entry filled beyond its known deals is covered by its children or not: the deals decide.
-    return replace(found, asks_broker=True) if entry.told_filled > entry.filled else found
+    return replace(found, asks_broker=found.asks_broker or entry.told_filled > entry.filled, in_doubt=in_doubt)
+
+
+def _in_doubt(facts: Sequence[LegFacts]) -> Iterable[int]:
+    """Return the exits whose refusal is not proved, and those that were not answered though what left with them was.
+
+    A native bracket leaves in one breath: as long as none of it is answered, its answers may be on their way.
+    """
+    answered = any(leg.leg in _NATIVE and leg.status not in _UNHEARD for leg in facts)
+    for leg in facts:
+        unanswered = leg.leg.is_exit and leg.status is OrderStatus.SENT and (answered or leg.leg not in _NATIVE)
+        if unanswered or leg.is_refused_in_doubt:
+            yield leg.key
 
 
 def _oversold(exits: Sequence[LegFacts], *, held: Decimal) -> Protection:
@@ -175,7 +199,8 @@ def _shares_held(entry: LegFacts, exits: Sequence[LegFacts], *, held: Decimal) -
         coverage = Coverage.EXCESS if too_large else Coverage.COVERED
         return Protection(coverage=coverage, held=held, covered=cover, repairs=(*too_large, *_discards(exits)))
     missing = held - cover
-    if any(leg.status in _FATE_UNKNOWN or _is_lost_child(leg) for leg in stops):
+    refusal_in_doubt = any(leg.is_refused_in_doubt for leg in exits)
+    if refusal_in_doubt or any(leg.status in _FATE_UNKNOWN or _is_lost_child(leg) for leg in stops):
         return Protection(coverage=Coverage.UNKNOWN, held=held, covered=cover, asks_broker=True)
     coverage = Coverage.PARTIAL if cover else Coverage.UNPROTECTED
     targets = tuple(leg.key for leg in exits if leg.leg is Leg.TAKE_PROFIT and leg.status in _AT_WORK)

@@ -195,13 +195,13 @@ class BrokerThread:
     def _confirm(self) -> None:
         with_own_connection(self._holder.require)
 
-    def open_orders(self) -> Sequence[OpenOrder]:
+    def open_orders(self, *, seconds_max: float | None = None) -> Sequence[OpenOrder]:
         """Ask for all open orders of the account."""
-        return self._ask(self._broker.open_orders)
+        return self._ask(self._broker.open_orders, seconds_max=seconds_max)
 
-    def completed_orders(self) -> Sequence[OrderTold]:
+    def completed_orders(self, *, seconds_max: float | None = None) -> Sequence[OrderTold]:
         """Ask for the orders that finished today."""
-        return self._ask(self._broker.completed_orders)
+        return self._ask(self._broker.completed_orders, seconds_max=seconds_max)
 
     def fills_since(
         self, since: datetime | None = None, *, seconds_max: float | None = None

@@ -18,7 +18,8 @@ from app.brokers.base import BlockingBroker, ConnectionState
 from app.core import clock
 from app.core.errors import TradingError
 from app.core.logging import get_logger
-from app.executions.services.guard import GuardLook, Watch, execution_ids_to_guard, guard_look
+from app.executions.services.guard import GuardLook, execution_ids_to_guard, guard_look
+from app.executions.services.guard_watch import Watch
 
 logger = get_logger(__name__)
 

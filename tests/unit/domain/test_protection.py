@@ -47,6 +47,11 @@ def protect(status: OrderStatus, quantity: int, *, key: int = PROTECT, filled: i
     return leg(Leg.PROTECT, status, key=key, quantity=quantity, filled=filled)
 
 
+def proved(refused: LegFacts) -> LegFacts:
+    """The same order, which the broker's open orders do not have."""
+    return replace(refused, refusal_proved=True)
+
+
 def told(protection: Protection) -> list[tuple[RepairKind, int | None, int | None]]:
     return [
         (repair.kind, repair.key, None if repair.quantity is None else int(repair.quantity))
@@ -72,7 +77,11 @@ def told(protection: Protection) -> list[tuple[RepairKind, int | None, int | Non
         ([entry(S.CANCELLED, 30), stop(S.HELD, asleep=True)], C.UNPROTECTED, [(K.CANCEL, STOP, None)]),
         # A stop that a person cancelled or shrank, or that the broker refused or parked.
         ([entry(S.FILLED, 100), stop(S.CANCELLED)], C.UNPROTECTED, [(K.PLACE_STOP, None, 100)]),
-        ([entry(S.FILLED, 100), stop(S.REJECTED)], C.UNPROTECTED, [(K.PLACE_STOP, None, 100)]),
+        ([entry(S.FILLED, 100), proved(stop(S.REJECTED))], C.UNPROTECTED, [(K.PLACE_STOP, None, 100)]),
+        # A refusal that the open orders have not confirmed: the stop may live.
+        ([entry(S.FILLED, 100), stop(S.REJECTED)], C.UNKNOWN, []),
+        ([entry(S.FILLED, 100), stop(S.CANCELLED), protect(S.REJECTED, 100)], C.UNKNOWN, []),
+        ([entry(S.FILLED, 100), stop(S.HELD), protect(S.REJECTED, 100)], C.COVERED, []),
         ([entry(S.FILLED, 100), stop(S.HELD, 60)], C.PARTIAL, [(K.PLACE_STOP, None, 40)]),
         ([entry(S.FILLED, 100), stop(S.INACTIVE)], C.UNPROTECTED, [(K.CANCEL, STOP, None)]),
         (

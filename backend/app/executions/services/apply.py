@@ -24,6 +24,7 @@ from app.domain.broker_events import (
     MessageMeaning,
     OrderMessageTold,
     OrderTold,
+    RefusalProved,
     ToldStatus,
     correction_number,
     correction_root,
@@ -227,6 +228,8 @@ def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None
     elif isinstance(event, ClosedElsewhere):
         order.closed_elsewhere += event.quantity
         attention_add(execution, event.evidence)
+    elif isinstance(event, RefusalProved):
+        order.refusal_proved = order.status == OrderStatus.REJECTED.value
 
 
 def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None:
@@ -383,6 +386,7 @@ def _move(order: Order, event: OrderEvent, *, execution: Execution, at: datetime
     if result.status is before:
         return
     order.status = result.status.value
+    order.refusal_proved = False
     if before in UNANSWERED and result.status is not OrderStatus.NOT_PLACED:
         order.acknowledged_at = order.acknowledged_at or at
     order.finished_at = at if result.status in TERMINAL else None

@@ -29,6 +29,7 @@ from app.executions.models import Actor, Bracket, Execution, Order, open_quantit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_send import cancels_send, connection_of, is_foreign, order_send
+from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 
 CLOSES_MAX = 3
@@ -79,11 +80,20 @@ def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: da
     with bind_order(execution=execution_id):
         if _may_not_hold_it(execution_id, broker=broker, now=now):
             raise RetryLater("The account may not hold what is to be closed.", code=POSITION_IN_DOUBT)
+        if not exits_settle(order_pks=_refused_exits(execution_id), broker=broker, now=now):
+            raise RetryLater("It is not known whether an exit that was refused lives.", code=POSITION_IN_DOUBT)
         due = _write_down(execution_id, connection=connection, fence=broker.fence, now=now)
         cancels_send(orders=due.cancels, broker=broker)
         for order_pk in due.places:
             order_send(order_pk=order_pk, broker=broker)
     return len(due.cancels) + len(due.places)
+
+
+def _refused_exits(execution_id: int) -> list[int]:
+    """Return the exits that were refused, which may live all the same: beside a CLOSE they would close it twice."""
+    refused = Order.objects.filter(status=OrderStatus.REJECTED, refusal_proved=False).exclude(leg=Leg.ENTRY)
+    of_it = refused.filter(bracket__execution=execution_id, bracket__execution__flatten_requested_at__isnull=False)
+    return list(of_it.values_list("pk", flat=True))
 
 
 def _may_not_hold_it(execution_id: int, *, broker: BlockingBroker, now: datetime) -> bool:
@@ -129,6 +139,8 @@ def _bracket_due(
         return  # An entry that may still fill is cancelled first; what is not held needs no closing.
     if any(order.told_filled > order.filled_quantity for order in orders):
         return  # An exit has closed more than its deals say: what is held is known once they are told.
+    if any(o.leg != Leg.ENTRY and o.status == OrderStatus.REJECTED and not o.refusal_proved for o in orders):
+        return  # Refused since it was asked for: it may live.
     open_exits = [order for order in orders if order is not entry and not _is_over(order)]
     closing = [order for order in open_exits if order.leg == Leg.CLOSE.value]
     unsent = [order for order in open_exits if order.status == OrderStatus.CREATED.value]

@@ -10,9 +10,8 @@ The broker does much of this by itself (children wake, siblings are cancelled), 
 repair is carried out when it has been due for `grace_seconds` without a change of the facts.
 """
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
@@ -46,72 +45,32 @@ from app.executions.services.commands_send import (
     is_foreign,
     order_send,
 )
+from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 from app.executions.services.flatten import is_flattening
 from app.executions.services.guard_bounds import repairs_lately, replaced_in_vain
+from app.executions.services.guard_watch import Watch
 
 logger = get_logger(__name__)
 
 REPAIRS_MAX = 5
 # What the broker may still put right by itself. A stop that is certainly gone is replaced at once.
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.2, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
-ANSWER_SECONDS = 3.0
-UNKNOWN_SECONDS_MAX = 5.0
-# What a complete answer did not settle is asked for again, not at every look.
-ASK_AGAIN_SECONDS = 30.0
+# For how long an exit may be without any answer before the broker is asked for it.
+UNANSWERED_SECONDS = 2.0
 _STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
-_JUDGED_BY = ("pk", "leg", "status", "quantity", "filled_quantity", "closed_elsewhere", "told_filled", "why_held")
+_JUDGED_BY = (
+    "pk",
+    "leg",
+    "status",
+    "quantity",
+    "filled_quantity",
+    "closed_elsewhere",
+    "told_filled",
+    "why_held",
+    "refusal_proved",
+)
 CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
-
-
-@dataclass(slots=True)
-class _Need:
-    what: object
-    since: float
-    acted_at: float | None = None
-    asked_at: float | None = None
-
-
-@dataclass(slots=True)
-class Watch:
-    """What the guard remembers between two looks: since when a bracket has needed the same, and when it was done.
-
-    By a clock that no jump of the machine's moves: a repair must not wait until the time of day has caught up.
-    """
-
-    monotonic: Callable[[], float] = time.monotonic
-    needs: dict[int, _Need] = field(default_factory=dict)
-
-    def seconds(self, bracket_id: int, what: object) -> float:
-        """Return for how long the bracket has needed `what`."""
-        known, moment = self.needs.get(bracket_id), self.monotonic()
-        if known is None or known.what != what:
-            self.needs[bracket_id] = _Need(what, moment)
-            return 0.0
-        return moment - known.since
-
-    def may_act(self, bracket_id: int) -> bool:
-        """Say whether it may be done now: what was just done gets time to be answered."""
-        acted_at = self.needs[bracket_id].acted_at
-        return acted_at is None or self.monotonic() - acted_at >= ANSWER_SECONDS
-
-    def may_ask(self, bracket_id: int) -> bool:
-        """Say whether the broker may be asked about it now, and take it that it is."""
-        need, moment = self.needs[bracket_id], self.monotonic()
-        if moment - need.since < UNKNOWN_SECONDS_MAX:
-            return False
-        if need.asked_at is not None and moment - need.asked_at < ASK_AGAIN_SECONDS:
-            return False
-        need.asked_at = moment
-        return True
-
-    def note_acted(self, bracket_id: int) -> None:
-        """Remember that it was done."""
-        self.needs[bracket_id].acted_at = self.monotonic()
-
-    def forget(self, bracket_id: int) -> None:
-        """The bracket needs nothing."""
-        self.needs.pop(bracket_id, None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +95,8 @@ def execution_ids_to_guard(account_id: str) -> list[int]:
 
 def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
     """Judge the brackets of these executions and carry out what is due. Never raises for one bracket's sake."""
-    looked, to_judge = _needing(execution_ids, watch=watch)
+    looked, to_judge, doubts = _needing(execution_ids, watch=watch)
+    _doubts_settle(doubts, broker=broker, watch=watch, now=now)
     repaired = 0
     asks_broker = False
     again: set[int] = set()
@@ -173,23 +133,36 @@ def _places(repairs: Iterable[Repair]) -> bool:
     return any(repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND) for repair in repairs)
 
 
-def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[int]]:
-    """Return how many brackets there are, and the executions of those that need something, from one lean query.
+def _doubts_settle(doubts: Mapping[int, str], *, broker: BlockingBroker, watch: Watch, now: datetime) -> None:
+    """Ask the broker for the exits, given with their statuses, of which only its open orders tell whether they live."""
+    after = {OrderStatus.SENT.value: UNANSWERED_SECONDS}
+    due = [order_pk for order_pk, status in doubts.items() if watch.may_settle(order_pk, after=after.get(status, 0.0))]
+    try:
+        exits_settle(order_pks=due, broker=broker, now=now, may_send=watch.sent_again.take)
+    except (NotConnected, RetryLater, Conflict) as error:
+        logger.warning("exits_not_settled", reason=error.code)
+
+
+def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[int], dict[int, str]]:
+    """Return how many brackets there are, the executions of those that need something, and the exits in doubt.
+
+    From one lean query.
 
     Nearly all need nothing: to read each whole, every second, would take the time of those that do.
     """
     facts = Order.objects.filter(bracket__execution__in=execution_ids).order_by("bracket_id", "id")
     rows = facts.values_list(*_JUDGED_BY, "bracket_id", "bracket__execution_id", named=True)
-    looked, needing = 0, set()
+    looked, needing, doubts = 0, set(), dict[int, str]()
     for bracket_id, orders in groupby(rows, key=attrgetter("bracket_id")):
         legs = list(orders)
         looked += 1
         protection = _assess(legs)
+        doubts |= {leg.pk: leg.status for leg in legs if leg.pk in protection.in_doubt}
         if protection.repairs or protection.asks_broker:
             needing.add(legs[0].bracket__execution_id)
         else:
             watch.forget(bracket_id)
-    return looked, needing
+    return looked, needing, doubts
 
 
 def bracket_protection(bracket: Bracket) -> Protection:
@@ -208,6 +181,7 @@ def _assess(orders: Iterable[Any]) -> Protection:
             filled=order.filled_quantity,
             closed_elsewhere=order.closed_elsewhere,
             told_filled=order.told_filled,
+            refusal_proved=order.refusal_proved,
             waits_for_entry=CHILD_OF_OPEN_ENTRY in order.why_held.split(","),
         )
         for order in orders

@@ -7,7 +7,7 @@ a Gateway restart, the other two never. An `order_ref` that is not ours means th
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, ClosedElsewhere, CommissionTold, FillTold, OrderTold
+from app.domain.broker_events import AnyBrokerEvent, CommissionTold, Concluded, FillTold, OrderTold
 from app.executions.models import BrokerEvent, Order
 
 
@@ -16,7 +16,7 @@ def order_match(event: AnyBrokerEvent) -> Order | None:
     orders = Order.objects.select_related("bracket")
     if isinstance(event, CommissionTold):
         return orders.filter(fills__exec_id=event.exec_id).first()
-    if isinstance(event, AbsenceProved | ClosedElsewhere):
+    if isinstance(event, Concluded):
         return orders.filter(order_ref=event.order_ref).first()
     if isinstance(event, OrderTold | FillTold) and event.order_ref:
         return orders.filter(order_ref=event.order_ref).first()
@@ -33,7 +33,7 @@ def order_match(event: AnyBrokerEvent) -> Order | None:
     return by_id if by_id is None or not (told_perm_id and by_id.perm_id) else None
 
 
-def orders_match(told: Sequence[OrderTold]) -> list[Order | None]:
+def orders_match(told: Sequence[OrderTold | FillTold]) -> list[Order | None]:
     """Return `order_match` of each, in one query for all that carry an `order_ref`."""
     refs = {one.order_ref for one in told if one.order_ref}
     by_ref = {order.order_ref: order for order in Order.objects.select_related("bracket").filter(order_ref__in=refs)}

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 
 from app.accounts.fencing import Holding, fence_require
-from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, ClosedElsewhere, CommissionTold, FillTold, OrderTold
+from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, Concluded, FillTold, OrderTold
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order
 from app.executions.services.apply import columns_of, event_as_told, event_change, execution_recompute, row_save
@@ -61,7 +61,7 @@ def _first_of_each(events: Iterable[AnyBrokerEvent]) -> list[AnyBrokerEvent]:
 
 
 def _names_of(events: Iterable[AnyBrokerEvent]) -> set[str]:
-    named = (event for event in events if isinstance(event, OrderTold | FillTold | AbsenceProved | ClosedElsewhere))
+    named = (event for event in events if isinstance(event, OrderTold | FillTold | Concluded))
     return {event.order_ref for event in named if event.order_ref}
 
 
@@ -84,7 +84,7 @@ class _Rows:
 
     def order_of(self, event: AnyBrokerEvent) -> Order | None:
         """Return the order of ours that the event is about."""
-        if isinstance(event, OrderTold | FillTold | AbsenceProved | ClosedElsewhere) and event.order_ref:
+        if isinstance(event, OrderTold | FillTold | Concluded) and event.order_ref:
             return self._by_ref.get(event.order_ref)
         # By what this batch has changed first: the numbers it told are not in the database yet.
         found = self._known(event) or order_match(event)

@@ -29,6 +29,7 @@ _ORDER_FIELDS = (
     "stop_price",
     "filled_quantity",
     "closed_elsewhere",
+    "refusal_proved",
     "told_filled",
     "average_price",
     "perm_id",
@@ -144,7 +145,7 @@ def _take_back(execution: Execution, *, events: list[AnyBrokerEvent]) -> None:
     for order in Order.objects.select_related("bracket").filter(bracket__execution=execution):
         order.quantity = order.bracket.quantity if order.leg in _NATIVE_LEGS else order.quantity
         order.perm_id, order.filled_quantity, order.told_filled, order.average_price = 0, 0, 0, None
-        order.closed_elsewhere = Decimal(0)
+        order.closed_elsewhere, order.refusal_proved = Decimal(0), False
         order.why_held, order.last_error_code, order.last_error = "", None, ""
         order.acknowledged_at = order.finished_at = None
         if order.sent_at in heard_at:  # Not noted as sent by us: its ids came with what the broker told.

@@ -1,0 +1,213 @@
+"""Exits that were refused or not answered: whether they live is asked for, before anything is sent in their place."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.brokers.errors import BrokerTimeout
+from app.core import clock
+from app.domain.broker_events import MessageMeaning, ToldStatus
+from app.domain.terms import Leg
+from app.executions.models import Decision, Order
+from app.executions.services.exits_settle import SEND_AGAIN_MAX
+from app.executions.services.flatten import execution_flatten_send
+from app.executions.services.guard import guard_look
+from app.executions.services.guard_watch import ANSWER_SECONDS, Watch
+from app.executions.services.kill_switch import kill_switch_engage
+from app.executions.services.replay import execution_replay
+from tests.services.book import Book
+from tests.services.fake_broker import FakeBroker
+from tests.services.heard import at, fill, message, told
+
+pytestmark = pytest.mark.django_db
+
+Submitted = Callable[..., Book]
+T = ToldStatus
+REFUSAL = (201, "Order rejected - reason:The contract is not available for short sale.", MessageMeaning.REFUSAL)
+
+
+class Guard:
+    """The guard of one connection, at moments the test chooses."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self.broker, self.now = broker, clock.now()
+        self.watch = Watch(monotonic=self._moment)
+
+    def _moment(self) -> float:
+        return self.now.timestamp()
+
+    def look(self, book: Book, *, after: float = 0) -> None:
+        self.now += timedelta(seconds=after)
+        guard_look(execution_ids=[book.execution_id], broker=self.broker, watch=self.watch, now=self.now)
+
+
+@pytest.fixture
+def guard(broker: FakeBroker) -> Guard:
+    return Guard(broker)
+
+
+def bare(book: Book) -> Book:
+    """Have the entry filled and its stop cancelled by somebody."""
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
+    book.hear(told(book.stop, T.CANCELLED))
+    return book
+
+
+def protects(book: Book) -> list[Order]:
+    return [order for order in book.orders if order.leg == Leg.PROTECT.value]
+
+
+@pytest.mark.case("T24")
+def test_a_refused_stop_that_lives_is_not_replaced(submitted: Submitted, guard: Guard) -> None:
+    # Given a stop of the guard's that the broker refuses, though it lives
+    book = bare(submitted())
+    guard.look(book)
+    (stop,) = protects(book)
+    book.hear(message(stop, *REFUSAL))
+    guard.broker.holds(told(stop, T.PRE_SUBMITTED))
+    # When the guard looks, now and later
+    for _ in range(5):
+        guard.look(book, after=ANSWER_SECONDS)
+    # Then the broker's open orders are believed: no second one is placed beside it
+    assert [(order.pk, order.status) for order in protects(book)] == [(stop.pk, "HELD")]
+    assert len(guard.broker.singles) == 1
+    assert execution_replay(book.execution_id) == []
+
+
+@pytest.mark.case("T24")
+def test_a_refused_stop_that_the_open_orders_lack_is_replaced_in_the_same_look(
+    submitted: Submitted, guard: Guard
+) -> None:
+    book = bare(submitted())
+    guard.look(book)
+    (stop,) = protects(book)
+    book.hear(message(stop, *REFUSAL))
+
+    guard.look(book, after=ANSWER_SECONDS)
+
+    assert [(order.status, order.refusal_proved) for order in protects(book)] == [("REJECTED", True), ("SENT", False)]
+    assert execution_replay(book.execution_id) == []
+
+
+@pytest.mark.case("T24")
+def test_while_the_open_orders_are_not_told_nothing_is_sent_in_place_of_a_refused_stop(
+    submitted: Submitted, guard: Guard
+) -> None:
+    book = bare(submitted())
+    guard.look(book)
+    book.hear(message(protects(book)[0], *REFUSAL))
+    guard.broker.question_fails["open_orders"] = BrokerTimeout("no answer")
+    for _ in range(3):
+        guard.look(book, after=ANSWER_SECONDS)
+    assert len(guard.broker.singles) == 1
+    # And once they are, it is
+    guard.broker.question_fails.clear()
+    guard.look(book, after=ANSWER_SECONDS)
+    assert len(guard.broker.singles) == 2
+
+
+@pytest.mark.case("T24")
+def test_a_refused_close_that_lives_is_not_sent_twice(submitted: Submitted, broker: FakeBroker) -> None:
+    # Given a flatten whose CLOSE the broker refuses, though it lives
+    book = bare(submitted())
+    kill_switch_engage(account=None, user=None, reason="news", flatten=True, now=at(30))
+    execution_flatten_send(execution_id=book.execution_id, broker=broker, now=at(31))
+    close = book.order(Leg.CLOSE)
+    book.hear(message(close, *REFUSAL))
+    broker.holds(told(close, T.SUBMITTED))
+    # When it is enforced again
+    for number in range(4):
+        execution_flatten_send(execution_id=book.execution_id, broker=broker, now=at(35 + number))
+    # Then it stays the one
+    assert [ticket.order_ref for ticket in broker.singles] == [close.order_ref]
+    assert book.order(Leg.CLOSE).status == "WORKING"
+
+
+@pytest.mark.case("T29")
+def test_a_stop_without_an_answer_is_sent_again_under_its_own_id(submitted: Submitted, guard: Guard) -> None:
+    # Given a stop of the guard's that the Gateway swallowed
+    book = bare(submitted())
+    guard.look(book)
+    (stop,) = protects(book)
+    # When two seconds pass without an answer
+    guard.look(book, after=1)
+    guard.look(book, after=1)
+    assert guard.broker.modified == []
+    guard.look(book, after=1.1)
+    # Then it is sent once more as the same order
+    ((order_id, ticket, parent_id),) = guard.broker.modified
+    assert (order_id, ticket.order_ref, ticket.quantity, parent_id) == (stop.order_id, stop.order_ref, 10, 0)
+    assert Decision.objects.filter(action="SEND_AGAIN", order=stop).count() == 1
+    # And at most so often, and never as a new one
+    for _ in range(10):
+        guard.look(book, after=ANSWER_SECONDS)
+    assert len(guard.broker.modified) == SEND_AGAIN_MAX
+    assert len(protects(book)) == len(guard.broker.singles) == 1
+
+
+@pytest.mark.case("T29")
+@pytest.mark.parametrize("where", ["open", "completed"])
+def test_a_stop_whose_answer_was_lost_is_found_and_not_sent_again(
+    submitted: Submitted, guard: Guard, where: str
+) -> None:
+    book = bare(submitted())
+    guard.look(book)
+    (stop,) = protects(book)
+    if where == "open":
+        guard.broker.holds(told(stop, T.PRE_SUBMITTED))
+    else:
+        guard.broker.completed_book.append(told(stop, T.CANCELLED))
+    guard.look(book, after=1)
+    guard.look(book, after=2)
+    assert guard.broker.modified == []
+    assert protects(book)[0].status == ("HELD" if where == "open" else "CANCELLED")
+
+
+@pytest.mark.case("T29")
+def test_a_stop_that_is_refused_when_it_is_sent_again_is_replaced_once_it_is_proved_absent(
+    submitted: Submitted, guard: Guard
+) -> None:
+    book = bare(submitted())
+    guard.look(book)
+    guard.look(book, after=0.1)
+    guard.look(book, after=2)
+    (stop,) = protects(book)
+    assert len(guard.broker.modified) == 1
+    book.hear(message(stop, 103, "Duplicate order id", MessageMeaning.REQUEST_REFUSED))
+    guard.look(book, after=ANSWER_SECONDS)
+    assert [order.status for order in protects(book)] == ["NOT_PLACED", "SENT"]
+
+
+@pytest.mark.case("T29")
+def test_a_swallowed_target_of_a_bracket_is_told(submitted: Submitted, guard: Guard) -> None:
+    # Given a bracket of which the Gateway swallowed the target
+    book = submitted(take_profits=[{"price": Decimal(200)}])
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+    guard.broker.holds(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+    # When two seconds pass
+    guard.look(book)
+    guard.look(book, after=2)
+    # Then it is known never to have arrived, because the others of the same breath have
+    assert book.target.status == "NOT_PLACED"
+    assert f"{book.target.order_ref}: never reached the broker" in book.execution.attention
+    assert guard.broker.modified == []
+
+
+@pytest.mark.case("T29")
+def test_a_swallowed_stop_of_a_bracket_is_replaced_where_shares_are_held(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "10"))
+    guard.look(book)
+    guard.look(book, after=2)
+    assert book.stop.status == "NOT_PLACED"
+    assert [ticket.order_ref for ticket in guard.broker.singles] == [order.order_ref for order in protects(book)]
+
+
+def test_an_unanswered_bracket_is_left_to_the_reconcile(submitted: Submitted, guard: Guard) -> None:
+    book = submitted(take_profits=[{"price": Decimal(200)}])
+    for _ in range(4):
+        guard.look(book, after=ANSWER_SECONDS)
+    assert book.statuses == ["SENT", "SENT", "SENT"]
+    assert guard.broker.modified == guard.broker.questions == []

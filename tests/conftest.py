@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from app.web.static_files import CollectedFiles
 from tests.emptying import Emptying, emptying_our_way
 
 
@@ -40,6 +41,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def emptying() -> Iterator[Emptying]:
     with emptying_our_way() as emptying:
         yield emptying
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_look_at_static_files() -> Iterator[None]:
+    """Look through a folder of static files once: each client of a test makes its middleware anew, no server does."""
+    look = CollectedFiles.update_files_dictionary
+    seen: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def look_once(middleware: CollectedFiles, root: str, prefix: str) -> None:
+        if (root, prefix) not in seen:
+            look(middleware, root, prefix)
+            seen[root, prefix] = dict(middleware.files)
+        middleware.files.update(seen[root, prefix])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CollectedFiles, "update_files_dictionary", look_once)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

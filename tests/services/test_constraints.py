@@ -91,12 +91,6 @@ def test_an_order_that_the_broker_named_needs_no_ids_of_ours(requested: Requeste
     entry.save()
 
 
-def test_an_order_is_filled_by_fills_only(submitted: Submitted) -> None:
-    entry = submitted().entry
-    entry.status = "FILLED"
-    refuses("order_filled_by_fills", entry.save)
-
-
 @pytest.mark.parametrize(
     ("constraint", "changed"),
     [

@@ -258,15 +258,15 @@ def test_an_order_of_somebody_else_is_shown_and_not_touched(submitted: Submitted
 def test_an_answer_that_cannot_be_applied_is_kept_and_does_not_stop_the_others(
     submitted: Submitted, broker: FakeBroker
 ) -> None:
-    # Given a deal of no shares, which no row may be, before one that is right
+    # Given a deal of less than no shares, which no row may be, before one that is right
     book = submitted()
     broker.holds(told(book.stop, T.SUBMITTED))
-    bad = fill(book.entry, "0", exec_id="0000e0d5.65543f2a.01.01")
+    bad = fill(book.entry, "-1", exec_id="0000e0d5.65543f2a.01.01")
     broker.deals = [bad, fill(book.entry, "10")]
     reconcile(broker)
     assert book.entry.filled_quantity == 10
     assert BrokerEvent.objects.filter(dedupe_key=bad.dedupe_key).exists()
-    assert "ENTRY: an event could not be applied" in book.execution.attention
+    assert "could not be applied; ask for help" in book.execution.attention
 
 
 # Twice

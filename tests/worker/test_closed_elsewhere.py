@@ -94,3 +94,35 @@ def test_after_a_split_nothing_is_placed_and_a_person_is_told(desk: Desk, before
     eventually(lambda: len(desk.live_stops(execution_id)) == 1, seconds_max=45)
     control.cancel_order(order_ref=desk.live_stops(execution_id)[0]["order_ref"])
     sell(desk, 10)
+
+
+def deal_of(desk: Desk, order_ref: str) -> str:
+    """Return the execution id of the order's one deal."""
+    deals = [deal["exec_id"] for deal in desk.broker.control.state()["executions"] if deal["order_ref"] == order_ref]
+    (exec_id,) = deals
+    return str(exec_id)
+
+
+@pytest.mark.case("T36")
+def test_shares_that_a_bust_took_back_are_not_sold(desk: Desk, before: Decimal) -> None:
+    execution_id = desk.held()
+    desk.broker.control.correct_execution(deal_of(desk, desk.ref(execution_id, "ENTRY")), quantity="0")
+    ended = desk.becomes(execution_id, "CANCELLED")
+    assert "a deal was busted" in ended["attention"]
+    assert (ended["reason_code"], ended["open_quantity"]) == ("deals_busted", "0")
+    desk.broker.control.set_price("AAPL", "99")
+    assert live_orders(desk, execution_id) == []
+    assert position(desk) == before
+    desk.broker.control.set_price("AAPL", PRICE)
+
+
+@pytest.mark.case("T36")
+def test_a_position_whose_closing_deal_was_busted_is_guarded_again(desk: Desk, before: Decimal) -> None:
+    execution_id = desk.held()
+    desk.broker.control.set_price("AAPL", "99")
+    desk.becomes(execution_id, "CLOSED")
+    desk.broker.control.set_price("AAPL", PRICE)
+    desk.broker.control.correct_execution(deal_of(desk, desk.ref(execution_id, "STOP_LOSS")), quantity="0")
+    desk.becomes(execution_id, "OPEN")
+    eventually(lambda: [stop["remaining"] for stop in live_orders(desk, execution_id)] == ["10"], seconds_max=45)
+    assert position(desk) == before + 10

@@ -192,9 +192,6 @@ class Order(models.Model):
                 | Q(perm_id__gt=0),
                 name="order_written_ahead",
             ),
-            models.CheckConstraint(
-                condition=~Q(status="FILLED") | Q(filled_quantity__gt=0), name="order_filled_by_fills"
-            ),
         ]
         indexes = [
             models.Index(fields=["status"], condition=~Q(status__in=_TERMINAL_WORDS), name="order_unfinished"),
@@ -218,7 +215,10 @@ def open_quantity_of(orders: Iterable[Order]) -> Decimal:
 
 
 class Fill(models.Model):
-    """One deal on an order. A correction supersedes the deal it replaces; superseded deals count for nothing."""
+    """One deal on an order. A correction supersedes the deal it replaces; superseded deals count for nothing.
+
+    A bust is a correction to nothing: it is superseded from the beginning.
+    """
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")
     exec_id = models.CharField(max_length=64, unique=True)
@@ -229,7 +229,11 @@ class Fill(models.Model):
 
     class Meta:
         ordering = ["executed_at", "id"]
-        constraints = [models.CheckConstraint(condition=Q(quantity__gt=0), name="fill_quantity_positive")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0) | Q(quantity=0, superseded=True), name="fill_quantity_positive"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{plain(self.quantity)} at {plain(self.price, places_min=2)}"

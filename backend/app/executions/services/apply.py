@@ -93,10 +93,12 @@ def event_apply(event: AnyBrokerEvent, *, order: Order | None, execution: Execut
 def broker_event_keep(event: AnyBrokerEvent, *, because: str, now: datetime) -> None:
     """Store an event that could not be applied, and flag its execution: nothing told is lost over a fault of ours."""
     order = order_match(event)
+    logger.error("event_not_applied", dedupe_key=event.dedupe_key, because=because)
     BrokerEvent.objects.get_or_create(dedupe_key=event.dedupe_key, defaults=event_as_told(event, order=order, now=now))
     if order is not None:
         execution = _locked(order)
-        attention_add(execution, f"{order.leg}: an event could not be applied: {because}")
+        # What went wrong stands in the log: a page is not the place for the database's words.
+        attention_add(execution, f"{order.leg}: what the broker told ({event.kind}) could not be applied; ask for help")
         execution.save(update_fields=["attention"])
         news.publish_on_commit(execution.pk)
 
@@ -194,6 +196,11 @@ def _reason_set(execution: Execution, *, orders: list[Order], status: ExecutionS
             "kill_switch": "The kill switch was engaged, so the entry was cancelled.",
             "stop_lost": "The stop was gone before the entry was filled, so the entry was cancelled.",
         }.get(execution.cancel_reason, "It was cancelled at the broker, not by us.")
+        if not execution.cancel_reason and Fill.objects.filter(order__in=orders).exists():
+            execution.reason_code, execution.reason = (
+                "deals_busted",
+                "Its deals were busted: the shares were taken back.",
+            )
 
 
 def _missing_legs_tell(execution: Execution, *, orders: list[Order]) -> None:
@@ -331,7 +338,8 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
         quantity=event.quantity,
         price=event.price,
         executed_at=event.executed_at,
-        superseded=number < newest,
+        # A bust is a correction to nothing: it replaces the deal, and is none itself.
+        superseded=number < newest or not event.quantity,
     )
     order.fills.filter(pk__in=[relative.pk for relative in relatives if number > newest]).update(superseded=True)
     if event.unreadable_time:
@@ -348,6 +356,8 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
     if order.filled_quantity > order.quantity:
         of = f"{order.filled_quantity.normalize():f} of {order.quantity.normalize():f}"
         attention_add(execution, f"{order.leg}: filled {of}")
+    if not event.quantity:
+        attention_add(execution, f"{order.leg}: a deal was busted, {event.exec_id}: its shares were taken back")
     full = order.filled_quantity >= order.quantity
     moved = OrderEvent.FULLY_FILLED if full else OrderEvent.PARTLY_FILLED
     _move(order, moved, execution=execution, at=event.received_at)

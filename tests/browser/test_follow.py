@@ -15,12 +15,25 @@ from app.executions.models import Execution
 from app.executions.services.kill_switch import kill_switch_engage, kill_switch_release
 from app.setups.models import Setup
 from app.setups.services import setup_archive, setup_restore, setup_update
+from app.web import stream
 from tests.api.desk import MakeSetup, MakeUser
 from tests.browser.test_desk import be_ready, log_in
 from tests.browser.test_live import is_live, is_marked, mark
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LONG = "W" * 220
+# Where the first words of a box end, and where the box does.
+WORDS_AND_BOX = """element => {
+    const words = document.createRange();
+    words.selectNodeContents(element.firstChild);
+    return { words: words.getBoundingClientRect().right, box: element.getBoundingClientRect().right };
+}"""
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody tells a page of these changes: its stream looks at the rows, and here not every five seconds only."""
+    monkeypatch.setattr(stream, "LOOK_SECONDS", 0.5)
 
 
 @pytest.mark.case("A9", "A16")
@@ -68,15 +81,19 @@ def test_the_kill_switch_page_follows_what_others_stop_and_release(
     assert KillSwitch.objects.filter(released_at=None).count() == 0
 
 
-@pytest.mark.case("A11")
-def test_the_buttons_of_a_setup_follow_what_others_do(
-    page: Page, analyst: User, connection: BrokerConnection, make_setup: MakeSetup
-) -> None:
+@pytest.fixture
+def shown(page: Page, analyst: User, connection: BrokerConnection, make_setup: MakeSetup) -> Setup:
+    """The setup whose page is open in the window."""
     be_ready(connection)
     setup = make_setup(analyst)
     log_in(page)
     page.goto(f"/setups/{setup.pk}/")
     is_live(page)
+    return setup
+
+
+@pytest.mark.case("A11")
+def test_the_buttons_of_a_setup_follow_what_others_do(page: Page, shown: Setup) -> None:
     mark(page)
     execute, archive = page.get_by_role("button", name="Execute"), page.get_by_role("button", name="Archive")
     reason = page.locator("#why-not")
@@ -93,11 +110,11 @@ def test_the_buttons_of_a_setup_follow_what_others_do(
     expect(reason).to_be_hidden()
     expect(archive).to_be_focused()
     # When somebody archives it and brings it back
-    setup_archive(setup_id=setup.pk, now=clock.now())
+    setup_archive(setup_id=shown.pk, now=clock.now())
     expect(execute).to_be_hidden()
     expect(archive).to_be_hidden()
     expect(page.get_by_role("button", name="Restore")).to_be_visible()
-    setup_restore(setup_id=setup.pk)
+    setup_restore(setup_id=shown.pk)
     expect(page.get_by_role("button", name="Restore")).to_be_hidden()
     # The archive is part of what was looked at, so the plan counts as changed
     expect(execute).to_be_disabled()
@@ -126,15 +143,8 @@ def test_the_button_goes_off_under_the_focus_when_another_window_executes(
 
 
 @pytest.mark.case("A9")
-def test_a_plan_that_was_changed_elsewhere_is_said_and_cannot_be_executed_unseen(
-    page: Page, analyst: User, connection: BrokerConnection, make_setup: MakeSetup
-) -> None:
-    be_ready(connection)
-    setup = make_setup(analyst)
-    log_in(page)
-    page.goto(f"/setups/{setup.pk}/")
-    is_live(page)
-    setup_update(setup_id=setup.pk, values={"notes": "another plan"}, increments=None, last_price=Decimal(190))
+def test_a_plan_that_was_changed_elsewhere_is_said_and_cannot_be_executed_unseen(page: Page, shown: Setup) -> None:
+    setup_update(setup_id=shown.pk, values={"notes": "another plan"}, increments=None, last_price=Decimal(190))
     expect(page.locator("#why-not")).to_contain_text("The plan was changed (revision 2)")
     expect(page.get_by_role("button", name="Execute")).to_be_disabled()
     page.locator("#why-not").get_by_role("link", name="Load it again").click()
@@ -158,7 +168,14 @@ def test_red_boxes_can_be_read_and_long_words_widen_no_page(
     log_in(page)
     is_live(page)
     cut = "element => element.scrollWidth > element.clientWidth"
+    if width == 1440:
+        # Where the reason is cut, the words before it are not.
+        page.set_viewport_size({"width": 800, "height": 850})
+        words = page.locator(".banner .warning").first.evaluate(WORDS_AND_BOX)
+        assert words["words"] <= words["box"]
+        page.set_viewport_size({"width": width, "height": 850})
     if width == 390:
+        assert page.locator(".connection").evaluate(cut), "the green one gives way"
         assert page.locator(".banner .warning").first.inner_text() == "Trading is stopped"
         assert [box.evaluate(cut) for box in page.locator(".banner .warning").all()] == [False, False]
         right = page.locator(".banner").bounding_box()

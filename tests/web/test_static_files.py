@@ -15,6 +15,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from app.web import static_files
+from tests.eventually import eventually
 
 # Closing an answer looks after the connection that an earlier request may have left.
 pytestmark = pytest.mark.django_db
@@ -83,8 +84,10 @@ def test_where_nothing_was_collected_the_first_visitors_at_once_get_whole_pages(
     settings.STATIC_ROOT = tmp_path / "new"
     ready = Barrier(VISITORS)
 
-    def visit(_: int) -> tuple[int, list[str]]:
+    def visit(number: int) -> tuple[int, list[str]]:
         ready.wait(60)
+        if number % 2:  # Half of them come while the others' files are being collected.
+            eventually((tmp_path / "new" / "web").exists)
         try:
             answer = Client().get("/login/")
             return answer.status_code, asked_by(answer.content.decode())

@@ -13,7 +13,7 @@ from app.accounts.services import connection_ensure, connection_reconciled
 from app.brokers.errors import BrokerTimeout, NotConnected
 from app.core.errors import Conflict, NotFound
 from app.domain.broker_events import MessageMeaning, ToldStatus
-from app.executions.models import Execution
+from app.executions.models import Execution, OrderCommand
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send, execution_expire
 from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import SweepReport, execution_sweep, requested_resend
@@ -52,8 +52,13 @@ def test_a_cancel_is_a_row_first_and_then_sent_for_the_entry_alone(submitted: Su
     assert send_cancels(book, broker) == 1
     # Then the broker cancels the children with their entry
     assert broker.cancelled == [book.entry.order_id]
-    assert book.execution.cancel_sent_at == at(31)
+    command = OrderCommand.objects.get()
+    assert (command.kind, command.order, command.requested_at) == ("CANCEL", book.entry, at(30))
+    assert (command.sent_at, command.settled_at) == (at(31), None)
+    # And it is settled by the broker's word, not by having been sent
     book.hear(told(book.entry, T.CANCELLED), told(book.stop, T.CANCELLED))
+    command.refresh_from_db()
+    assert (command.settled_how, command.settled_at is not None) == ("order_cancelled", True)
     assert (book.execution.status, book.execution.reason_code) == ("CANCELLED", "requested")
     assert book.execution.reason == "It was cancelled on request."
 
@@ -122,7 +127,7 @@ def test_a_cancel_that_could_not_be_sent_stays_due(submitted: Submitted, broker:
     broker.cancel_fails = BrokerTimeout("No answer.")
     with pytest.raises(BrokerTimeout):
         send_cancels(book, broker)
-    assert book.execution.cancel_sent_at is None
+    assert OrderCommand.objects.get().settled_at is None
     assert sweep(40).cancels == [book.execution_id]
 
 
@@ -348,11 +353,12 @@ def test_a_cancel_noted_by_a_clock_that_ran_ahead_is_sent_again(submitted: Submi
     # Given a cancel that was lost, sent by a worker whose clock was two hours ahead
     book = submitted(entry_type="LIMIT", entry_price=Decimal(190))
     ask_to_cancel(book)
-    Execution.objects.filter(pk=book.execution_id).update(cancel_sent_at=at(7200), cancel_requested_at=at(7200))
+    Execution.objects.filter(pk=book.execution_id).update(cancel_requested_at=at(7200))
+    OrderCommand.objects.update(tried_at=at(7200), sent_at=at(7200))
     # Then the sweep does not wait for two hours
     assert sweep(60).cancels == [book.execution_id]
     # And what was sent a moment ago gets its time
-    Execution.objects.filter(pk=book.execution_id).update(cancel_sent_at=at(58))
+    OrderCommand.objects.update(tried_at=at(58), sent_at=at(58))
     assert sweep(60).cancels == []
 
 

@@ -23,7 +23,7 @@ from app.accounts.models import BrokerConnection
 from app.accounts.services import connection_heartbeat, connection_state_record
 from app.brokers.base import ConnectionState
 from app.domain.broker_events import ToldStatus
-from app.executions.models import Actor, BrokerEvent, Decision, Execution, Order
+from app.executions.models import Actor, BrokerEvent, Decision, Execution, Order, OrderCommand
 from app.executions.services.apply import broker_event_record
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
@@ -147,7 +147,7 @@ def test_an_old_holder_notes_no_cancel(submitted: Submitted, broker: FakeBroker)
     with pytest.raises(Fenced):
         execution_cancel_send(execution_id=book.execution_id, broker=broker, now=at(31))
 
-    assert book.execution.cancel_sent_at is None
+    assert (OrderCommand.objects.get().sent_at, broker.cancelled) == (None, [])
 
 
 def test_an_old_holders_events_are_not_recorded(submitted: Submitted, broker: FakeBroker) -> None:

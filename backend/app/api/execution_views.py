@@ -14,6 +14,7 @@ from app.api.preconditions import IF_NONE_MATCH, Preconditions, content_tag, is_
 from app.api.schema import ERRORS
 from app.api.strict_input import StrictQuery, body_read
 from app.core import clock
+from app.domain.command import CommandReason
 from app.executions.models import Execution
 from app.executions.selectors import executions_visible_to, require_may_look, with_fills
 from app.executions.services.attention import execution_seen
@@ -82,8 +83,8 @@ class ExecutionCancel(StrictQuery, generics.GenericAPIView[Execution]):
     def post(self, request: Request, pk: int) -> Response:
         """Have the unfilled part of the entry cancelled. Filled shares keep their stop."""
         execution = self.get_object()
-        require_may_act_on(execution.setup, user=request.user)
-        execution_cancel_request(execution_id=execution.pk, reason="requested", now=clock.now())
+        user = require_may_act_on(execution.setup, user=request.user)
+        execution_cancel_request(execution_id=execution.pk, reason=CommandReason.REQUESTED, user=user, now=clock.now())
         return Response(execution_json(execution.pk), status=202)
 
 

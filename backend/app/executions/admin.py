@@ -15,6 +15,7 @@ from app.accounts.admin_export import ExportingAdmin
 from app.accounts.read_only_admin import ReadOnlyAdmin
 from app.executions import selectors
 from app.executions.admin_tables import (
+    COMMAND_COLUMNS,
     EVENT_COLUMNS,
     EXECUTIONS_FILE,
     FACT_COLUMNS,
@@ -88,6 +89,7 @@ class ExecutionAdmin(ExportingAdmin):
         ("Orders", {"fields": ("orders",), "classes": ("records",)}),
         ("Fills and commissions", {"fields": ("deals",), "classes": ("records",)}),
         ("Checks before sending", {"fields": ("checks",), "classes": ("records", "collapse")}),
+        ("What we sent, and why", {"fields": ("commands",), "classes": ("records", "collapse")}),
         ("What the broker reported", {"fields": ("events",), "classes": ("records", "collapse")}),
         (
             "Request and course",
@@ -97,14 +99,14 @@ class ExecutionAdmin(ExportingAdmin):
                     ("setup", "requested_by", "requested_at"),
                     "idempotency_key",
                     ("claimed_at", "deadline_at", "on_timeout"),
-                    ("cancel_requested_at", "cancel_sent_at", "cancel_reason"),
+                    ("cancel_requested_at", "cancel_reason"),
                     ("finished_at", "exit_reason", "reason_code"),
                     "reason",
                 ),
             },
         ),
     )
-    readonly_fields = ("shares", "held", "reference", "orders", "deals", "checks", "events")
+    readonly_fields = ("shares", "held", "reference", "orders", "deals", "checks", "commands", "events")
     export_columns = EXECUTIONS_FILE
     shares = decimal_shown("quantity", "shares")
     held = decimal_shown("open_quantity", "open now")
@@ -138,6 +140,12 @@ class ExecutionAdmin(ExportingAdmin):
     def checks(self, execution: Execution) -> SafeString:
         """Return what the checks before sending measured."""
         return table(preflight_columns(execution.preflight), execution.preflight, caption="Checks before sending")
+
+    @admin.display(description="Commands")
+    def commands(self, execution: Execution) -> SafeString:
+        """Return what was to be sent about the orders: who wanted it and why, and what settled it."""
+        commands = selectors.commands_of(execution, newest_max=EVENTS_SHOWN_MAX)
+        return table(COMMAND_COLUMNS, commands, caption="What we sent, and why")
 
     @admin.display(description="Events")
     def events(self, execution: Execution) -> SafeString:

@@ -69,6 +69,17 @@ FILL_COLUMNS = (
     Column("Exec id", lambda fill: link_to(fill, fill.exec_id)),
 )
 
+COMMAND_COLUMNS = (
+    Column("Asked", lambda command: moment(command.requested_at)),
+    Column("Command", lambda command: command.kind),
+    Column("Order", lambda command: command.order.order_ref),
+    Column("By", lambda command: f"{command.actor} {command.user or ''}".strip()),
+    Column("Reason", lambda command: command.reason_code),
+    Column("Sent", lambda command: moment(command.sent_at)),
+    Column("Settled", lambda command: moment(command.settled_at)),
+    Column("How", lambda command: command.settled_how or NOTHING),
+)
+
 EVENT_COLUMNS = (
     Column("Received", lambda event: moment(event.received_at)),
     Column("Kind", lambda event: event.kind),

@@ -19,6 +19,7 @@ from django.db.models import Q
 
 from app.accounts.models import Account
 from app.core.decimal_text import plain
+from app.domain.command import CommandKind
 from app.domain.execution_status import FINISHED, ExecutionStatus
 from app.domain.order_ref import EXECUTION_KEY_ALPHABET, EXECUTION_KEY_LENGTH
 from app.domain.order_status import TERMINAL, OrderStatus, display_status
@@ -68,10 +69,8 @@ class Execution(models.Model):
     claimed_at = models.DateTimeField(null=True)
     deadline_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
-    cancel_sent_at = models.DateTimeField(null=True)
     cancel_reason = models.CharField(max_length=64, blank=True)
     flatten_requested_at = models.DateTimeField(null=True)
-    flatten_sent_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -312,6 +311,50 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action}"
+
+
+class OrderCommand(models.Model):
+    """One thing to be sent about an order: who wanted it and why, when it was sent, and what settled it.
+
+    What was wanted never changes. `tried_at` is the sender's last look at it, `sent_at` its last sending, noted before
+    the first byte. A settled command is history: the database refuses to change it.
+    """
+
+    kind = models.CharField(max_length=8, choices=_choices(CommandKind))
+    execution = models.ForeignKey(Execution, on_delete=models.PROTECT, related_name="commands", db_index=False)
+    bracket = models.ForeignKey(Bracket, on_delete=models.PROTECT, related_name="commands", db_index=False)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="commands")
+    actor = models.CharField(max_length=16, choices=_choices(Actor))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
+    reason_code = models.CharField(max_length=64)
+    evidence = models.JSONField(default=dict)
+    change = models.JSONField(default=dict)
+    requested_at = models.DateTimeField()
+    tried_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    settled_how = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order", "kind"], condition=Q(settled_at__isnull=True), name="one_unsettled_command_of_a_kind"
+            ),
+            models.CheckConstraint(
+                condition=Q(settled_at__isnull=True, settled_how="") | Q(settled_at__isnull=False, settled_how__gt=""),
+                name="command_settled_by_something",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["execution", "id"], name="command_by_execution"),
+            models.Index(fields=["requested_at"], condition=Q(settled_at__isnull=True), name="command_unsettled"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.reason_code} #{self.pk}"
 
 
 class ExecutionFlag(models.Model):

@@ -6,7 +6,7 @@ from django.db.models import Prefetch, QuerySet
 from app.core.errors import Forbidden, NotFound
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg
-from app.executions.models import Bracket, BrokerEvent, Execution, ExecutionFlag, Fill, Order
+from app.executions.models import Bracket, BrokerEvent, Execution, ExecutionFlag, Fill, Order, OrderCommand
 
 STOP_IS_LIVE = (OrderStatus.HELD.value, OrderStatus.WORKING.value)
 
@@ -81,6 +81,12 @@ def events_of(execution: Execution, *, newest_max: int) -> list[BrokerEvent]:
     """Return what the broker told about an execution, oldest first; the newest where there is more."""
     events = BrokerEvent.objects.filter(execution=execution).select_related("order").order_by("-id")[:newest_max]
     return list(reversed(events))
+
+
+def commands_of(execution: Execution, *, newest_max: int) -> list[OrderCommand]:
+    """Return what was to be sent about an execution's orders, oldest first; the newest where there is more."""
+    commands = execution.commands.select_related("order", "user").order_by("-id")[:newest_max]
+    return list(reversed(commands))
 
 
 def entry_is_filled(execution: Execution) -> bool:

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from app.core import clock
 from app.core.errors import FixRequest, Forbidden, TradingError
+from app.domain.command import CommandReason
 from app.executions.models import Execution
 from app.executions.selectors import (
     deals_of,
@@ -54,8 +55,8 @@ def execution_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the unfilled part of the entry cancelled."""
     execution = execution_of(request, pk=pk)
     try:
-        require_may_act_on(execution.setup, user=request.user)
-        execution_cancel_request(execution_id=execution.pk, reason="requested", now=clock.now())
+        user = require_may_act_on(execution.setup, user=request.user)
+        execution_cancel_request(execution_id=execution.pk, reason=CommandReason.REQUESTED, user=user, now=clock.now())
     except TradingError as error:
         context = execution_context(request, execution_of(request, pk=pk)) | {"error": error}
         return render(request, "web/execution_detail.html", context, status=status_of(error))

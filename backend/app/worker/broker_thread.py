@@ -32,10 +32,11 @@ from app.brokers.base import (
 )
 from app.brokers.errors import NotConnected
 from app.core import clock
-from app.core.errors import TradingError
+from app.core.errors import RetryLater, TradingError
 from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
+from app.executions.services.commands_send import left_behind_send
 from app.executions.services.exposure import PushedLook, pushed_positions_look
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.sweep import SweepReport, execution_sweep, requested_resend
@@ -96,7 +97,6 @@ class BrokerThread:
         self._loop_thread = LoopThread("broker")
         self._stopping, self._changed = asyncio.Event(), asyncio.Event()
         self._plan = ReconcilePlan()
-        self._left_behind: set[int] = set()
         self._recovery = Recovery(self._broker)
         self._worth: asyncio.Task[None] | None = None
 
@@ -316,8 +316,16 @@ class BrokerThread:
         self._holder.check()  # In the same database session, which whoever deposes us ends.
         return execution_sweep(now=clock.now())
 
+    def _cancel_left_behind(self) -> None:
+        try:
+            left_behind_send(broker=self, now=clock.now())
+        except RetryLater as error:  # They are rows: the next tick tries again.
+            logger.warning("cancel_waits", reason=error.code)
+
     async def _tick(self, ticks: int) -> None:
         swept = await in_database_thread(self._sweep)
+        if self._state is ConnectionState.READY:
+            await in_database_thread(self._cancel_left_behind)
         if pushed := self._broker.positions_pushed_take():
             about = {"account_id": self._account_id, "pushed": pushed, "now": clock.now()}
             look = await in_database_thread(pushed_positions_look, **about)
@@ -358,10 +366,6 @@ class BrokerThread:
         if report.look_again:
             self._plan.look_again()
         await in_database_thread(accounts.connection_reconciled, **self._holding(), now=now)
-        self._left_behind.update(report.left_behind)
-        for order_id in sorted(self._left_behind):  # No later report names them again: kept until they are cancelled.
-            await self._broker.cancel_order(order_id)
-            self._left_behind.discard(order_id)
 
     def _holding(self) -> dict[str, int]:
         return {"connection_id": self._connection_id, "fence": self.fence}

@@ -35,7 +35,7 @@ def test_nothing_but_the_sender_calls_what_sends() -> None:
     used = {name: calls for name, calls in senders.items() if calls}
     # Then the worker's connection hands each verb on under its own name
     handed_on = used.pop(HANDS_ON)
-    assert handed_on == {f"{verb}.{verb}" for verb in SENDING_VERBS} | {"_reconcile.cancel_order"}
+    assert handed_on == {f"{verb}.{verb}" for verb in SENDING_VERBS}
     # And one module calls them, each of them
     assert set(used) == {SENDER}
     assert {call.partition(".")[2] for call in used[SENDER]} == SENDING_VERBS

@@ -36,6 +36,7 @@ from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
 from app.executions.services.attention import attention_add
+from app.executions.services.commands_write import commands_settle
 from app.executions.services.match import order_match
 
 logger = get_logger(__name__)
@@ -73,8 +74,9 @@ def broker_event_record(event: AnyBrokerEvent, *, now: datetime, holding: Holdin
     if order is not None:
         order.refresh_from_db()
     event_apply(event, order=order, execution=execution, now=now)
-    if execution is None:
+    if order is None or execution is None:
         return None
+    commands_settle([(event, order)], now=now)
     news.publish_on_commit(execution.pk)
     return execution.pk
 

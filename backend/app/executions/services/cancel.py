@@ -1,10 +1,11 @@
-"""Cancel what is not filled yet. The wish is a row first; sending it is a task that may be repeated.
+"""Cancel what is not filled yet. A command is a row first; sending it is a task that may be repeated.
 
 Filled shares keep their stop: cancelling an entry never closes a position.
 """
 
 from datetime import datetime
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from app.accounts.fencing import Holding, fence_require
@@ -12,18 +13,26 @@ from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.core.errors import Conflict, NotFound
 from app.core.logging import bind_order
+from app.domain.command import CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, news, selectors
-from app.executions.models import Execution, Order
-from app.executions.services.attention import attention_add
-from app.executions.services.commands_send import CancelsSent, cancels_send
+from app.executions.models import Actor, Execution, Order
+from app.executions.services.commands_send import cancels_send
+from app.executions.services.commands_write import cancels_write, unsettled_cancels
 from app.executions.services.submit import execution_give_up, unsent_because
 
 
 @transaction.atomic
-def execution_cancel_request(*, execution_id: int, reason: str, now: datetime) -> Execution:
-    """Note that the unfilled part of the entry is to be cancelled, and have it sent. Safe to repeat.
+def execution_cancel_request(
+    *,
+    execution_id: int,
+    reason: CommandReason,
+    now: datetime,
+    actor: Actor = Actor.PERSON,
+    user: User | None = None,
+) -> Execution:
+    """Write the cancels of what is unfilled of the entries, and have them sent. Safe to repeat.
 
     Raises NotFound, or Conflict `execution_finished`, `nothing_to_cancel` (every entry is filled; its stop stays).
     """
@@ -35,12 +44,14 @@ def execution_cancel_request(*, execution_id: int, reason: str, now: datetime) -
     if execution.cancel_requested_at is not None:
         dispatch.cancel_on_commit(execution.pk)
         return execution
-    if not selectors.entries_to_cancel(selectors.execution_read(execution_id)):
+    entries = selectors.entries_to_cancel(selectors.execution_read(execution_id))
+    if not entries:
         raise Conflict(
             "The entry is filled, so there is nothing to cancel; the position keeps its stop.", code="nothing_to_cancel"
         )
     execution.cancel_requested_at, execution.cancel_reason = now, reason
     execution.save(update_fields=["cancel_requested_at", "cancel_reason"])
+    cancels_write(orders=entries, execution_id=execution_id, actor=actor, user=user, reason=reason, now=now)
     if execution.claimed_at is None:
         execution_give_up(execution=execution, reason_code=unsent_because(execution), now=now)
         execution.refresh_from_db()
@@ -65,41 +76,45 @@ def execution_expire(*, execution_id: int, now: datetime) -> bool:
     if execution.on_timeout != OnTimeout.CANCEL.value or execution.cancel_requested_at is not None:
         return False
     try:
-        execution_cancel_request(execution_id=execution_id, reason="entry_timeout", now=now)
+        execution_cancel_request(
+            execution_id=execution_id, reason=CommandReason.ENTRY_TIMEOUT, actor=Actor.SWEEP, now=now
+        )
     except Conflict:  # Every entry is filled: the deadline was met.
         return False
     return True
 
 
 def execution_cancel_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> int:
-    """Send the cancels that are due; return how many. Raises NotConnected, BrokerTimeout.
+    """Send the cancels that are due; return how many. Raises NotConnected, QueueFull, BrokerTimeout.
 
     Cancelling an entry cancels its children at the broker. Where the entry is finished without a fill (refused), what
-    is left of its bracket is cancelled leg by leg. Order ids belong to a client id: what another one placed is not
-    cancelled here, a person is told instead.
+    is left of its bracket is cancelled leg by leg.
     """
     execution = selectors.execution_read(execution_id)
     orders = orders_to_cancel(execution)
-    if not orders:
-        return 0
     with bind_order(execution=execution.pk):
-        cancels = cancels_send(orders=orders, broker=broker)
-    holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
-    _note_sent(execution_id=execution_id, cancels=cancels, holding=holding, now=now)
-    return len(cancels.sent)
+        asked = set(unsettled_cancels(orders).values_list("order_id", flat=True)) if orders else set()
+        if any(order.pk not in asked for order in orders):
+            _write_unasked(
+                execution_id, holding=Holding(connection_id=broker.connection_id, fence=broker.fence), now=now
+            )
+        return cancels_send(execution_id=execution_id, orders=orders, broker=broker, now=now)
 
 
 @transaction.atomic
-def _note_sent(*, execution_id: int, cancels: CancelsSent, holding: Holding, now: datetime) -> None:
-    fence_require(holding)
+def _write_unasked(execution_id: int, *, holding: Holding, now: datetime) -> None:
+    """Write the cancels that nobody asked for: a leg of the bracket was refused, or is over."""
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
-    execution.cancel_sent_at = now
-    if not execution.cancel_reason and any(order.leg == Leg.ENTRY.value for order in (*cancels.sent, *cancels.foreign)):
-        execution.cancel_reason = "stop_lost"  # Nobody asked for it: a leg of the bracket was refused or is over.
-    for order in cancels.foreign:
-        attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it")
-    execution.save(update_fields=["cancel_sent_at", "cancel_reason", "attention"])
-    news.publish_on_commit(execution.pk)
+    fence_require(holding)
+    orders = orders_to_cancel(selectors.execution_read(execution_id))
+    entries = [order for order in orders if order.leg == Leg.ENTRY.value]
+    if entries and not execution.cancel_reason:
+        execution.cancel_reason = CommandReason.STOP_LOST
+        execution.save(update_fields=["cancel_reason"])
+    rest = [order for order in orders if order not in entries]
+    asked = CommandReason(execution.cancel_reason or CommandReason.STOP_LOST)
+    for due, reason in ((entries, asked), (rest, CommandReason.BRACKET_BROKEN)):
+        cancels_write(orders=due, execution_id=execution_id, actor=Actor.SWEEP, reason=reason, now=now)
 
 
 def orders_to_cancel(execution: Execution) -> list[Order]:

@@ -8,27 +8,29 @@ A change and a cancel may be repeated: they carry the id of an order that exists
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from app.accounts.fencing import Holding
+from django.db import transaction
+
+from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
-from app.brokers.errors import NotConnected
+from app.brokers.errors import NotConnected, QueueFull
 from app.core.logging import bind_order, get_logger
+from app.domain.command import CommandReason
+from app.domain.order_status import TERMINAL, OrderStatus
 from app.executions import news
-from app.executions.models import Bracket, Execution, Order
+from app.executions.models import Bracket, Execution, Order, OrderCommand
+from app.executions.services.attention import attention_add
+from app.executions.services.commands_write import unsettled_cancels
 from app.executions.services.send_permit import BracketPermit, OrderPermit, require_unsent
 from app.executions.services.ticket import bracket_ticket, contract_of, order_ticket
 
 logger = get_logger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CancelsSent:
-    """The orders whose cancel was sent, and those that only another client id may cancel (IB_FACTS B4)."""
-
-    sent: Sequence[Order]
-    foreign: Sequence[Order]
+BATCH_MAX = 50
+CANCEL_AGAIN_AFTER = timedelta(seconds=5)
 
 
 def bracket_send(
@@ -60,13 +62,14 @@ def order_send(*, order_pk: int, broker: BlockingBroker, replaces: Sequence[Orde
     order = Order.objects.select_related("bracket__execution").get(pk=order_pk)
     require_unsent(order)
     holder = connection_of(broker)
+    ours = [other for other in replaces if other.order_id and not is_foreign(other, holder)]
     with bind_order(execution=order.bracket.execution_id, order_ref=order.order_ref):
         order_id = broker.place_order(
             order_ticket(order),
             contract=contract_of(order.bracket.execution),
             id_floor=holder.order_id_floor,
-            permit=OrderPermit(order_pk=order_pk, holding=_holding(broker)),
-            cancels=[other.order_id for other in replaces if other.order_id and not is_foreign(other, holder)],
+            permit=OrderPermit(order_pk=order_pk, holding=_holding(broker), replaces=ours),
+            cancels=[other.order_id for other in ours if other.order_id],
         )
         news.publish_on_commit(order.bracket.execution_id)
         logger.info("order_sent", leg=order.leg, order_id=order_id, quantity=str(order.quantity))
@@ -81,17 +84,78 @@ def change_send(*, order: Order, broker: BlockingBroker) -> None:
     logger.info("change_sent", order_ref=order.order_ref, order_id=order.order_id, quantity=str(order.quantity))
 
 
-def cancels_send(*, orders: Sequence[Order], broker: BlockingBroker) -> CancelsSent:
-    """Send the cancels of these orders, of those that are ours to cancel. Raises NotConnected, BrokerTimeout."""
+def cancels_send(*, execution_id: int, orders: Sequence[Order], broker: BlockingBroker, now: datetime) -> int:
+    """Send the cancels that were written of these orders and are due; return how many.
+
+    One that was sent a moment ago gets time to be answered. What another client id placed is left to it, and a person
+    is told. Raises Fenced, NotConnected and QueueFull where it is to be tried again, BrokerTimeout.
+    """
     if not orders:
-        return CancelsSent(sent=[], foreign=[])
-    holder = connection_of(broker)
-    foreign = [order for order in orders if is_foreign(order, holder)]
-    ours = [order for order in orders if order not in foreign]
-    for order in ours:
-        broker.cancel_order(order.order_id or 0)
-        logger.info("cancel_sent", order_ref=order.order_ref, order_id=order.order_id)
-    return CancelsSent(sent=ours, foreign=foreign)
+        return 0
+    due = _cancels_take(execution_id, orders, holder=connection_of(broker), fence=broker.fence, now=now)
+    for number, command in enumerate(due):
+        try:
+            broker.cancel_order(command.order.order_id or 0)
+        except (NotConnected, QueueFull):
+            _give_back(due[number:])
+            raise
+        logger.info("cancel_sent", order_ref=command.order.order_ref, order_id=command.order.order_id)
+    if due:
+        news.publish_on_commit(execution_id)
+    return len(due)
+
+
+def left_behind_send(*, broker: BlockingBroker, now: datetime) -> int:
+    """Send the cancels of entries that may rest in the Gateway untransmitted; return how many. Raises as cancels_send.
+
+    Asked at every tick: whoever wrote them may have died since.
+    """
+    left = OrderCommand.objects.filter(settled_at__isnull=True, reason_code=CommandReason.LEFT_BEHIND)
+    left = left.filter(order__account__account_id=broker.account_id).select_related("order").order_by("id")
+    due = [command for command in left[:BATCH_MAX] if _is_due(command, now=now)]
+    return sum(
+        cancels_send(execution_id=command.execution_id, orders=[command.order], broker=broker, now=now)
+        for command in due
+    )
+
+
+@transaction.atomic
+def _cancels_take(
+    execution_id: int, orders: Sequence[Order], *, holder: BrokerConnection, fence: int, now: datetime
+) -> list[OrderCommand]:
+    """Note the due ones as sent, before the first byte, and return them."""
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    fence_require(Holding(connection_id=holder.pk, fence=fence))
+    commands = unsettled_cancels(orders).select_related("order").order_by("id")
+    due = [command for command in commands if _is_due(command, now=now)]
+    foreign = [command for command in due if is_foreign(command.order, holder)]
+    for command in foreign:
+        order = command.order
+        attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it")
+    if foreign:
+        execution.save(update_fields=["attention"])
+        OrderCommand.objects.filter(pk__in=[command.pk for command in foreign]).update(tried_at=now)
+    ours = [command for command in due if command not in foreign]
+    OrderCommand.objects.filter(pk__in=[command.pk for command in ours]).update(tried_at=now, sent_at=now)
+    return ours
+
+
+def _is_due(command: OrderCommand, *, now: datetime) -> bool:
+    """Say whether the cancel can have an effect, and was not sent a moment ago."""
+    status = OrderStatus(command.order.status)
+    over = status in TERMINAL and command.reason_code != CommandReason.LEFT_BEHIND
+    if over or status is OrderStatus.PENDING_CANCEL or command.order.order_id is None:
+        return False
+    # What was tried ahead of us was tried by a clock that was wrong.
+    return command.tried_at is None or not now - CANCEL_AGAIN_AFTER < command.tried_at <= now
+
+
+@transaction.atomic
+def _give_back(unsent: Sequence[OrderCommand]) -> None:
+    """Note that these were not sent after all."""
+    for command in unsent:  # As they were read, before they were noted.
+        noted = OrderCommand.objects.filter(pk=command.pk, settled_at__isnull=True)
+        noted.update(tried_at=command.tried_at, sent_at=command.sent_at)
 
 
 def connection_of(broker: BlockingBroker) -> BrokerConnection:

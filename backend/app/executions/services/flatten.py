@@ -9,7 +9,7 @@ no stop, for the moment that the broker takes to confirm a cancel. A CLOSE that 
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -20,6 +20,7 @@ from app.brokers.base import BlockingBroker
 from app.core.errors import RetryLater
 from app.core.logging import bind_order
 from app.domain.broker_events import AbsenceProved
+from app.domain.command import CommandReason
 from app.domain.order_ref import OrderRef
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OrderType, TimeInForce
@@ -29,12 +30,12 @@ from app.executions.models import Actor, Bracket, Execution, Order, open_quantit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_send import cancels_send, connection_of, is_foreign, order_send
+from app.executions.services.commands_write import cancels_write
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 
 CLOSES_MAX = 3
 POSITION_IN_DOUBT = "position_in_doubt"  # The code of a close that waits until the account was asked once more.
-CANCEL_AGAIN_AFTER = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
@@ -83,10 +84,10 @@ def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: da
         if not exits_settle(order_pks=_refused_exits(execution_id), broker=broker, now=now):
             raise RetryLater("It is not known whether an exit that was refused lives.", code=POSITION_IN_DOUBT)
         due = _write_down(execution_id, connection=connection, fence=broker.fence, now=now)
-        cancels_send(orders=due.cancels, broker=broker)
+        cancelled = cancels_send(execution_id=execution_id, orders=due.cancels, broker=broker, now=now)
         for order_pk in due.places:
             order_send(order_pk=order_pk, broker=broker)
-    return len(due.cancels) + len(due.places)
+    return cancelled + len(due.places)
 
 
 def _refused_exits(execution_id: int) -> list[int]:
@@ -120,13 +121,10 @@ def _write_down(execution_id: int, *, connection: BrokerConnection, fence: int, 
         return due
     for bracket in Bracket.objects.filter(execution=execution).prefetch_related("orders").order_by("tranche"):
         _bracket_due(due, execution, bracket, connection=connection, now=now)
-    if due.cancels:
-        sent_at = execution.flatten_sent_at
-        if sent_at is not None and now - sent_at < CANCEL_AGAIN_AFTER:
-            due.cancels = []  # What was just asked gets time to be answered.
-        else:
-            execution.flatten_sent_at = now
-    execution.save(update_fields=["flatten_sent_at", "attention"])
+    cancels_write(
+        orders=due.cancels, execution_id=execution_id, actor=Actor.KILL_SWITCH, reason=CommandReason.CLOSING, now=now
+    )
+    execution.save(update_fields=["attention"])
     return due
 
 

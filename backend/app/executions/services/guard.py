@@ -28,6 +28,7 @@ from app.core.decimal_text import plain
 from app.core.errors import Conflict, RetryLater
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
+from app.domain.command import CommandReason
 from app.domain.order_ref import OrderRef
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.protection import LegFacts, Protection, Repair, RepairKind, assess
@@ -45,6 +46,7 @@ from app.executions.services.commands_send import (
     is_foreign,
     order_send,
 )
+from app.executions.services.commands_write import cancels_write
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 from app.executions.services.flatten import is_flattening
@@ -257,6 +259,9 @@ def _write_down(
         order=order,
         now=now,
     )
+    if repair.kind is RepairKind.CANCEL:
+        left = CommandReason.EXIT_LEFT
+        cancels_write(orders=[order], execution_id=execution_id, actor=Actor.GUARD, reason=left, now=now)
     if repair.kind is RepairKind.DISCARD:
         _discard(order, account_id=broker.account_id, reason=repair.reason, now=now)
     news.publish_on_commit(execution.pk)
@@ -267,10 +272,11 @@ def _send(repair: Repair, *, order_pk: int, execution_id: int, broker: BlockingB
     if repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND):
         order_send(order_pk=order_pk, broker=broker, replaces=list(Order.objects.filter(pk__in=repair.cancels)))
     elif repair.kind is RepairKind.CANCEL_ENTRY:
-        execution_cancel_request(execution_id=execution_id, reason="stop_lost", now=now)
+        execution_cancel_request(execution_id=execution_id, reason=CommandReason.STOP_LOST, actor=Actor.GUARD, now=now)
         execution_cancel_send(execution_id=execution_id, broker=broker, now=now)
     elif repair.kind is RepairKind.CANCEL:
-        cancels_send(orders=[Order.objects.get(pk=order_pk)], broker=broker)
+        left = Order.objects.get(pk=order_pk)
+        cancels_send(execution_id=execution_id, orders=[left], broker=broker, now=now)
     elif repair.kind is RepairKind.RESIZE:
         order = Order.objects.select_related("bracket__execution").get(pk=order_pk)
         order.quantity = repair.quantity or order.quantity

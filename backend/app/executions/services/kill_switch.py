@@ -22,6 +22,7 @@ from app.alerts.kinds import AlertKind
 from app.alerts.services import alert_raise, alert_resolve
 from app.core.errors import Conflict
 from app.core.logging import get_logger
+from app.domain.command import CommandReason
 from app.domain.execution_status import FINISHED
 from app.domain.order_status import TERMINAL
 from app.domain.terms import Leg
@@ -29,7 +30,6 @@ from app.executions.decisions import decision_record
 from app.executions.models import Actor, Decision, Execution, Order
 from app.executions.services.cancel import execution_cancel_request
 from app.executions.services.flatten import execution_flatten_request
-from app.executions.services.submit import KILL_SWITCH
 
 logger = get_logger(__name__)
 
@@ -130,7 +130,9 @@ def _ids(executions: QuerySet[Execution]) -> list[int]:
 @transaction.atomic
 def _cancel(execution_id: int, *, now: datetime) -> bool:
     try:
-        execution = execution_cancel_request(execution_id=execution_id, reason=KILL_SWITCH, now=now)
+        execution = execution_cancel_request(
+            execution_id=execution_id, reason=CommandReason.KILL_SWITCH, actor=Actor.KILL_SWITCH, now=now
+        )
     except Conflict:  # Filled or finished meanwhile: nothing is left to cancel.
         return False
     decision_record(

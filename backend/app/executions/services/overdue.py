@@ -3,7 +3,7 @@
     an order sent, or a cancel told to be on its way     no news of it
     an order parked (INACTIVE)                           no news of it        ASK_BROKER_AFTER  a reconcile on demand
     an execution taken                                   nothing was sent     TELL_PERSON_AFTER attention
-    a cancel asked for                                   the entry is open
+    a command                                            nothing has settled it
 
 An entry's own deadline is a column of the execution and does more than tell (see `cancel.execution_expire`).
 """
@@ -16,12 +16,13 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 from django.db.models.functions import Coalesce
 
-from app.domain.execution_status import FINISHED, ExecutionStatus
-from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.command import CommandReason
+from app.domain.execution_status import ExecutionStatus
+from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Execution, Order
+from app.executions.models import Actor, Execution, Order, OrderCommand
 from app.executions.services.attention import attention_add
 
 ASK_BROKER_AFTER = timedelta(seconds=30)
@@ -33,7 +34,6 @@ _WAITS_FOR_NEWS = {
     OrderStatus.PENDING_CANCEL.value: "its cancel has not been answered",
     OrderStatus.INACTIVE.value: "the broker has parked it and says nothing more",
 }
-_OVER = sorted(status.value for status in TERMINAL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +48,7 @@ class Overdue:
 def overdue_find(*, now: datetime) -> list[Overdue]:
     """Return what has waited longer than `ASK_BROKER_AFTER`, in a fixed number of queries."""
     before = now - ASK_BROKER_AFTER
-    return [*_without_news(before), *_not_sent(before), *_cancels(before)]
+    return [*_without_news(before), *_not_sent(before), *_commands(before)]
 
 
 def overdue_tell(found: Iterable[Overdue], *, now: datetime) -> list[int]:
@@ -74,14 +74,18 @@ def _not_sent(before: datetime) -> Iterable[Overdue]:
             yield Overdue(execution_id=pk, text="a worker took it and has sent nothing", since=claimed_at)
 
 
-def _cancels(before: datetime) -> Iterable[Overdue]:
-    entry = Order.objects.filter(bracket__execution=OuterRef("pk"), leg=Leg.ENTRY.value).exclude(status__in=_OVER)
-    unfinished = Execution.objects.exclude(status__in=[status.value for status in FINISHED])
-    asked = unfinished.filter(Exists(entry), cancel_requested_at__lte=before)
-    for pk, asked_at in asked.order_by("id").values_list("pk", "cancel_requested_at")[:BATCH_MAX]:
-        if asked_at is not None:
+def _commands(before: datetime) -> Iterable[Overdue]:
+    """Return the cancels that nothing has settled."""
+    waiting = OrderCommand.objects.filter(settled_at__isnull=True, requested_at__lte=before).select_related("order")
+    for command in waiting.order_by("id")[:BATCH_MAX]:
+        order = command.order
+        if command.reason_code == CommandReason.LEFT_BEHIND:
+            text = f"{order.order_ref}: it may rest in the Gateway untransmitted, and its cancel was not answered"
+        elif order.leg == Leg.ENTRY.value:
             text = "its cancel was asked for, and its entry is still open"
-            yield Overdue(execution_id=pk, text=text, since=asked_at)
+        else:
+            text = f"{order.order_ref}: its cancel has not been answered"
+        yield Overdue(execution_id=command.execution_id, text=text, since=command.requested_at)
 
 
 @transaction.atomic

@@ -29,6 +29,7 @@ from app.core import clock
 from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, FillTold, OrderTold, ToldStatus
+from app.domain.command import CommandReason
 from app.domain.order_ref import parse_order_ref
 from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 from app.domain.terms import Leg
@@ -38,6 +39,7 @@ from app.executions.models import Actor, Execution, Order, ReconcileRun, open_qu
 from app.executions.moments import is_past
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.attention import attention_add
+from app.executions.services.commands_write import cancels_write
 from app.executions.services.match import orders_match, unheard
 from app.executions.services.positions import positions_settle
 from app.executions.services.reconcile_run import (
@@ -61,7 +63,7 @@ class ReconcileReport:
     `drifts` say how positions that were not what we knew of were judged; `look_again` are instruments whose position
     disagrees, and which another complete answer, ten seconds later, settles. `left_behind` are order ids of entries
     that may rest in the Gateway, received but never transmitted: no question shows them, but a person could transmit
-    them from TWS, naked. Whoever asked cancels them.
+    them from TWS, naked. Their cancels are written down, and sent once the connection is READY.
     """
 
     asked_at: datetime
@@ -203,10 +205,12 @@ def _conclude(order: Order, *, report: ReconcileReport, answers: _Answers, holdi
         report.vanished.append(order.order_ref)
         return
     counted = f"{report.open_orders} open, {len(answers.completed)} completed orders, and the day's deals"
-    if _conclude_absent(order, asked_at=report.asked_at, answers=counted, holding=holding):
+    # Another client id's is not ours to cancel: the number would be another order's.
+    ours = order.order_id is not None and order.client_id == client_id
+    left_behind = ours and order.leg == Leg.ENTRY.value
+    if _conclude_absent(order, asked_at=report.asked_at, answers=counted, left_behind=left_behind, holding=holding):
         report.not_placed.append(order.order_ref)
-        # Another client id's is not ours to cancel: the number would be another order's.
-        if order.leg == Leg.ENTRY.value and order.order_id is not None and order.client_id == client_id:
+        if left_behind and order.order_id is not None:
             report.left_behind.append(order.order_id)
 
 
@@ -222,7 +226,8 @@ def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -
 
 
 @transaction.atomic
-def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, holding: Holding) -> bool:
+def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, left_behind: bool, holding: Holding) -> bool:
+    """Prove the order absent, and have one that is left behind cancelled; say whether it was proved."""
     fence_require(holding)
     execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
     now_is = Order.objects.get(pk=order.pk)
@@ -246,6 +251,15 @@ def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, holding:
         ),
         now=asked_at,
     )
+    if left_behind:
+        cancels_write(
+            orders=[order],
+            execution_id=execution.pk,
+            actor=Actor.RECONCILE,
+            reason=CommandReason.LEFT_BEHIND,
+            evidence={"order_id": order.order_id, "absent": evidence},
+            now=asked_at,
+        )
     return True
 
 

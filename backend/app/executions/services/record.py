@@ -18,6 +18,7 @@ from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTo
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order
 from app.executions.services.apply import columns_of, event_as_told, event_change, execution_recompute, row_save
+from app.executions.services.commands_write import commands_settle
 from app.executions.services.match import order_match, unheard
 
 
@@ -36,6 +37,7 @@ def broker_events_record(
     rows.read(_names_of(fresh))
     stored: list[BrokerEvent] = []
     changed: list[tuple[int, AnyBrokerEvent]] = []
+    evidence: list[tuple[AnyBrokerEvent, Order]] = []
     for event in fresh:
         order = rows.order_of(event)
         execution = rows.execution_of(order) if order is not None else None
@@ -47,8 +49,10 @@ def broker_events_record(
             # An order that stands as it stood needs nobody's look; a code, a deal or a cost may, whatever the rows say.
             if rows.columns_of(order) != before or not isinstance(event, OrderTold | AbsenceProved):
                 changed.append((execution.pk, event))
+                evidence.append((event, order))
     BrokerEvent.objects.bulk_create(stored)
     rows.save(now=now)
+    commands_settle(evidence, now=now)
     return changed
 
 

@@ -7,7 +7,7 @@ Who engages the kill switch holds the connection's row, which `note_ids` locks f
 be missed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -19,8 +19,10 @@ from app.accounts.models import BrokerConnection
 from app.accounts.services import order_id_floor_raise
 from app.core import clock
 from app.core.errors import Conflict
+from app.domain.command import CommandReason
 from app.domain.order_status import OrderEvent, OrderStatus, transition
-from app.executions.models import Execution, Order
+from app.executions.models import Actor, Execution, Order
+from app.executions.services.commands_write import cancels_write, unsettled_cancels
 
 _SENT = transition(OrderStatus.CREATED, OrderEvent.SENT).status.value
 
@@ -67,18 +69,30 @@ class OrderPermit:
 
     order_pk: int
     holding: Holding
+    replaces: Sequence[Order] = ()
 
     @transaction.atomic
     def note_ids(self, order_ids: Mapping[str, int]) -> None:
-        """Store the id. Raises Fenced, OrderIdTooLow, Conflict `order_settled`."""
+        """Store the id, and the cancels that leave with it. Raises Fenced, OrderIdTooLow, Conflict `order_settled`."""
         holder = _holder_raised(self.holding, order_ids)
-        Execution.objects.select_for_update(no_key=True, of=("self",)).get(brackets__orders=self.order_pk)
+        executions = Execution.objects.select_for_update(no_key=True, of=("self",))
+        execution = executions.get(brackets__orders=self.order_pk)
         order = Order.objects.get(pk=self.order_pk)
         require_unsent(order)
         order.order_id, order.client_id = order_ids[order.order_ref], holder.client_id
-        order.sent_at = clock.now()
+        order.sent_at = now = clock.now()
         order.status = _SENT
         order.save(update_fields=["order_id", "client_id", "sent_at", "status"])
+        if self.replaces:
+            cancels_write(
+                orders=self.replaces,
+                execution_id=execution.pk,
+                actor=Actor.GUARD,
+                reason=CommandReason.REPLACED,
+                evidence={"replaced_by": order.order_ref},
+                now=now,
+            )
+            unsettled_cancels(self.replaces).update(tried_at=now, sent_at=now)
 
     def require_still_ours(self) -> None:
         """Raise Fenced where another worker has taken over."""

@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from app.domain.command import CommandKind
 from app.domain.execution_status import FINISHED, ExecutionStatus
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, selectors
-from app.executions.models import Execution, Order
+from app.executions.models import Execution, Order, OrderCommand
 from app.executions.moments import is_past
 from app.executions.services.cancel import execution_expire, orders_to_cancel
+from app.executions.services.commands_write import commands_withdraw
 from app.executions.services.kill_switch import kill_switch_enforce
 from app.executions.services.overdue import overdue_find, overdue_tell
 
@@ -47,6 +49,7 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
     resent = _ids(_not_taken(before=before, now=now)) if is_queue_empty else []
     for execution_id in resent:
         dispatch.submit(execution_id)
+    commands_withdraw(now=now)
     cancels = [execution.pk for execution in _cancels_due(before=before, now=now)]
     for execution_id in cancels:
         dispatch.cancel(execution_id)
@@ -85,7 +88,9 @@ def _not_taken(*, before: datetime, now: datetime) -> QuerySet[Execution]:
 
 def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:
     """Return executions with a cancel that was asked for, or became due with a refused leg, and shows no effect."""
-    not_just_sent = Q(cancel_sent_at__isnull=True) | is_past("cancel_sent_at", before=before, now=now)
+    just_tried = OrderCommand.objects.filter(
+        order=OuterRef("pk"), kind=CommandKind.CANCEL, settled_at__isnull=True, tried_at__gt=before, tried_at__lte=now
+    )
     # Narrowed here to what can be due, so that the batch is never full of executions on which nothing is.
     legs_over = Order.objects.filter(is_past("finished_at", before=before, now=now), bracket=OuterRef("bracket"))
     entry_doomed = Q(leg=Leg.ENTRY.value) & (
@@ -96,7 +101,7 @@ def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:
     open_orders = Order.objects.filter(bracket__execution=OuterRef("pk"), order_id__isnull=False).exclude(
         status__in=[*_DONE, OrderStatus.PENDING_CANCEL.value]
     )
-    due = _unfinished().filter(not_just_sent, Exists(open_orders.filter(entry_doomed | entry_over)))
+    due = _unfinished().filter(Exists(open_orders.filter(~Exists(just_tried), entry_doomed | entry_over)))
     for execution in selectors.with_orders(due)[:BATCH_MAX]:
         if orders_to_cancel(execution):
             yield execution

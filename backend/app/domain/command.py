@@ -1,0 +1,61 @@
+"""What is to be sent about an order: why, and which evidence settles it.
+
+    PLACE    the order, or all orders of a native bracket
+    MODIFY   the order again under its id, changed
+    CANCEL   the end of it, or of what it would still fill
+
+A command is settled by what the broker tells, never by having been sent.
+"""
+
+from enum import StrEnum
+
+from app.domain.broker_events import AnyBrokerEvent, MessageMeaning, OrderMessageTold, OrderTold, ToldStatus
+from app.domain.order_status import TERMINAL, OrderStatus
+
+_OVER = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.FILLED, ToldStatus.INACTIVE})
+
+
+class CommandKind(StrEnum):
+    """What is sent."""
+
+    PLACE = "PLACE"
+    MODIFY = "MODIFY"
+    CANCEL = "CANCEL"
+
+
+class CommandReason(StrEnum):
+    """Why it is sent."""
+
+    REQUESTED = "requested"  # A person asked for it.
+    ENTRY_TIMEOUT = "entry_timeout"
+    KILL_SWITCH = "kill_switch"
+    STOP_LOST = "stop_lost"  # What the entry would still fill has no stop.
+    BRACKET_BROKEN = "bracket_broken"  # Its entry certainly filled nothing: the rest of the bracket protects nothing.
+    LEFT_BEHIND = "left_behind"  # An entry that may rest in the Gateway, received and never transmitted.
+    EXIT_LEFT = "exit_left"  # The position is closed, and this exit is left.
+    CLOSING = "closing"  # The position is being closed: its exits go first.
+    REPLACED = "replaced"  # A target beside a stop that nothing links it with.
+
+
+def cancel_settled(
+    *, reason: CommandReason, status: OrderStatus, event: AnyBrokerEvent | None = None, was_sent: bool = True
+) -> str:
+    """Return what settles the cancel of an order with this status, "" where nothing does yet.
+
+    Whatever ends the order settles it, a fill that overtook it included. An order left behind is over in our rows
+    already, because no question shows it: there, it is the broker's answer to the cancel, of whatever kind.
+
+    >>> cancel_settled(reason=CommandReason.REQUESTED, status=OrderStatus.FILLED)
+    'order_filled'
+    >>> cancel_settled(reason=CommandReason.REQUESTED, status=OrderStatus.PENDING_CANCEL)
+    ''
+    """
+    if reason is not CommandReason.LEFT_BEHIND:
+        return f"order_{status.lower()}" if status in TERMINAL else ""
+    if not was_sent:
+        return ""
+    if isinstance(event, OrderMessageTold) and event.meaning is not MessageMeaning.CONNECTION:
+        return f"answered_{event.code}"
+    if isinstance(event, OrderTold) and event.status in _OVER:
+        return f"told_{event.status.value.lower()}"
+    return ""

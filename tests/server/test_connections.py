@@ -248,3 +248,65 @@ def test_places_follow_from_the_descriptors() -> None:
 def test_what_a_client_writes_changes_neither_its_address_nor_the_scheme(server: PatientServer, header: str) -> None:
     with dial(server, WHOLE.replace(b"Host: a", b"Host: a\r\n" + header.encode())) as client:
         assert b"x-seen: http 127.0.0.1\r\n" in client.recv(1000)
+
+
+OFFERS = {
+    "java": b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMA\r\nUpgrade: h2c\r\n",
+    "websocket": b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n",
+    "two lines": b"Connection: keep-alive\r\nUpgrade: TLS/1.3\r\nConnection: upgrade\r\n",
+}
+BODIES = {
+    "length": (b"Content-Length: 4\r\n\r\n", b"four"),
+    "chunked": (b"Transfer-Encoding: chunked\r\n\r\n", b"4\r\nfour\r\n0\r\n\r\n"),
+}
+
+
+def length_of(answer: bytes) -> int:
+    """Return how long the body of a chunked answer is."""
+    return answer.partition(b"\r\n\r\n")[2].count(b"x")
+
+
+def one_answer(client: socket.socket) -> bytes:
+    heard = b""
+    while not heard.endswith(b"\r\n0\r\n\r\n"):
+        piece = client.recv(1000)
+        assert piece, heard
+        heard += piece
+    return heard
+
+
+@pytest.mark.case("S70")
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("pieces", ["whole", "head first", "byte by byte"])
+def test_an_offer_to_speak_another_protocol_costs_no_body(
+    server: PatientServer, offer: bytes, body: tuple[bytes, bytes], pieces: str
+) -> None:
+    # Given a request with a body that offers another protocol, and one behind it that does not
+    head = b"PATCH /a?b=c HTTP/1.1\r\nHost: a\r\n" + offer + body[0]
+    with dial(server) as client:
+        if pieces == "byte by byte":
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in head + body[1]:
+                client.sendall(bytes([byte]))
+        else:
+            client.sendall(head)
+            if pieces == "head first":
+                threading.Event().wait(0.1)  # Two segments: the server has read the first one by then.
+            client.sendall(body[1])
+        # Then its body is read, and the connection goes on with the next one
+        assert length_of(one_answer(client)) == 4 + 1
+        client.sendall(WHOLE.replace(b"Host: a", b"Host: a\r\nConnection: close"))
+        assert length_of(rest_of(client)) == 1
+
+
+@pytest.mark.case("S70")
+def test_an_offer_does_not_let_a_second_request_through_in_a_body(server: PatientServer) -> None:
+    # Given a body that looks like a request
+    inner = b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: a\r\n" + OFFERS["java"].replace(b"Upgrade, ", b"close, Upgrade, ")
+    with dial(server, head + b"Content-Length: %d\r\n\r\n" % len(inner) + inner) as client:
+        assert length_of(rest_of(client)) == len(inner) + 1
+    # And one whose length is told in two ways is none, with the offer as without
+    with dial(server, head + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n") as client:
+        assert status_of(rest_of(client)) == b"HTTP/1.1 400 Bad Request"

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from app.config.offers import OfferDecliningProtocol
 from app.core.addresses import network_of
 
 # One place is freed together with a few more: to look for them at each new connection would cost more than the flood.
@@ -147,7 +147,7 @@ class GuardedState(ServerState):
         self.guard = guard
 
 
-class PatientProtocol(HttpToolsProtocol):
+class PatientProtocol(OfferDecliningProtocol):
     """uvicorn's HTTP/1.1 over httptools, which by itself waits for ever for a request and for a reader.
 
     uvicorn's own limit for an idle connection is given up at the first byte that comes; these limits are not.
@@ -207,6 +207,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Go on to the body."""
+        if self.is_offer:
+            return
         self._await(Awaited.BODY)
         self._overhead_bytes = 0
         super().on_headers_complete()
@@ -218,6 +220,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for the next request; the answer is ours to give."""
+        if self.is_offer:
+            return
         self._await(Awaited.NEXT)
         self._overhead_bytes = 0
         super().on_message_complete()

@@ -27,6 +27,7 @@ class AlertKind(StrEnum):
     DELIVERY_FAILED = "delivery_failed"
     CONNECTIONS_FLOODED = "connections_flooded"
     LOGIN_ATTEMPTS = "login_attempts"
+    ACCOUNT_CHANGED = "account_changed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +57,7 @@ NATURE: Mapping[AlertKind, Nature] = {
         severity=Severity.WARNING, title="An alert could not be delivered", ends_with_person=True
     ),
     AlertKind.CONNECTIONS_FLOODED: Nature(severity=Severity.WARNING, title="The web process is flooded"),
+    AlertKind.ACCOUNT_CHANGED: Nature(severity=Severity.CRITICAL, title="The Gateway has another account"),
     AlertKind.LOGIN_ATTEMPTS: Nature(
         severity=Severity.WARNING, title="Somebody guesses passwords", ends_with_person=True
     ),

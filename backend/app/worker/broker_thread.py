@@ -32,7 +32,7 @@ from app.brokers.base import (
 )
 from app.brokers.errors import NotConnected
 from app.core import clock
-from app.core.errors import RetryLater, TradingError
+from app.core.errors import FixRequest, RetryLater, TradingError
 from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold, OrderTold
 from app.domain.contract import Contract
@@ -40,6 +40,7 @@ from app.executions.services.commands_send import left_behind_send
 from app.executions.services.exposure import PushedLook, pushed_positions_look
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.sweep import SweepReport, execution_sweep, requested_resend
+from app.worker.account_check import ACCOUNT_CHANGED, account_changed_text, unfinished_on_other_accounts
 from app.worker.backoff import backoff_seconds
 from app.worker.event_recorder import EventRecorder
 from app.worker.holder import HOLDER_SILENT_SECONDS, Holder
@@ -81,6 +82,7 @@ class BrokerThread:
         self._broker = make_broker(on_event=recorder.put, on_state=self._on_broker_state, confirm=self._confirm)
         self._recorder = recorder
         self._account_id = account_id
+        self._account_is_named = bool(account_id)
         self._client_id = client_id
         self._connection_id = 0
         self._address = address
@@ -262,8 +264,18 @@ class BrokerThread:
         last = f"; the last try: {self._last_failure}" if self._last_failure else ""
         await self._set_state(ConnectionState.CONNECTING, f"connecting to {self._address}{last}")
         session = await self._broker.connect()
+        await self._require_same_account(session.account)
         await self._adopt(session.account)
         await self._synchronise(session)
+
+    async def _require_same_account(self, account_id: str) -> None:
+        """Raise FixRequest where no account is named, and executions of another one would be watched by nobody."""
+        if self._account_is_named:
+            return
+        asked = {"account_id": account_id, "client_id": self._client_id}
+        if left := await in_database_thread(unfinished_on_other_accounts, **asked):
+            await self._adopt(left[0][0])  # Its row says what is wrong.
+            raise FixRequest(account_changed_text(account_id=account_id, left=left), code=ACCOUNT_CHANGED)
 
     async def _adopt(self, account_id: str) -> None:
         named = {"account_id": account_id, "client_id": self._client_id}

@@ -25,6 +25,7 @@ from app.domain.maintenance import maintenance_at
 from app.executions.models import Actor, Decision, Execution, ReconcileRun
 from app.executions.services.attention import flag_subject
 from app.executions.services.bare_shares import bare_shares_tell
+from app.worker.account_check import ACCOUNT_CHANGED
 
 GATEWAY_AGE_SECONDS_MAX = 10
 EVENT_AGE_SECONDS_MAX = 10
@@ -46,6 +47,7 @@ def watchdog_look(*, now: datetime) -> None:
     if connection is not None:
         about |= {
             AlertKind.QUEUE_LAG: _queue_lag(connection, now=now),
+            AlertKind.ACCOUNT_CHANGED: _account_changed(connection),
             AlertKind.LIVE_CONNECTED: _live_connected(connection, now=now),
             AlertKind.RECONCILE_FAILED: _reconcile_failed(connection),
         }
@@ -121,6 +123,11 @@ def _queue_lag(connection: BrokerConnection, *, now: datetime) -> dict[str, str]
 def _live_connected(connection: BrokerConnection, *, now: datetime) -> dict[str, str]:
     live = not connection.account.is_paper and connection.state in CONNECTED and is_alive(connection, now=now)
     return {_subject(connection): f"Orders on {connection.account} move real money."} if live else {}
+
+
+def _account_changed(connection: BrokerConnection) -> dict[str, str]:
+    code, _, reason = connection.reason.partition(": ")
+    return {_subject(connection): reason} if code == ACCOUNT_CHANGED else {}
 
 
 def _reconcile_failed(connection: BrokerConnection) -> dict[str, str]:

@@ -1,0 +1,80 @@
+"""A Gateway that comes back with another account while executions are unfinished on the first."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from app.accounts.models import Account, BrokerConnection
+from app.accounts.services import connection_ensure
+from app.alerts.models import Alert
+from app.brokers.base import ConnectionState
+from app.core import clock
+from app.executions.models import Execution
+from app.worker.broker_thread import BrokerThread
+from app.worker.watchdog import watchdog_look
+from ib_simulator.process import running_simulator
+from tests.eventually import eventually
+from tests.worker.test_broker_thread import ACCOUNT, analyst, requested  # noqa: F401 - Fixtures, by name.
+from tests.worker.test_who_is_to_blame import CLIENT_ID, Address, _no_account_named, started  # noqa: F401 - Fixtures.
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.case("T30")]
+
+OTHER = "DU7654321"
+Start = Callable[[Address], BrokerThread]
+
+
+def left_open(owner: User) -> Execution:
+    """Return an execution that is unfinished on the account that this client id has served."""
+    connection_ensure(account_id=ACCOUNT, client_id=CLIENT_ID)
+    return requested(owner)
+
+
+def open_alerts() -> list[tuple[str, str]]:
+    watchdog_look(now=clock.now())
+    return list(Alert.objects.filter(resolved_at__isnull=True).values_list("kind", "subject"))
+
+
+def test_another_account_is_not_adopted_while_executions_are_unfinished(
+    analyst: User,  # noqa: F811
+    started: Start,  # noqa: F811
+    client: Client,
+) -> None:
+    # Given an execution that is unfinished on one paper account, and a Gateway that has another
+    execution = left_open(analyst)
+    with running_simulator(seed=7, accounts=[OTHER], tick_seconds=0) as peer:
+        started((peer.host, peer.port))
+        row = BrokerConnection.objects.filter(account__account_id=ACCOUNT)
+        # Then the first one's row says what is wrong and what to do, and nothing is done on the other
+        eventually(lambda: row.get().reason.startswith("account_changed: "))
+        assert f"has account {OTHER}" in row.get().reason
+        assert f"on {ACCOUNT}: log in" in row.get().reason
+        assert row.get().state == ConnectionState.DISCONNECTED
+        assert not Account.objects.filter(account_id=OTHER).exists()
+        # And it is red, an alert, and what waited still waits
+        assert client.get("/readyz").status_code == 503
+        assert ("account_changed", f"{ACCOUNT}/{CLIENT_ID}") in open_alerts()
+        execution.refresh_from_db()
+        assert execution.status == "REQUESTED"
+
+
+def test_it_is_served_again_once_the_first_account_is_back(
+    analyst: User,  # noqa: F811
+    started: Start,  # noqa: F811
+) -> None:
+    left_open(analyst)
+    with running_simulator(seed=7, accounts=[ACCOUNT], tick_seconds=0) as peer:
+        thread = started((peer.host, peer.port))
+        eventually(lambda: thread.state is ConnectionState.READY)
+    assert "account_changed" not in {kind for kind, _subject in open_alerts()}
+
+
+def test_another_account_is_adopted_where_nothing_is_unfinished(
+    started: Start,  # noqa: F811
+) -> None:
+    connection_ensure(account_id=ACCOUNT, client_id=CLIENT_ID)
+    with running_simulator(seed=7, accounts=[OTHER], tick_seconds=0) as peer:
+        thread = started((peer.host, peer.port))
+        eventually(lambda: thread.state is ConnectionState.READY)
+        assert thread.account_id == OTHER

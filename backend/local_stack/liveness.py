@@ -57,8 +57,16 @@ class Liveness:
             self._count(answered=self._question.answer, now=now)
             self._question, self._next_at = None, now + ASK_EVERY_SECONDS
         elif self._question is None and now >= self._next_at:
-            self._question = Question(self._ask)
+            self._question = self._asked(now=now)
         return self.misses >= MISSES_MAX
+
+    def _asked(self, *, now: float) -> Question | None:
+        try:
+            return Question(self._ask)
+        except RuntimeError:
+            # The machine has no thread left for us, which says nothing about the program.
+            self._next_at = now + ASK_EVERY_SECONDS
+            return None
 
     def _count(self, *, answered: bool, now: float) -> None:
         if answered:

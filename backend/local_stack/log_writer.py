@@ -16,52 +16,76 @@ CHUNK_BYTES = 65536
 
 
 class RotatingLog:
-    """A log of at most `files` older files beside the current one, each of about `bytes_max`."""
+    """A log of at most `files` older files beside the current one, each of about `bytes_max`.
+
+    A log that cannot be written (a full disk) is no error: the program would be held up by its own words. They are
+    lost, and as soon as the log can be written again it says how many bytes are missing there.
+    """
 
     def __init__(self, path: Path, *, bytes_max: int, files: int) -> None:
         self._path = path
         self._bytes_max = bytes_max
         self._files = files
         self._is_at_line_end = True
-        self._open()
+        self._file: int | None = None
+        self._size = 0
+        self._lost_bytes = 0
 
     def write(self, chunk: bytes) -> None:
         """Append; a new file begins at the end of a line once the current one is full."""
-        if not self._is_current():
-            self._open()
-        if self._size and self._size + len(chunk) > self._bytes_max:
-            head = 0 if self._is_at_line_end else chunk.find(b"\n") + 1
-            self._append(chunk[:head])
-            chunk = chunk[head:]
-            # A line that does not end is cut in the end, so that even it has bounds.
-            if chunk and (self._is_at_line_end or self._size > 2 * self._bytes_max):
-                os.close(self._file)
-                log_rotate(self._path, files=self._files)
-                self._open()
-        self._append(chunk)
-
-    def _append(self, chunk: bytes) -> None:
-        if chunk:
-            self._is_at_line_end = chunk.endswith(b"\n")
-        while chunk:
-            written = os.write(self._file, chunk)
-            self._size += written
-            chunk = chunk[written:]
-
-    def _is_current(self) -> bool:
-        """Say whether the path still names the open file: somebody may have moved or deleted it."""
+        left = chunk
         try:
-            is_same = os.path.samestat(os.stat(self._path), os.fstat(self._file))
-        except FileNotFoundError:
-            is_same = False
-        if not is_same:
-            os.close(self._file)
-        return is_same
+            self._open_current()
+            self._tell_lost()
+            if self._size and self._size + len(left) > self._bytes_max:
+                head = 0 if self._is_at_line_end else left.find(b"\n") + 1
+                left = self._append(left[:head]) + left[head:]
+                # A line that does not end is cut in the end, so that even it has bounds.
+                if left and (self._is_at_line_end or self._size > 2 * self._bytes_max):
+                    self._close()
+                    log_rotate(self._path, files=self._files)
+                    self._open_current()
+            left = self._append(left)
+        except OSError:
+            self._close()
+        self._lost_bytes += len(left)
 
-    def _open(self) -> None:
+    def _tell_lost(self) -> None:
+        if self._lost_bytes:
+            line = f"log_writer: {self._lost_bytes} bytes are missing here: they could not be written\n".encode()
+            if not self._append(line if self._is_at_line_end else b"\n" + line):
+                self._lost_bytes = 0
+
+    def _append(self, chunk: bytes) -> bytes:
+        """Write to the open file; return what could not be written."""
+        while chunk and self._file is not None:
+            try:
+                written = os.write(self._file, chunk)
+            except OSError:
+                break
+            self._size += written
+            self._is_at_line_end = chunk[:written].endswith(b"\n")
+            chunk = chunk[written:]
+        return chunk
+
+    def _open_current(self) -> None:
+        """Open the file that the path names, if it is not open: somebody may have moved or deleted ours."""
+        if self._file is not None:
+            try:
+                if os.path.samestat(os.stat(self._path), os.fstat(self._file)):
+                    return
+            except FileNotFoundError:
+                pass
+            self._close()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._size = os.fstat(self._file).st_size
+
+    def _close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._file)
+            self._file = None
 
 
 def log_rotate(path: Path, *, files: int) -> None:
@@ -77,9 +101,7 @@ def main(arguments: list[str]) -> None:
     path, bytes_max, files = arguments
     log = RotatingLog(Path(path), bytes_max=int(bytes_max), files=int(files))
     while chunk := os.read(sys.stdin.fileno(), CHUNK_BYTES):
-        # A full disk must not end the writer: the program would be held up by its own words.
-        with contextlib.suppress(OSError):
-            log.write(chunk)
+        log.write(chunk)
 
 
 if __name__ == "__main__":

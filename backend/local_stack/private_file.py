@@ -1,5 +1,6 @@
 """Files that only their owner may read, replaced in one step so that nobody ever reads half of one."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -12,15 +13,21 @@ SECRETS = "secrets.json"
 
 
 def private_json_write(path: Path, content: Mapping[str, object]) -> None:
-    """Write `content` to `path` with mode 600; a reader sees the old file or the new one."""
+    """Write `content` to `path` with mode 600; a reader sees the old file or the new one, also when this raises."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w") as stream:
-        json.dump(content, stream, indent=2)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w") as stream:
+            json.dump(content, stream, indent=2)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    except OSError:
+        # Where the disk is full, half a file must not take the rest of it.
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
 
 
 def private_json_read(path: Path) -> dict[str, object]:

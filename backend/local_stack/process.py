@@ -168,7 +168,7 @@ class RunningProcess:
             with self.log.open("rb") as stream:
                 stream.seek(self.log_offset)
                 return stream.read().decode(errors="replace")
-        except FileNotFoundError:  # In the moment in which a full one has been moved aside.
+        except OSError:  # In the moment in which a full one has been moved aside; or the disk fails us.
             return ""
 
     def log_end(self) -> None:
@@ -226,17 +226,21 @@ def process_start(
     With `limits` a writer keeps the log within them; without, the program writes to the file itself. Call from a thread
     that lives as long as the program should.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as stream:
-        offset = stream.tell()
-        if limits is None:
-            return RunningProcess(
-                spec=spec, log=log, child=_child(spec, words=stream.fileno(), output=output), log_offset=offset
-            )
+    if limits is None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as stream:
+            child = _child(spec, words=stream.fileno(), output=output)
+            return RunningProcess(spec=spec, log=log, child=child, log_offset=stream.tell())
+    # The writer makes the file, as soon as it can: without a log a program can run all the same.
+    offset = log.stat().st_size if log.exists() else 0
     reading_end, writing_end = os.pipe()
     try:
         pipe = LogPipe(log=log, limits=limits, reading_end=reading_end)
         child = _child(spec, words=writing_end, output=output)
+    except OSError:
+        # The writer, if it has been started, ends with the last writing end.
+        os.close(reading_end)
+        raise
     finally:
         os.close(writing_end)
     return RunningProcess(spec=spec, log=log, child=child, log_offset=offset, log_pipe=pipe)

@@ -6,6 +6,8 @@ dies; stopped in reverse.
                                         │ one dies: start it again after 0.5, 1, 2 ... 30 s; the pause is forgotten
                                         after a quiet minute
                                         │ one hangs (see liveness): it is killed, and so has died
+                                        │ the machine refuses something (see troubles): told once, and tried again;
+                                        once it is over, whoever waits for a restart is started at once
 
 One thread only: a process is told to die with the thread that started it, and nothing here waits without looking
 after the others.
@@ -24,11 +26,13 @@ from local_stack.errors import JobFailedError, StackError
 from local_stack.liveness import ANSWER_TIMEOUT_SECONDS, MISSES_MAX, Liveness
 from local_stack.log_writer import log_rotate
 from local_stack.process import POLL_SECONDS, LogLimits, ProcessSpec, RunningProcess, process_start
+from local_stack.troubles import Troubles
 
 BACK_OFF_FIRST_SECONDS = 0.5
 BACK_OFF_MAX_SECONDS = 30.0
 QUIET_SECONDS = 60.0
 IDLE_SECONDS = 0.2
+WRITE_DOWN = "cannot write down what runs"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -64,7 +68,8 @@ class _Slot:
 class Supervisor:
     """Runs the programs.
 
-    `report` takes a line for a person, `changed` the process ids after each start, restart and death.
+    `report` takes a line for a person, `changed` the process ids after each start, restart and death. Neither can end
+    the watch: when `changed` raises OSError, it is called again every second until it does not.
     """
 
     def __init__(
@@ -77,11 +82,18 @@ class Supervisor:
     ) -> None:
         self._logs = logs
         self._log_limits = log_limits or LogLimits()
-        self._report = report
+        self._troubles = Troubles(report)
+        self._report = self._troubles.say
         self._changed = changed
+        self._is_written_down = True
         self._batches: list[dict[str, _Slot]] = []
         self._stop_signal: int | None = None
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.watch_room(logs)
+
+    def watch_room(self, folder: Path) -> None:
+        """Tell when the disk of this folder is full, and start what waits for a restart once it no longer is."""
+        self._troubles.watch_room(folder)
 
     @property
     def pids(self) -> dict[str, int]:
@@ -110,7 +122,7 @@ class Supervisor:
         batch = self._batches[-1]
         for spec in specs:
             batch[spec.name] = _Slot(process_start(spec, log=self._rotated(spec.name), limits=self._log_limits))
-        self._changed(self.pids)
+        self._write_down()
 
     def wait_ready(self, *names: str) -> None:
         """Return when the named processes (all, when none is named) are ready.
@@ -162,32 +174,81 @@ class Supervisor:
     def restart_dead(self) -> None:
         """Notice processes that died or hang, and start again those whose pause is over."""
         now = time.monotonic()
-        for slot in [slot for batch in self._batches for slot in batch.values()]:
-            process = slot.process
-            if slot.restart_at is None and process.exit_code is None and process.log_pipe is not None:
-                process.log_pipe.look_after()
-            if slot.restart_at is None and slot.liveness is not None and slot.liveness.is_hung(now=now):
-                self._report(
-                    f"{process.spec.name} hangs: {MISSES_MAX} times in a row it gave no answer within "
-                    f"{ANSWER_TIMEOUT_SECONDS:g} s, so it is killed"
-                )
-                process.kill()
-            if slot.restart_at is None and process.exit_code is not None:
-                process.log_end()
-                if now - process.started_at > QUIET_SECONDS:
-                    slot.back_off_seconds = BACK_OFF_FIRST_SECONDS
-                slot.restart_at = now + slot.back_off_seconds
-                self._report(
-                    f"{process.spec.name} ended with exit code {process.exit_code}, "
-                    f"starts again in {slot.back_off_seconds:g} s; see {process.log}"
-                )
-                slot.back_off_seconds = min(slot.back_off_seconds * 2, BACK_OFF_MAX_SECONDS)
-                self._changed(self.pids)
+        slots = [slot for batch in self._batches for slot in batch.values()]
+        self._look_at_troubles(slots, now=now)
+        for slot in slots:
+            if slot.restart_at is None and slot.process.exit_code is None:
+                self._look_after(slot, now=now)
+            if slot.restart_at is None and slot.process.exit_code is not None:
+                self._note_death(slot, now=now)
             elif slot.restart_at is not None and now >= slot.restart_at:
-                slot.process = process_start(process.spec, log=process.log, limits=self._log_limits)
-                slot.restart_at = None
-                slot.watch()
-                self._changed(self.pids)
+                self._restart(slot, now=now)
+
+    def _look_at_troubles(self, slots: Sequence[_Slot], *, now: float) -> None:
+        had_troubles = bool(self._troubles)
+        if self._troubles.look(now=now) and not self._is_written_down:
+            self._write_down()
+        if had_troubles and not self._troubles:
+            for slot in slots:
+                slot.back_off_seconds = BACK_OFF_FIRST_SECONDS
+                slot.restart_at = slot.restart_at and now
+
+    def _look_after(self, slot: _Slot, *, now: float) -> None:
+        process = slot.process
+        if process.log_pipe is not None:
+            what = f"cannot start the writer of {process.log}"
+            try:
+                process.log_pipe.look_after()
+            except OSError as error:
+                self._troubles.begun(what, error)
+            else:
+                self._troubles.over(what)
+        if slot.liveness is not None and slot.liveness.is_hung(now=now):
+            self._report(
+                f"{process.spec.name} hangs: {MISSES_MAX} times in a row it gave no answer within "
+                f"{ANSWER_TIMEOUT_SECONDS:g} s, so it is killed"
+            )
+            process.kill()
+
+    def _note_death(self, slot: _Slot, *, now: float) -> None:
+        process = slot.process
+        process.log_end()
+        if now - process.started_at > QUIET_SECONDS:
+            slot.back_off_seconds = BACK_OFF_FIRST_SECONDS
+        self._report(
+            f"{process.spec.name} ended with exit code {process.exit_code}, "
+            f"starts again in {slot.back_off_seconds:g} s; see {process.log}"
+        )
+        self._pause_restart(slot, now=now)
+        self._write_down()
+
+    def _pause_restart(self, slot: _Slot, *, now: float) -> None:
+        slot.restart_at = now + slot.back_off_seconds
+        slot.back_off_seconds = min(slot.back_off_seconds * 2, BACK_OFF_MAX_SECONDS)
+
+    def _restart(self, slot: _Slot, *, now: float) -> None:
+        process = slot.process
+        what = f"cannot start {process.spec.name}"
+        try:
+            slot.process = process_start(process.spec, log=process.log, limits=self._log_limits)
+        except OSError as error:
+            self._troubles.begun(what, error)
+            self._pause_restart(slot, now=now)
+            return
+        self._troubles.over(what)
+        slot.restart_at = None
+        slot.watch()
+        self._write_down()
+
+    def _write_down(self) -> None:
+        try:
+            self._changed(self.pids)
+        except OSError as error:
+            self._is_written_down = False
+            self._troubles.begun(WRITE_DOWN, error)
+        else:
+            self._is_written_down = True
+            self._troubles.over(WRITE_DOWN)
 
     def stop(self) -> None:
         """Stop everything, the last batch first; one that does not end in its time is killed."""
@@ -200,7 +261,7 @@ class Supervisor:
                 if not process.stopped_within(process.spec.stop_timeout_seconds - (time.monotonic() - started)):
                     self._report(f"{process.spec.name} did not stop in time and was killed")
             self._batches.pop()
-            self._changed(self.pids)
+            self._write_down()
 
     def _on_stop_signal(self, number: int, _frame: FrameType | None) -> None:
         self._stop_signal = number

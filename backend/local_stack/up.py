@@ -106,7 +106,8 @@ class Up:
                         self._supervisor.run()
             finally:
                 self._published = {}
-                (self._local / UP_FILE).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # A disk that cannot be written must not keep anything running.
+                    (self._local / UP_FILE).unlink(missing_ok=True)
                 self._supervisor.stop()
 
     def _start(self) -> None:
@@ -149,6 +150,8 @@ class Up:
         if self._ports.simulator is not None:
             specs.append(simulator_spec(ports=self._ports, local=self._local, environment=self._environment))
         self._start_batch(specs)
+        if services.postgres_folder:
+            self._supervisor.watch_room(services.postgres_folder)
         if services.postgres_folder and not services.postgres_folder.is_relative_to(self._local):
             progress(
                 f"the databases are in {services.postgres_folder.parent}: their servers cannot use this clone's path"
@@ -292,8 +295,9 @@ def _what_is_wrong(url: str) -> dict[str, str]:
 
 
 def progress(line: str) -> None:
-    """Tell a person what happens."""
-    print(f"up: {line}", file=sys.stderr, flush=True)
+    """Tell a person what happens, where the words can still go anywhere."""
+    with contextlib.suppress(OSError):
+        print(f"up: {line}", file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None, *, local: Path = LOCAL) -> int:

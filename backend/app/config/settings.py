@@ -131,6 +131,9 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A Redis that answers and refuses (its disk or its memory is full) is waited for like one that is away. Without this it
+# would end the workers, and with the broker worker the guard, which needs no queue.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # Redis is transport only: a message lost with it is sent again by the sweep, so publishing never waits for long.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2}
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_connect_timeout": 2, "socket_keepalive": True}

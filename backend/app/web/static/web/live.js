@@ -7,7 +7,9 @@
   const { stream, now, asked, login } = document.body.dataset;
   const byId = (id) => document.getElementById(id);
   const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
-  let reading = null, over = false, edited = false, away = false, loggedOut = false, askAgain = false, seenAgain = 0;
+  // A page that shows a refused form again shows what was typed.
+  let edited = Boolean(document.querySelector("form[data-typed]"));
+  let reading = null, over = false, away = false, loggedOut = false, askAgain = false, seenAgain = 0;
   // Windows of one browser tell each other that somebody is logged in.
   const windows = new BroadcastChannel("logged-in");
 
@@ -122,16 +124,18 @@
   }
 
   // ── The events ─────────────────────────────────────────────────────────────────────────────────────────────────────
-  function leave() {
+  function leave({ pressed = false } = {}) {
     const address = `${login}?next=${encodeURIComponent(location.pathname + location.search)}`;
     const first = !loggedOut;
     if (first) { askAgain = false; }
     loggedOut = true;
     document.body.classList.add("logged-out");
+    reading?.abort();  // Where the cookie alone is gone, the stream would go on, and the page would look alive.
     // Nothing more is asked for until somebody may have logged in: a window says so, or this one is looked at again.
-    if (edited) {  // Typed text is not thrown away: the other window logs in, and this page goes on by itself.
-      note("You are logged out. Nothing you typed is lost:", { text: "log in in a new window", href: address, newWindow: true });
-      if (first) { say("You are logged out.", true); }
+    if (edited || pressed) {  // Typed text is not thrown away: the other window logs in, and this page goes on by itself.
+      const sentence = `${pressed ? "Nothing was sent. " : ""}You are logged out. Nothing you typed is lost:`;
+      note(sentence, { text: "log in in a new window", href: address, newWindow: true });
+      if (first || pressed) { say(pressed ? "Nothing was sent: you are logged out." : "You are logged out.", true); }
     } else {
       note("You are logged out, and this page is not kept current:", { text: "log in", href: address });
       if (first) { location.assign(address); }
@@ -212,7 +216,14 @@
     heard.at();
     setInterval(showAge, 1000);
     document.addEventListener("input", (event) => { edited ||= Boolean(event.target.closest("form[method=post]")); });
-    document.addEventListener("submit", () => { edited = false; });
+    document.addEventListener("submit", ({ defaultPrevented }) => { edited &&= defaultPrevented; });
+    document.addEventListener("not-sent", ({ detail: why }) => {  // See typed.js.
+      edited = true;
+      if (why === "session") { leave({ pressed: true }); return; }
+      const refused = "Nothing was sent: the server was not reached. What you typed is still here.";
+      note(refused);
+      say(refused, true);
+    });
     // A hidden window gives its connection to one that is looked at (a browser has six for a site), and asks anew when
     // it is seen again. Until the snapshot is there, it says how old it is.
     let hiding;

@@ -1,17 +1,22 @@
 """Whether the process lives, and whether everything it needs is there."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
+from app.accounts.entry_gate import entry_refusal, failure_note
 from app.accounts.models import BrokerConnection
 from app.accounts.services import connection_state_record
 from app.alerts.models import WatchdogSign
 from app.alerts.services import watchdog_sign
 from app.brokers.base import ConnectionState
 from app.core import clock
+from app.core.errors import RetryLater
+from app.domain.circuit import COOL_DOWN, FAILURES_MAX
+from app.domain.maintenance import maintenance_read
+from app.executions.services.request import require_entries_allowed
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +32,7 @@ def readiness() -> tuple[int, dict[str, bool]]:
     return answer.status_code, {name: check["ok"] for name, check in answer.json()["checks"].items()}
 
 
-ALL_WELL = {"database": True, "redis": True, "broker_worker": True, "gateway": True, "watchdog": True}
+ALL_WELL = {"database": True, "redis": True, "broker_worker": True, "gateway": True, "entries": True, "watchdog": True}
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +73,35 @@ def test_ready_asks_for_the_connection_that_executes_here(settings: Settings, co
     connection_state_record(connection_id=connection.pk, state=ConnectionState.READY, reason="", now=now)
     settings.IB_ACCOUNT = "DU7654321"
     assert readiness()[0] == 503
+
+
+@pytest.mark.case("S72")
+@pytest.mark.parametrize("code", ["circuit_open", "gateway_maintenance"])
+def test_ready_asks_the_gate_that_execute_asks(code: str, connection: BrokerConnection, settings: Settings) -> None:
+    now = clock.now()
+    connection_state_record(connection_id=connection.pk, state=ConnectionState.READY, reason="", now=now)
+    if code == "circuit_open":
+        for _ in range(FAILURES_MAX):
+            failure_note(connection_id=connection.pk, code="connection_refused", now=now)
+        until: datetime | None = now + COOL_DOWN
+    else:
+        settings.GATEWAY_MAINTENANCE = maintenance_read("Mon-Sun 00:00-12:00 UTC; Mon-Sun 12:00-00:00 UTC")
+        until = entry_refusal(None, now=now).until
+
+    with pytest.raises(RetryLater) as refused:
+        require_entries_allowed(connection.account, now=clock.now())
+    assert (readiness(), refused.value.code) == ((503, ALL_WELL | {"entries": False}), code)
+    told = APIClient().get("/readyz").json()["checks"]["entries"]["detail"]
+    assert told.startswith(f"{code}: ")
+    assert told.endswith(f"; until {until:%Y-%m-%d %H:%M:%S} UTC")
+    assert refused.value.details == {"until": until.isoformat()}
+
+
+@pytest.mark.case("S72")
+def test_ready_is_again_when_the_gate_lets_one_try(connection: BrokerConnection) -> None:
+    now = clock.now()
+    connection_state_record(connection_id=connection.pk, state=ConnectionState.READY, reason="", now=now)
+    for _ in range(FAILURES_MAX):
+        failure_note(connection_id=connection.pk, code="connection_refused", now=now - COOL_DOWN)
+    require_entries_allowed(connection.account, now=clock.now())
+    assert readiness() == (200, ALL_WELL)

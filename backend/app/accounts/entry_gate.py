@@ -4,6 +4,7 @@ Protective orders, cancels and reconciles never ask here: they go on whenever th
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.db import transaction
 
 from app.accounts.models import Account, BrokerConnection
 from app.core.logging import get_logger
-from app.domain.circuit import FAILURES_MAX, Circuit, circuit_at
+from app.domain.circuit import COOL_DOWN, FAILURES_MAX, Circuit, circuit_at
 from app.domain.maintenance import maintenance_at
 
 logger = get_logger(__name__)
@@ -20,27 +21,35 @@ GATEWAY_MAINTENANCE = "gateway_maintenance"
 CIRCUIT_OPEN = "circuit_open"
 
 
-def entry_refusal(account: Account, *, now: datetime) -> tuple[str, str] | None:
-    """Return the code and the reason for which no entry is begun on the account now, or None."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EntryRefusal:
+    """Why no entry is begun now, and from when on one may be, unless something new happens meanwhile."""
+
+    code: str
+    reason: str
+    until: datetime | None
+
+
+def entry_refusal(account: Account | None, *, now: datetime) -> EntryRefusal | None:
+    """Return why no entry is begun on the account now, or None. While no account is known, only the hour can refuse."""
     return _refusal(BrokerConnection.objects.filter(account=account).exclude(failures=[]), now=now)
 
 
-def entry_refusal_on(connection: BrokerConnection, *, now: datetime) -> tuple[str, str] | None:
+def entry_refusal_on(connection: BrokerConnection, *, now: datetime) -> EntryRefusal | None:
     """Return the same for the one connection, whose row was read."""
     return _refusal([connection], now=now)
 
 
-def _refusal(connections: Iterable[BrokerConnection], *, now: datetime) -> tuple[str, str] | None:
+def _refusal(connections: Iterable[BrokerConnection], *, now: datetime) -> EntryRefusal | None:
     window = maintenance_at(settings.GATEWAY_MAINTENANCE, now=now)
     if window is not None:
-        return GATEWAY_MAINTENANCE, f"The broker resets its servers ({window}); new entries wait until it is over."
+        reason = f"The broker resets its servers ({window}); new entries wait until it is over."
+        return EntryRefusal(code=GATEWAY_MAINTENANCE, reason=reason, until=window.ends_at(now))
     for connection in connections:
         if circuit_of(connection, now=now) is Circuit.OPEN:
             last = connection.failures[-1]["code"]
-            return (
-                CIRCUIT_OPEN,
-                f"The broker failed {FAILURES_MAX} times lately ({last}); entries wait for it to settle.",
-            )
+            reason = f"The broker failed {FAILURES_MAX} times lately ({last}); entries wait for it to settle."
+            return EntryRefusal(code=CIRCUIT_OPEN, reason=reason, until=failed_last_at(connection) + COOL_DOWN)
     return None
 
 

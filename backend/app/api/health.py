@@ -1,6 +1,7 @@
 """Whether the process lives, whether everything it needs is there, and JSON answers where no view is reached."""
 
 from collections.abc import Callable
+from datetime import UTC
 from functools import wraps
 from typing import Any
 
@@ -12,7 +13,8 @@ from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
 
 from app.accounts.access import may_see_accounts
-from app.accounts.selectors import worker_seen
+from app.accounts.entry_gate import entry_refusal
+from app.accounts.selectors import broker_connection, worker_seen
 from app.alerts.selectors import somebody_watches, watchdog_seen_at
 from app.api.error_body import body
 from app.api.exception_handler import REQUEST_REFUSED, internal_error
@@ -53,7 +55,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """
     checks = {"database": _database(), "redis": _redis()}
     if checks["database"]["ok"]:
-        checks |= _broker() | {"watchdog": _watchdog()}
+        checks |= _broker() | {"entries": _entries(), "watchdog": _watchdog()}
     ready = all(check["ok"] for check in checks.values())
     if not is_from_this_machine(request) and not (checks["database"]["ok"] and may_see_accounts(request.user)):
         checks = {name: {"ok": check["ok"]} for name, check in checks.items()}
@@ -116,6 +118,16 @@ def _broker() -> dict[str, Check]:
         }
     gateway = _right() if seen.state == ConnectionState.READY.value else _wrong(seen.standing)
     return {"broker_worker": _right(), "gateway": gateway}
+
+
+def _entries() -> Check:
+    """Ask what `execute` asks, so that nobody is told "ready" whose next request is refused."""
+    now, connection = clock.now(), broker_connection()
+    refusal = entry_refusal(connection.account if connection else None, now=now)
+    if refusal is None:
+        return _right()
+    until = f"; until {refusal.until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if refusal.until else ""
+    return _wrong(f"{refusal.code}: {refusal.reason.rstrip('.')}{until}")
 
 
 def _watchdog() -> Check:

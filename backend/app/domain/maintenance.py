@@ -29,8 +29,8 @@ class MaintenanceWindow:
         """Return it as it was written."""
         return self.text
 
-    def holds(self, now: datetime) -> bool:
-        """Say whether `now`, an aware time, is in it."""
+    def ends_at(self, now: datetime) -> datetime | None:
+        """Return when the window that `now`, an aware time, is in ends; None where it is in none."""
         local = now.astimezone(self.zone)
         wall = local.replace(tzinfo=None)
         for days_ago in (0, 1):
@@ -38,8 +38,8 @@ class MaintenanceWindow:
             begins, ends = datetime.combine(day, self.begins), datetime.combine(day, self.ends)
             ends += timedelta(days=1) if ends <= begins else timedelta()
             if day.weekday() in self.days and begins <= wall < ends:
-                return True
-        return False
+                return ends.replace(tzinfo=self.zone)
+        return None
 
 
 def maintenance_read(text: str) -> tuple[MaintenanceWindow, ...]:
@@ -51,7 +51,7 @@ def maintenance_read(text: str) -> tuple[MaintenanceWindow, ...]:
 
 def maintenance_at(windows: tuple[MaintenanceWindow, ...], *, now: datetime) -> MaintenanceWindow | None:
     """Return the window that `now` is in, or None."""
-    return next((window for window in windows if window.holds(now)), None)
+    return next((window for window in windows if window.ends_at(now)), None)
 
 
 def _window(text: str) -> MaintenanceWindow:

@@ -43,8 +43,9 @@ def test_there_may_be_none(text: str) -> None:
 
 def test_one_day_is_a_window_too() -> None:
     (window,) = maintenance_read("sat 10:00-11:00 UTC")
-    assert window.holds(datetime(2026, 11, 21, 10, 30, tzinfo=ZoneInfo("UTC")))
-    assert not window.holds(datetime(2026, 11, 20, 10, 30, tzinfo=ZoneInfo("UTC")))
+    ends = window.ends_at(datetime(2026, 11, 21, 10, 30, tzinfo=ZoneInfo("UTC")))
+    assert ends == datetime(2026, 11, 21, 11, 0, tzinfo=ZoneInfo("UTC"))
+    assert window.ends_at(datetime(2026, 11, 20, 10, 30, tzinfo=ZoneInfo("UTC"))) is None
     assert str(window) == "sat 10:00-11:00 UTC"
 
 

@@ -109,10 +109,10 @@ def require_entries_allowed(account: Account, *, now: datetime) -> None:
     refusal = entry_refusal(account, now=now)
     if refusal is None:
         return
-    code, reason = refusal
-    if code == CIRCUIT_OPEN:
-        raise RetryLater(reason, code="circuit_open")
-    raise RetryLater(reason, code="gateway_maintenance")
+    details = {"until": refusal.until.isoformat()} if refusal.until else {}
+    if refusal.code == CIRCUIT_OPEN:
+        raise RetryLater(refusal.reason, code="circuit_open", details=details)
+    raise RetryLater(refusal.reason, code="gateway_maintenance", details=details)
 
 
 def _same_request(known: Execution, *, digest: str) -> Execution:

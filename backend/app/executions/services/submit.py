@@ -80,8 +80,7 @@ def _require_entries_allowed(holder: BrokerConnection, *, now: datetime) -> None
     """Raise NotConnected with the gate's code: the row waits untouched, as without a connection, until its deadline."""
     refusal = entry_refusal_on(holder, now=now)
     if refusal is not None:
-        code, reason = refusal
-        raise NotConnected(reason, code=code)
+        raise NotConnected(refusal.reason, code=refusal.code)
 
 
 def _require_turn(connection_id: int, *, now: datetime) -> None:

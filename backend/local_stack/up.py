@@ -196,13 +196,7 @@ class Up:
             user = demo_user_known(url, password=password)
         if user is None:
             user = demo_user_job(self._supervisor, password=password, environment=self._environment)
-        if "left_alone" not in user:
-            return user
-        closed = f"the user demo is left as it is, because {user['left_alone']}"
-        if self._options.once:
-            raise DemoUserClosedError(f"{closed}; `./manage.py demo_user --reset` opens it again")
-        progress(f"{closed}: no demo is executed (`./manage.py demo_user --reset` opens it again)")
-        return {}
+        return demo_user_open(user, once=self._options.once)
 
     def _choose_ports(self) -> Ports:
         web = port_choose(self._options.port, option="--port")
@@ -279,6 +273,20 @@ class Up:
         processes_record(self._local, pids)
         if self._published:
             private_json_write(self._local / UP_FILE, {**self._published, "pids": pids})
+
+
+def demo_user_open(user: dict[str, str], *, once: bool) -> dict[str, str]:
+    """Return the demo user; of one that was closed nothing, for there is no demo then.
+
+    Raises DemoUserClosedError with `once`: the demo is all that was asked for.
+    """
+    if "left_alone" not in user:
+        return user
+    closed = f"the user demo is left as it is, because {user['left_alone']}"
+    if once:
+        raise DemoUserClosedError(f"{closed}; `./manage.py demo_user --reset` opens it again")
+    progress(f"{closed}: no demo is executed (`./manage.py demo_user --reset` opens it again)")
+    return {}
 
 
 def _what_is_wrong(url: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ import pytest
 from stack_programs import eventually, is_running
 
 from app.config.running_stack import running_stack
-from local_stack.errors import UsageError
+from local_stack.errors import DemoUserClosedError, UsageError
 from local_stack.home import CLONE, RECORD
 from local_stack.jobs import PreparedMark
 from local_stack.options import options_parse
@@ -26,7 +26,7 @@ from local_stack.ports import port_accepts
 from local_stack.run_lock import LOCK, run_lock
 from local_stack.services import Services
 from local_stack.stack import Ports, stack_environment
-from local_stack.up import main
+from local_stack.up import demo_user_open, main
 from tests.running_stack import Api
 
 SERVICES = Services("postgres://database", "redis://queue", (), None)
@@ -192,14 +192,8 @@ def test_up_executes_a_demo_stays_up_and_leaves_nothing_behind(
     assert not (tmp_path / "up.json").exists()
     assert not (tmp_path / "up.processes").exists()
 
-    # The second finds it all there, buys nothing, and says so.
-    again = up("--once")
-    answer_again, progress = again.communicate(timeout=240)
-    assert again.returncode == 0, progress
-    assert answer_again.splitlines()[-1] == answer.splitlines()[-1]
-    assert "Nothing was bought" in progress
-
-    # The third stays.
+    # The second finds it all there, buys nothing, says so, and stays.
+    reference = answer.splitlines()[-1]
     stays = up("--port", "0", "--simulator-port", "0", "--simulator-control-port", "0")
     up_file = tmp_path / "up.json"
     assert stays.stdout is not None
@@ -213,7 +207,7 @@ def test_up_executes_a_demo_stays_up_and_leaves_nothing_behind(
     assert set(told) == {"url", "username", "password", "token", "database_url", "redis_url", "simulator", "pids"}
     assert port_accepts(told["simulator"]["control_port"])
     executions = Api(url=told["url"], token=told["token"]).get("/api/v1/executions/").body["results"]
-    assert [execution["reference"] for execution in executions] == [answer.splitlines()[0]]
+    assert [execution["reference"] for execution in executions] == [answer.splitlines()[0]] == [reference]
     assert running_stack(tmp_path)["url"] == told["url"]
     worker = told["pids"]["worker"]
     os.kill(worker, signal.SIGKILL)
@@ -224,6 +218,7 @@ def test_up_executes_a_demo_stays_up_and_leaves_nothing_behind(
     _, progress = stays.communicate(timeout=10)
 
     assert stays.returncode == 0, progress
+    assert "Nothing was bought" in progress
     assert all(told[key] in answer for key in ("url", "username", "password", "token"))
     assert not any(is_running(pid) for pid in pids)
     assert not up_file.exists()
@@ -290,7 +285,14 @@ def test_up_never_opens_a_demo_user_that_was_closed(up: Callable[..., subprocess
     _, progress = process.communicate(timeout=20)
     assert "the user demo is left as it is, because it was deactivated" in progress
 
-    once = up("--once")
-    _, progress = once.communicate(timeout=120)
-    assert once.returncode == 1
-    assert "demo_user_closed" in progress
+
+@pytest.mark.case("S11")
+def test_where_the_demo_is_all_that_was_asked_for_a_closed_user_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    closed = {"username": "demo", "left_alone": "it was deactivated"}
+    with pytest.raises(DemoUserClosedError, match=r"because it was deactivated.*demo_user --reset") as error:
+        demo_user_open(closed, once=True)
+    assert (error.value.code, error.value.exit_code) == ("demo_user_closed", 1)
+    assert demo_user_open(closed, once=False) == {}
+    assert "because it was deactivated: no demo is executed" in capsys.readouterr().err
+    opened = {"username": "demo", "password": "p", "token": "t"}
+    assert demo_user_open(opened, once=True) == opened

@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from app.accounts.models import BrokerConnection
+from app.accounts.services import STOPPED_ON_PURPOSE
 from app.brokers.base import (
     AccountSummary,
     BracketTicket,
@@ -286,6 +287,33 @@ def test_a_connection_that_is_lost_with_the_last_answer_is_not_ready(
 
     eventually(lambda: thread.state is ConnectionState.READY)
     assert broker.questions == [*QUESTIONS, *QUESTIONS]
+
+
+class CutWhileConnecting(WillingBroker):
+    """A broker whose connect fails when its connection is closed, as one whose socket is closed does."""
+
+    def __init__(self) -> None:
+        super().__init__(holds="", fails=False)
+        self.connecting, self.closed = threading.Event(), asyncio.Event()
+
+    async def connect(self) -> BrokerSession:
+        self.connecting.set()
+        await self.closed.wait()
+        raise NotConnected("The socket was closed.", code="connection_refused")
+
+    async def disconnect(self) -> None:
+        self.closed.set()
+
+
+def test_a_stop_in_the_middle_of_a_connect_is_what_is_read_afterwards(
+    start: Callable[[WillingBroker], BrokerThread],
+) -> None:
+    broker = CutWhileConnecting()
+    thread = start(broker)
+    assert broker.connecting.wait(20)
+    thread.stop(seconds_max=10)
+    row = BrokerConnection.objects.get()
+    assert (row.state, row.reason) == ("DISCONNECTED", STOPPED_ON_PURPOSE)
 
 
 @pytest.mark.parametrize("name", ["bracket", "order"])

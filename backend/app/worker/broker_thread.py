@@ -10,6 +10,7 @@ sent before the reconcile that follows a connect is complete.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -62,6 +63,8 @@ RECONCILE_SETTLE_SECONDS = SEND_SECONDS_MAX + 30.0
 ANSWER_SECONDS_MAX = 30.0
 # How long an entry lets what was told be recorded first.
 KEEP_UP_SECONDS_MAX = 5.0
+# How long a stop waits for what the connection is doing; a question that is not answered is not waited for.
+LIFE_ENDS_SECONDS_MAX = 2.0
 
 
 class BrokerThread:
@@ -98,6 +101,7 @@ class BrokerThread:
         self._tell_holding = on_holding
         self._loop_thread = LoopThread("broker")
         self._stopping, self._changed = asyncio.Event(), asyncio.Event()
+        self._lives: list[Future[None]] = []
         self._plan = ReconcilePlan()
         self._recovery = Recovery(self._broker)
         self._worth: asyncio.Task[None] | None = None
@@ -105,8 +109,7 @@ class BrokerThread:
     def start(self) -> None:
         """Start the thread; it connects by itself and keeps trying."""
         self._loop_thread.start()
-        self._loop_thread.submit(self._life())
-        self._loop_thread.submit(self._show_life())
+        self._lives = [self._loop_thread.submit(self._life()), self._loop_thread.submit(self._show_life())]
 
     def stop(self, *, seconds_max: float) -> None:
         """Close the connection and end the thread."""
@@ -400,6 +403,8 @@ class BrokerThread:
         self._recovery.ended()
         logger.error("broker_connection_lost", reason=reason)
         await self._broker.disconnect()
+        if self._stopping.is_set():
+            return  # What it was stopped for is what is to be read.
         try:
             await self._set_state(ConnectionState.DISCONNECTED, reason)
         except DatabaseError as error:
@@ -450,5 +455,7 @@ class BrokerThread:
         self._changed.set()
         await self._broker.disconnect()
         self._state = ConnectionState.DISCONNECTED
+        if self._lives:  # What they were about to note is not to be read after why it was stopped.
+            await asyncio.wait([asyncio.wrap_future(life) for life in self._lives], timeout=LIFE_ENDS_SECONDS_MAX)
         await self._set_state(ConnectionState.DISCONNECTED, accounts.STOPPED_ON_PURPOSE)
         await asyncio.to_thread(self._holder.release)

@@ -92,11 +92,11 @@ def test_the_refusal_goes_with_its_migration_and_comes_back() -> None:
 
 def test_what_was_wanted_and_how_it_was_settled_stays_as_it_is(history: Book) -> None:
     # Given a command that is sent, and then settled
-    command = OrderCommand.objects.get()
+    command = OrderCommand.objects.get(kind="CANCEL")
     command.sent_at = clock.now()
     command.save()
     history.hear(told(history.entry, ToldStatus.CANCELLED), told(history.stop, ToldStatus.CANCELLED))
-    assert OrderCommand.objects.get().settled_how == "order_cancelled"
+    assert OrderCommand.objects.get(kind="CANCEL").settled_how == "order_cancelled"
     # Then nothing of it can be changed any more
     for values in ({"settled_how": "another"}, {"settled_at": None, "settled_how": ""}, {"sent_at": None}):
         with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
@@ -117,7 +117,7 @@ def test_a_cancel_that_was_asked_for_before_there_were_commands_becomes_one(subm
     # When it is brought up to date
     MigrationExecutor(connection).migrate(newest)
     # Then what is still to be cancelled is a command, sent when it was
-    command = OrderCommand.objects.get()
+    command = OrderCommand.objects.get(kind="CANCEL")
     assert (command.order, command.actor, command.reason_code) == (asked.entry, "SWEEP", "entry_timeout")
     assert command.requested_at == command.sent_at == asked.execution.requested_at
     assert command.settled_at is None

@@ -52,7 +52,7 @@ def test_a_cancel_is_a_row_first_and_then_sent_for_the_entry_alone(submitted: Su
     assert send_cancels(book, broker) == 1
     # Then the broker cancels the children with their entry
     assert broker.cancelled == [book.entry.order_id]
-    command = OrderCommand.objects.get()
+    command = OrderCommand.objects.get(kind="CANCEL")
     assert (command.kind, command.order, command.requested_at) == ("CANCEL", book.entry, at(30))
     assert (command.sent_at, command.settled_at) == (at(31), None)
     # And it is settled by the broker's word, not by having been sent
@@ -127,7 +127,7 @@ def test_a_cancel_that_could_not_be_sent_stays_due(submitted: Submitted, broker:
     broker.cancel_fails = BrokerTimeout("No answer.")
     with pytest.raises(BrokerTimeout):
         send_cancels(book, broker)
-    assert OrderCommand.objects.get().settled_at is None
+    assert OrderCommand.objects.get(kind="CANCEL").settled_at is None
     assert sweep(40).cancels == [book.execution_id]
 
 

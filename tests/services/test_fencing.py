@@ -147,7 +147,7 @@ def test_an_old_holder_notes_no_cancel(submitted: Submitted, broker: FakeBroker)
     with pytest.raises(Fenced):
         execution_cancel_send(execution_id=book.execution_id, broker=broker, now=at(31))
 
-    assert (OrderCommand.objects.get().sent_at, broker.cancelled) == (None, [])
+    assert (OrderCommand.objects.get(kind="CANCEL").sent_at, broker.cancelled) == (None, [])
 
 
 def test_an_old_holders_events_are_not_recorded(submitted: Submitted, broker: FakeBroker) -> None:

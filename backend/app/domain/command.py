@@ -7,10 +7,16 @@
 A command is settled by what the broker tells, never by having been sent.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from app.domain.broker_events import AnyBrokerEvent, MessageMeaning, OrderMessageTold, OrderTold, ToldStatus
-from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
+
+# What settles a command without a word of the broker.
+WITHDRAWN = "withdrawn"  # It was never sent, and is not wanted any more.
+SUPERSEDED = "superseded"  # It was sent; a newer change of the same order says what is wanted.
+NOT_TAKEN = "not_taken"  # A complete answer, asked for after it was sent, knows the order as it was before.
 
 _OVER = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.FILLED, ToldStatus.INACTIVE})
 
@@ -35,6 +41,8 @@ class CommandReason(StrEnum):
     EXIT_LEFT = "exit_left"  # The position is closed, and this exit is left.
     CLOSING = "closing"  # The position is being closed: its exits go first.
     REPLACED = "replaced"  # A target beside a stop that nothing links it with.
+    BARE_SHARES = "bare_shares"  # Shares without a working stop.
+    RESIZED = "resized"  # Its size follows what is held.
 
 
 def cancel_settled(
@@ -59,3 +67,36 @@ def cancel_settled(
     if isinstance(event, OrderTold) and event.status in _OVER:
         return f"told_{event.status.value.lower()}"
     return ""
+
+
+def change_settled(*, status: OrderStatus, is_as_wanted: bool, event: AnyBrokerEvent | None = None) -> str:
+    """Return what settles a change of an order with this status, "" where nothing does yet.
+
+    The broker's echo does, which makes the order what was wanted; its end; and a refusal, after which the order lives
+    on as it was. That it was sent does not.
+
+    >>> change_settled(status=OrderStatus.WORKING, is_as_wanted=True)
+    'echoed'
+    """
+    if status in TERMINAL:
+        return f"order_{status.lower()}"
+    if is_as_wanted:
+        return "echoed"
+    if isinstance(event, OrderMessageTold) and event.meaning is MessageMeaning.REQUEST_REFUSED:
+        return f"refused_{event.code}"
+    return ""
+
+
+def place_settled(statuses: Collection[OrderStatus]) -> str:
+    """Return what settles the placing of orders with these statuses: that the broker answered each, or never had it.
+
+    >>> place_settled([OrderStatus.WORKING, OrderStatus.SENT])
+    ''
+    >>> place_settled([OrderStatus.WORKING, OrderStatus.HELD])
+    'answered'
+    """
+    if not statuses or any(status in UNANSWERED for status in statuses):
+        return ""
+    if all(status is OrderStatus.NOT_PLACED for status in statuses):
+        return "not_placed"
+    return "refused" if OrderStatus.REJECTED in statuses else "answered"

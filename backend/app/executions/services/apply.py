@@ -36,7 +36,7 @@ from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
 from app.executions.services.attention import attention_add
-from app.executions.services.commands_write import commands_settle
+from app.executions.services.commands_settle import commands_settle
 from app.executions.services.match import order_match
 
 logger = get_logger(__name__)

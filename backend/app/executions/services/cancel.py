@@ -13,13 +13,13 @@ from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.core.errors import Conflict, NotFound
 from app.core.logging import bind_order
-from app.domain.command import CommandReason
+from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, news, selectors
 from app.executions.models import Actor, Execution, Order
 from app.executions.services.commands_send import cancels_send
-from app.executions.services.commands_write import cancels_write, unsettled_cancels
+from app.executions.services.commands_write import cancels_write, unsettled
 from app.executions.services.submit import execution_give_up, unsent_because
 
 
@@ -93,7 +93,7 @@ def execution_cancel_send(*, execution_id: int, broker: BlockingBroker, now: dat
     execution = selectors.execution_read(execution_id)
     orders = orders_to_cancel(execution)
     with bind_order(execution=execution.pk):
-        asked = set(unsettled_cancels(orders).values_list("order_id", flat=True)) if orders else set()
+        asked = set(unsettled(orders, CommandKind.CANCEL).values_list("order_id", flat=True)) if orders else set()
         if any(order.pk not in asked for order in orders):
             _write_unasked(
                 execution_id, holding=Holding(connection_id=broker.connection_id, fence=broker.fence), now=now

@@ -9,6 +9,7 @@ A change and a cancel may be repeated: they carry the id of an order that exists
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db import transaction
 
@@ -17,12 +18,12 @@ from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected, QueueFull
 from app.core.logging import bind_order, get_logger
-from app.domain.command import CommandReason
+from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.executions import news
 from app.executions.models import Bracket, Execution, Order, OrderCommand
 from app.executions.services.attention import attention_add
-from app.executions.services.commands_write import unsettled_cancels
+from app.executions.services.commands_write import unsettled
 from app.executions.services.send_permit import BracketPermit, OrderPermit, require_unsent
 from app.executions.services.ticket import bracket_ticket, contract_of, order_ticket
 
@@ -30,7 +31,8 @@ logger = get_logger(__name__)
 
 
 BATCH_MAX = 50
-CANCEL_AGAIN_AFTER = timedelta(seconds=5)
+# The guard asks for a change again after three seconds.
+AGAIN_AFTER = {CommandKind.CANCEL: timedelta(seconds=5), CommandKind.MODIFY: timedelta(seconds=2)}
 
 
 def bracket_send(
@@ -76,12 +78,15 @@ def order_send(*, order_pk: int, broker: BlockingBroker, replaces: Sequence[Orde
     return order_id
 
 
-def change_send(*, order: Order, broker: BlockingBroker) -> None:
-    """Send the order again under its id, as it stands in memory. Raises NotConnected, QueueFull, BrokerTimeout."""
-    broker.modify_order(
-        order_id=order.order_id or 0, contract=contract_of(order.bracket.execution), ticket=order_ticket(order)
-    )
-    logger.info("change_sent", order_ref=order.order_ref, order_id=order.order_id, quantity=str(order.quantity))
+def order_send_again(*, order: Order, broker: BlockingBroker) -> None:
+    """Send an order again under its own id, as it was. Raises NotConnected, QueueFull, BrokerTimeout."""
+    _modify(order, broker=broker)
+    logger.info("order_sent_again", order_ref=order.order_ref, order_id=order.order_id)
+
+
+def changes_send(*, execution_id: int, orders: Sequence[Order], broker: BlockingBroker, now: datetime) -> int:
+    """Send the changes that were written of these orders and are due; return how many. Raises as `cancels_send`."""
+    return _send(CommandKind.MODIFY, execution_id=execution_id, orders=orders, broker=broker, now=now)
 
 
 def cancels_send(*, execution_id: int, orders: Sequence[Order], broker: BlockingBroker, now: datetime) -> int:
@@ -90,19 +95,37 @@ def cancels_send(*, execution_id: int, orders: Sequence[Order], broker: Blocking
     One that was sent a moment ago gets time to be answered. What another client id placed is left to it, and a person
     is told. Raises Fenced, NotConnected and QueueFull where it is to be tried again, BrokerTimeout.
     """
+    return _send(CommandKind.CANCEL, execution_id=execution_id, orders=orders, broker=broker, now=now)
+
+
+def _send(
+    kind: CommandKind, *, execution_id: int, orders: Sequence[Order], broker: BlockingBroker, now: datetime
+) -> int:
     if not orders:
         return 0
-    due = _cancels_take(execution_id, orders, holder=connection_of(broker), fence=broker.fence, now=now)
+    due = _take(kind, execution_id, orders, holder=connection_of(broker), fence=broker.fence, now=now)
     for number, command in enumerate(due):
+        order = command.order
         try:
-            broker.cancel_order(command.order.order_id or 0)
+            if kind is CommandKind.CANCEL:
+                broker.cancel_order(order.order_id or 0)
+            else:
+                for name, value in command.change.items():
+                    setattr(order, name, Decimal(value))  # In memory: the row follows the broker's echo.
+                _modify(order, broker=broker)
         except (NotConnected, QueueFull):
             _give_back(due[number:])
             raise
-        logger.info("cancel_sent", order_ref=command.order.order_ref, order_id=command.order.order_id)
+        logger.info("command_sent", kind=kind.value, order_ref=order.order_ref, order_id=order.order_id)
     if due:
         news.publish_on_commit(execution_id)
     return len(due)
+
+
+def _modify(order: Order, *, broker: BlockingBroker) -> None:
+    broker.modify_order(
+        order_id=order.order_id or 0, contract=contract_of(order.bracket.execution), ticket=order_ticket(order)
+    )
 
 
 def left_behind_send(*, broker: BlockingBroker, now: datetime) -> int:
@@ -120,18 +143,25 @@ def left_behind_send(*, broker: BlockingBroker, now: datetime) -> int:
 
 
 @transaction.atomic
-def _cancels_take(
-    execution_id: int, orders: Sequence[Order], *, holder: BrokerConnection, fence: int, now: datetime
+def _take(
+    kind: CommandKind,
+    execution_id: int,
+    orders: Sequence[Order],
+    *,
+    holder: BrokerConnection,
+    fence: int,
+    now: datetime,
 ) -> list[OrderCommand]:
     """Note the due ones as sent, before the first byte, and return them."""
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     fence_require(Holding(connection_id=holder.pk, fence=fence))
-    commands = unsettled_cancels(orders).select_related("order").order_by("id")
+    commands = unsettled(orders, kind).select_related("order__bracket__execution").order_by("id")
     due = [command for command in commands if _is_due(command, now=now)]
     foreign = [command for command in due if is_foreign(command.order, holder)]
     for command in foreign:
         order = command.order
-        attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it")
+        verb = "cancel" if kind is CommandKind.CANCEL else "change"
+        attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can {verb} it")
     if foreign:
         execution.save(update_fields=["attention"])
         OrderCommand.objects.filter(pk__in=[command.pk for command in foreign]).update(tried_at=now)
@@ -141,13 +171,13 @@ def _cancels_take(
 
 
 def _is_due(command: OrderCommand, *, now: datetime) -> bool:
-    """Say whether the cancel can have an effect, and was not sent a moment ago."""
+    """Say whether the command can have an effect, and was not sent a moment ago."""
     status = OrderStatus(command.order.status)
     over = status in TERMINAL and command.reason_code != CommandReason.LEFT_BEHIND
     if over or status is OrderStatus.PENDING_CANCEL or command.order.order_id is None:
         return False
     # What was tried ahead of us was tried by a clock that was wrong.
-    return command.tried_at is None or not now - CANCEL_AGAIN_AFTER < command.tried_at <= now
+    return command.tried_at is None or not now - AGAIN_AFTER[CommandKind(command.kind)] < command.tried_at <= now
 
 
 @transaction.atomic

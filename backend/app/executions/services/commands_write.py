@@ -2,27 +2,72 @@
 
     a policy wants ──> OrderCommand, one unsettled of a kind and order ──> commands_send ──> broker's word ──> settled
 
-Written under the execution's lock. Who asks for what was asked already changes nothing: the first reason stays. What
-was not sent and is not wanted any more is withdrawn.
+Written under the execution's lock. Who asks for what was asked already changes nothing: the first reason stays. A newer
+change takes the place of an older one, a cancel that of a change that was not sent. The placing of a native bracket is
+one command, about its entry, with the names of all its orders.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from app.core.logging import get_logger
-from app.domain.broker_events import AnyBrokerEvent
-from app.domain.command import CommandKind, CommandReason, cancel_settled
-from app.domain.order_status import TERMINAL, OrderStatus
-from app.executions.models import Actor, Order, OrderCommand
+from app.domain.command import SUPERSEDED, WITHDRAWN, CommandKind, CommandReason
+from app.executions.models import Actor, Execution, Order, OrderCommand
 
 logger = get_logger(__name__)
 
-WITHDRAWN = "withdrawn"
-UNWANTED_AFTER = timedelta(seconds=30)
+
+def place_of(
+    orders: Sequence[Order], *, actor: Actor, reason: CommandReason, now: datetime, user: User | None = None
+) -> OrderCommand:
+    """Return the command, not saved yet, to place these orders of one bracket together; the first leads them."""
+    first = orders[0]
+    return OrderCommand(
+        kind=CommandKind.PLACE,
+        execution_id=first.bracket.execution_id,
+        bracket_id=first.bracket_id,
+        order=first,
+        actor=actor,
+        user=user,
+        reason_code=reason,
+        change={"orders": [order.order_ref for order in orders]},
+        requested_at=now,
+    )
+
+
+def change_write(
+    *,
+    order: Order,
+    execution: Execution,
+    change: Mapping[str, Decimal],
+    actor: Actor,
+    reason: CommandReason,
+    now: datetime,
+) -> None:
+    """Write a MODIFY of the order: `change` is what it is to be, by column. The caller has locked the execution."""
+    wanted = {name: str(value) for name, value in change.items()}
+    older = unsettled([order], CommandKind.MODIFY).first()
+    if older is not None and older.change == wanted:
+        return
+    if older is not None:
+        command_settle(older, SUPERSEDED if older.sent_at else WITHDRAWN, now=now)
+    OrderCommand.objects.create(
+        kind=CommandKind.MODIFY,
+        execution=execution,
+        bracket_id=order.bracket_id,
+        order=order,
+        actor=actor,
+        reason_code=reason,
+        evidence={name: str(getattr(order, name)) for name in wanted},
+        change=wanted,
+        requested_at=now,
+    )
+    logger.info("change_written", order_ref=order.order_ref, actor=str(actor), **wanted)
 
 
 def cancels_write(
@@ -36,10 +81,14 @@ def cancels_write(
     evidence: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a CANCEL of each of the orders that has none unsettled. The caller has locked their execution."""
-    asked = unsettled_cancels(orders).values_list("order_id", flat=True)
     missing = {order.pk: order for order in orders}
-    for order_id in asked:
-        missing.pop(order_id)
+    if missing:
+        for order_id in unsettled(orders, CommandKind.CANCEL).values_list("order_id", flat=True):
+            missing.pop(order_id)
+    if not missing:
+        return
+    for change in unsettled(missing.values(), CommandKind.MODIFY).filter(sent_at__isnull=True):
+        command_settle(change, WITHDRAWN, now=now)
     OrderCommand.objects.bulk_create(
         OrderCommand(
             kind=CommandKind.CANCEL,
@@ -58,50 +107,16 @@ def cancels_write(
         logger.info("cancel_written", order_ref=order.order_ref, actor=str(actor), reason=str(reason))
 
 
-def unsettled_cancels(orders: Iterable[Order]) -> QuerySet[OrderCommand]:
-    """Return the cancels of these orders that nothing has settled, oldest first."""
-    return OrderCommand.objects.filter(order__in=orders, kind=CommandKind.CANCEL, settled_at__isnull=True)
+def unsettled(orders: Iterable[Order], kind: CommandKind) -> QuerySet[OrderCommand]:
+    """Return the commands of this kind about these orders that nothing has settled, oldest first."""
+    return OrderCommand.objects.filter(order__in=orders, kind=kind, settled_at__isnull=True)
 
 
-def commands_settle(told: Iterable[tuple[AnyBrokerEvent, Order]], *, now: datetime) -> None:
-    """Settle what these events are evidence for; each with its order as it stands after them."""
-    told = list(told)
-    orders = {order.pk: order for _event, order in told}
-    if not orders:
-        return
-    for command in unsettled_cancels(orders.values()):
-        order = orders[command.order_id]
-        for event in (event for event, about in told if about.pk == order.pk):
-            how = cancel_settled(
-                reason=CommandReason(command.reason_code),
-                status=OrderStatus(order.status),
-                event=event,
-                was_sent=command.sent_at is not None,
-            )
-            if how:
-                _settle(command, how, now=now)
-                break
-
-
-def commands_withdraw(*, now: datetime) -> None:
-    """Settle what no event settled: cancels of what is over by now, and those that were given up before they were sent.
-
-    Whoever repairs or closes sends what it writes at once, and again as long as that is needed: what was not sent for
-    so long is not wanted any more.
-    """
-    open_cancels = OrderCommand.objects.filter(kind=CommandKind.CANCEL, settled_at__isnull=True)
-    open_cancels = open_cancels.exclude(reason_code=CommandReason.LEFT_BEHIND).select_related("order")
-    for command in open_cancels.filter(order__status__in=TERMINAL):
-        _settle(command, f"order_{command.order.status.lower()}", now=now)
-    repeated = (CommandReason.CLOSING, CommandReason.EXIT_LEFT)
-    for command in open_cancels.filter(
-        reason_code__in=repeated, sent_at__isnull=True, requested_at__lte=now - UNWANTED_AFTER
-    ):
-        _settle(command, WITHDRAWN, now=now)
-
-
-def _settle(command: OrderCommand, how: str, *, now: datetime) -> None:
-    # Somebody else may have settled it since it was read; what settled it first stands.
-    unsettled = OrderCommand.objects.filter(pk=command.pk, settled_at__isnull=True)
-    if unsettled.update(settled_at=now, settled_how=how):
+def command_settle(command: OrderCommand, how: str, *, now: datetime) -> None:
+    """Note what settled a command. Where somebody else settled it since it was read, that stands."""
+    values = {"settled_at": now, "settled_how": how}
+    if command.kind == CommandKind.PLACE:
+        # The ids of its orders are what is written ahead of them; this only repeats when that was.
+        values["sent_at"] = command.order.sent_at
+    if OrderCommand.objects.filter(pk=command.pk, settled_at__isnull=True).update(**values):
         logger.info("command_settled", kind=command.kind, command=command.pk, how=how)

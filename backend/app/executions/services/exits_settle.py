@@ -36,7 +36,7 @@ from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, BrokerEvent, Execution, Order
 from app.executions.services.apply import broker_event_record
-from app.executions.services.commands_send import change_send, connection_of, is_foreign
+from app.executions.services.commands_send import connection_of, is_foreign, order_send_again
 from app.executions.services.match import orders_match
 
 logger = get_logger(__name__)
@@ -101,7 +101,7 @@ def exits_settle(
                 and may_send(order.pk)
                 and _send_again_note(order, broker=broker, holding=holding, now=now)
             ):
-                change_send(order=order, broker=broker)
+                order_send_again(order=order, broker=broker)
     return True
 
 

@@ -30,7 +30,7 @@ from app.executions.models import Actor, Bracket, Execution, Order, open_quantit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_send import cancels_send, connection_of, is_foreign, order_send
-from app.executions.services.commands_write import cancels_write
+from app.executions.services.commands_write import cancels_write, place_of
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 
@@ -178,6 +178,7 @@ def _close_create(execution: Execution, bracket: Bracket, orders: list[Order], *
         quantity=held,
         time_in_force=TimeInForce.DAY.value,
     )
+    place_of([order], actor=Actor.KILL_SWITCH, reason=CommandReason.CLOSING, now=now).save()
     decision_record(
         actor=Actor.KILL_SWITCH,
         action="CLOSE",

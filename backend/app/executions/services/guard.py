@@ -41,12 +41,12 @@ from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.commands_send import (
     cancels_send,
-    change_send,
+    changes_send,
     connection_of,
     is_foreign,
     order_send,
 )
-from app.executions.services.commands_write import cancels_write
+from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 from app.executions.services.flatten import is_flattening
@@ -236,6 +236,7 @@ def _write_down(
         return None
     if repair.kind is RepairKind.PLACE_STOP:
         order = _protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
+        place_of([order], actor=Actor.GUARD, reason=CommandReason.BARE_SHARES, now=now).save()
         lost_at, shares = _stop_lost_at(bracket), plain(repair.quantity or Decimal(0))
         since = f" since {lost_at:%H:%M:%S}" if lost_at is not None and lost_at <= now else ""
         text = f"tranche {bracket.tranche}: {shares} shares had no stop{since}; "
@@ -262,6 +263,15 @@ def _write_down(
     if repair.kind is RepairKind.CANCEL:
         left = CommandReason.EXIT_LEFT
         cancels_write(orders=[order], execution_id=execution_id, actor=Actor.GUARD, reason=left, now=now)
+    if repair.kind is RepairKind.RESIZE and repair.quantity is not None:
+        change_write(
+            order=order,
+            execution=execution,
+            change={"quantity": repair.quantity},
+            actor=Actor.GUARD,
+            reason=CommandReason.RESIZED,
+            now=now,
+        )
     if repair.kind is RepairKind.DISCARD:
         _discard(order, account_id=broker.account_id, reason=repair.reason, now=now)
     news.publish_on_commit(execution.pk)
@@ -278,9 +288,8 @@ def _send(repair: Repair, *, order_pk: int, execution_id: int, broker: BlockingB
         left = Order.objects.get(pk=order_pk)
         cancels_send(execution_id=execution_id, orders=[left], broker=broker, now=now)
     elif repair.kind is RepairKind.RESIZE:
-        order = Order.objects.select_related("bracket__execution").get(pk=order_pk)
-        order.quantity = repair.quantity or order.quantity
-        change_send(order=order, broker=broker)
+        cut = Order.objects.get(pk=order_pk)
+        changes_send(execution_id=execution_id, orders=[cut], broker=broker, now=now)
 
 
 def _protect_create(execution: Execution, bracket: Bracket, *, quantity: Decimal) -> Order:

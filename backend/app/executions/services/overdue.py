@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 from django.db.models.functions import Coalesce
 
-from app.domain.command import CommandReason
+from app.domain.command import CommandKind, CommandReason
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg
@@ -75,12 +75,15 @@ def _not_sent(before: datetime) -> Iterable[Overdue]:
 
 
 def _commands(before: datetime) -> Iterable[Overdue]:
-    """Return the cancels that nothing has settled."""
-    waiting = OrderCommand.objects.filter(settled_at__isnull=True, requested_at__lte=before).select_related("order")
+    """Return the cancels and changes that nothing has settled; what is placed is looked for by its orders."""
+    waiting = OrderCommand.objects.filter(settled_at__isnull=True, requested_at__lte=before)
+    waiting = waiting.exclude(kind=CommandKind.PLACE).select_related("order")
     for command in waiting.order_by("id")[:BATCH_MAX]:
         order = command.order
         if command.reason_code == CommandReason.LEFT_BEHIND:
             text = f"{order.order_ref}: it may rest in the Gateway untransmitted, and its cancel was not answered"
+        elif command.kind == CommandKind.MODIFY:
+            text = f"{order.order_ref}: its change has not been answered"
         elif order.leg == Leg.ENTRY.value:
             text = "its cancel was asked for, and its entry is still open"
         else:

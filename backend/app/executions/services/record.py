@@ -18,7 +18,7 @@ from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTo
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order
 from app.executions.services.apply import columns_of, event_as_told, event_change, execution_recompute, row_save
-from app.executions.services.commands_write import commands_settle
+from app.executions.services.commands_settle import commands_settle
 from app.executions.services.match import order_match, unheard
 
 
@@ -52,7 +52,7 @@ def broker_events_record(
                 evidence.append((event, order))
     BrokerEvent.objects.bulk_create(stored)
     rows.save(now=now)
-    commands_settle(evidence, now=now)
+    commands_settle(evidence, now=now, read=rows.orders())
     return changed
 
 
@@ -107,6 +107,10 @@ class _Rows:
     def columns_of(self, order: Order | None) -> list[dict[str, Any]]:
         """Return how the order and its execution stand now."""
         return [columns_of(order), columns_of(self.execution_of(order))] if order is not None else []
+
+    def orders(self) -> Iterable[Order]:
+        """Return every order that was read, as it stands now."""
+        return self._orders.values()
 
     def note_told(self, event: AnyBrokerEvent, order: Order) -> None:
         """Have the order and its execution saved at the end, where they changed."""

@@ -18,12 +18,14 @@ from app.accounts.models import Account
 from app.core.decimal_text import plain
 from app.core.errors import Conflict, FixRequest, Forbidden, RetryLater, TradingError
 from app.domain.bracket import Tranche, split_into_tranches
+from app.domain.command import CommandReason
 from app.domain.execution_status import FINISHED
 from app.domain.order_ref import OrderRef
 from app.domain.sizing import size_position
 from app.domain.terms import EntryType, Leg, OrderType, Side, TimeInForce
 from app.executions import dispatch, news
-from app.executions.models import ONE_UNFINISHED_PER_SETUP, Bracket, Execution, Order
+from app.executions.models import ONE_UNFINISHED_PER_SETUP, Actor, Bracket, Execution, Order, OrderCommand
+from app.executions.services.commands_write import place_of
 from app.market.services import increments_of, instrument_resolve, price_now
 from app.setups.models import Setup
 from app.setups.revision import Seen, require_seen
@@ -272,9 +274,17 @@ def _write(*, setup: Setup, user: User, key: str, digest: str, preflight: Prefli
         requested_at=now,
         deadline_at=_deadline(setup, now=now),
     )
-    for tranche in preflight.tranches:
-        bracket = Bracket.objects.create(execution=execution, tranche=tranche.number, quantity=tranche.quantity)
-        Order.objects.bulk_create(_orders(setup=setup, execution=execution, bracket=bracket, tranche=tranche))
+    brackets = Bracket.objects.bulk_create(
+        Bracket(execution=execution, tranche=tranche.number, quantity=tranche.quantity)
+        for tranche in preflight.tranches
+    )
+    native = [
+        _orders(setup=setup, execution=execution, bracket=bracket, tranche=tranche)
+        for bracket, tranche in zip(brackets, preflight.tranches, strict=True)
+    ]
+    Order.objects.bulk_create(order for orders in native for order in orders)
+    asked: dict[str, Any] = {"actor": Actor.PERSON, "user": user, "reason": CommandReason.REQUESTED, "now": now}
+    OrderCommand.objects.bulk_create(place_of(orders, **asked) for orders in native)
     setup_mark_executed(setup, now=now)
     return execution
 

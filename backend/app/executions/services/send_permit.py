@@ -19,10 +19,10 @@ from app.accounts.models import BrokerConnection
 from app.accounts.services import order_id_floor_raise
 from app.core import clock
 from app.core.errors import Conflict
-from app.domain.command import CommandReason
+from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import OrderEvent, OrderStatus, transition
 from app.executions.models import Actor, Execution, Order
-from app.executions.services.commands_write import cancels_write, unsettled_cancels
+from app.executions.services.commands_write import cancels_write, unsettled
 
 _SENT = transition(OrderStatus.CREATED, OrderEvent.SENT).status.value
 
@@ -92,7 +92,7 @@ class OrderPermit:
                 evidence={"replaced_by": order.order_ref},
                 now=now,
             )
-            unsettled_cancels(self.replaces).update(tried_at=now, sent_at=now)
+            unsettled(self.replaces, CommandKind.CANCEL).update(tried_at=now, sent_at=now)
 
     def require_still_ours(self) -> None:
         """Raise Fenced where another worker has taken over."""

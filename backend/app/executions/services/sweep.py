@@ -14,7 +14,7 @@ from app.executions import dispatch, selectors
 from app.executions.models import Execution, Order, OrderCommand
 from app.executions.moments import is_past
 from app.executions.services.cancel import execution_expire, orders_to_cancel
-from app.executions.services.commands_write import commands_withdraw
+from app.executions.services.commands_settle import commands_settle_rest
 from app.executions.services.kill_switch import kill_switch_enforce
 from app.executions.services.overdue import overdue_find, overdue_tell
 
@@ -49,7 +49,7 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
     resent = _ids(_not_taken(before=before, now=now)) if is_queue_empty else []
     for execution_id in resent:
         dispatch.submit(execution_id)
-    commands_withdraw(now=now)
+    commands_settle_rest(now=now)
     cancels = [execution.pk for execution in _cancels_due(before=before, now=now)]
     for execution_id in cancels:
         dispatch.cancel(execution_id)

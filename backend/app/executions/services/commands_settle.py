@@ -1,0 +1,102 @@
+"""Settle commands by evidence: by what was just told, and by what the rows and complete answers say.
+
+CANCEL   whatever ends the order, a fill included; of an entry left behind in the Gateway: the answer to the cancel
+MODIFY   the echo, which makes the order what was wanted; its end; a refusal; a complete answer that knows no change
+PLACE    that each of its orders was answered, or proved absent
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import Exists, OuterRef
+
+from app.accounts.models import BrokerConnection
+from app.domain.broker_events import AnyBrokerEvent
+from app.domain.command import (
+    NOT_TAKEN,
+    WITHDRAWN,
+    CommandKind,
+    CommandReason,
+    cancel_settled,
+    change_settled,
+    place_settled,
+)
+from app.domain.order_status import TERMINAL, OrderStatus
+from app.executions.models import Order, OrderCommand
+from app.executions.services.commands_write import command_settle
+
+UNWANTED_AFTER = timedelta(seconds=30)
+# By so much a complete answer must have been asked for after a change was sent, to know of it.
+ON_ITS_WAY = timedelta(seconds=5)
+# Whoever wants one of these sends it when it is written, and again as long as it is needed.
+_SENT_AT_ONCE = (CommandReason.CLOSING, CommandReason.EXIT_LEFT, CommandReason.RESIZED)
+
+
+def commands_settle(told: Sequence[tuple[AnyBrokerEvent, Order]], *, now: datetime, read: Iterable[Order] = ()) -> None:
+    """Settle what these events are evidence for; each with its order as it stands after them.
+
+    `read` are other orders that were read, and stand as the database has them by now.
+    """
+    if not told:
+        return
+    orders = {order.pk: order for _event, order in told}
+    by_ref = {order.order_ref: order for order in (*read, *orders.values())}
+    of_brackets = OrderCommand.objects.filter(
+        order__bracket__in={order.bracket_id for order in orders.values()}, settled_at__isnull=True
+    )
+    for command in of_brackets.select_related("order"):
+        if command.kind == CommandKind.PLACE:
+            how = place_settled(_statuses_of(command.change["orders"], known=by_ref))
+        else:
+            order = orders.get(command.order_id)
+            events = [event for event, about in told if about.pk == command.order_id]
+            how = next((how for event in events if order and (how := _how(command, order, event))), "")
+        if how:
+            command.order = orders.get(command.order_id, command.order)
+            command_settle(command, how, now=now)
+
+
+def commands_settle_rest(*, now: datetime) -> None:
+    """Settle what no event settles: of what is over by now, what a complete answer contradicts, what is given up."""
+    unsettled = OrderCommand.objects.filter(settled_at__isnull=True).exclude(kind=CommandKind.PLACE)
+    unsettled = unsettled.exclude(reason_code=CommandReason.LEFT_BEHIND).select_related("order")
+    for command in unsettled.filter(order__status__in=TERMINAL):
+        command_settle(command, f"order_{command.order.status.lower()}", now=now)
+    for command in unsettled.filter(
+        reason_code__in=_SENT_AT_ONCE, sent_at__isnull=True, requested_at__lte=now - UNWANTED_AFTER
+    ):
+        command_settle(command, WITHDRAWN, now=now)
+    answers = BrokerConnection.objects.filter(
+        account=OuterRef("order__account"),
+        client_id=OuterRef("order__client_id"),
+        reconciled_at__gt=OuterRef("sent_at") + ON_ITS_WAY,
+    )
+    for command in unsettled.filter(Exists(answers), kind=CommandKind.MODIFY, sent_at__isnull=False):
+        command_settle(command, "echoed" if _is_as_wanted(command, command.order) else NOT_TAKEN, now=now)
+
+
+def _how(command: OrderCommand, order: Order, event: AnyBrokerEvent) -> str:
+    status = OrderStatus(order.status)
+    if command.kind == CommandKind.CANCEL:
+        return cancel_settled(
+            reason=CommandReason(command.reason_code),
+            status=status,
+            event=event,
+            was_sent=command.sent_at is not None,
+        )
+    heard = event if command.sent_at is not None else None
+    return change_settled(status=status, is_as_wanted=_is_as_wanted(command, order), event=heard)
+
+
+def _is_as_wanted(command: OrderCommand, order: Order) -> bool:
+    return all(getattr(order, name) == Decimal(value) for name, value in command.change.items())
+
+
+def _statuses_of(order_refs: Sequence[str], *, known: Mapping[str, Order]) -> list[OrderStatus]:
+    """Return how the orders that are placed together stand."""
+    statuses = {ref: known[ref].status for ref in order_refs if ref in known}
+    if len(statuses) < len(order_refs):
+        unread = [ref for ref in order_refs if ref not in statuses]
+        statuses |= dict(Order.objects.filter(order_ref__in=unread).values_list("order_ref", "status"))
+    return [OrderStatus(status) for status in statuses.values()]

@@ -6,21 +6,22 @@ from celery import shared_task
 
 from app.alerts.delivery import alerts_deliver
 from app.core import clock
-from app.core.errors import Conflict, RetryLater, TradingError
+from app.core.errors import RetryLater, TradingError
 from app.core.logging import get_logger
 from app.executions.models import Execution
 from app.executions.services.cancel import execution_cancel_send
-from app.executions.services.flatten import POSITION_IN_DOUBT, execution_flatten_send
 from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import execution_sweep
 from app.executions.services.wait import execution_wait_for_fill
 from app.worker import life
+from app.worker.flatten_waits import FlattenWaits
 from app.worker.watchdog import watchdog_look
 
 logger = get_logger(__name__)
 
 ANSWER_AFTER_DEADLINE_SECONDS = 15.0
 WAIT_SECONDS_MAX = 75.0
+_flatten_waits = FlattenWaits()
 
 
 @shared_task(name="executions.submit")
@@ -45,11 +46,12 @@ def cancel(execution_id: int) -> None:
 def flatten(execution_id: int) -> None:
     """Take the next step of closing what the execution holds; the sweep repeats it until nothing is left."""
     try:
-        execution_flatten_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
-    except (RetryLater, Conflict) as error:
+        broker = life.broker_thread()
+    except RetryLater as error:
         logger.warning("flatten_waits", execution=execution_id, reason=error.code)
-        if error.code == POSITION_IN_DOUBT:
-            life.broker_thread().reconcile_soon()
+        return
+    if _flatten_waits.step(execution_id, broker=broker, now=clock.now()):
+        broker.reconcile_soon()
 
 
 @shared_task(name="executions.wait_for_fill", ignore_result=False, throws=(TradingError,))

@@ -90,6 +90,19 @@ def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: da
     return cancelled + len(due.places)
 
 
+@transaction.atomic
+def flatten_wait_tell(*, execution_id: int) -> None:
+    """Tell a person that closing waits, because the account may not hold what is to be closed; once."""
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    attention_add(
+        execution,
+        "it is to be closed and waits: the account may not hold it. It is closed once the account's position agrees; "
+        "if it does not, look at TWS and settle the difference (resolve)",
+    )
+    execution.save(update_fields=["attention"])
+    news.publish_on_commit(execution.pk)
+
+
 def _refused_exits(execution_id: int) -> list[int]:
     """Return the exits that were refused, which may live all the same: beside a CLOSE they would close it twice."""
     refused = Order.objects.filter(status=OrderStatus.REJECTED, refusal_proved=False).exclude(leg=Leg.ENTRY)

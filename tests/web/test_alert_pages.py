@@ -47,5 +47,5 @@ def test_the_systems_alerts_are_seen_by_all_and_ended_by_traders(visit: Client, 
     trader = visit_of(make_user("tess", "trader"))
     assert ">Seen</button>" in html_of(trader)
     trader.post(f"{PAGE}{alert.pk}/seen/")
-    assert "seen by tess" in html_of(visit)
+    assert "seen by <bdi>tess</bdi>" in html_of(visit)
     assert Client().get(PAGE).status_code == 302

@@ -43,9 +43,9 @@ def test_it_shows_orders_fills_costs_and_what_was_told(visit: Client, analyst: U
         "185.00",
         "ACCEPTED",
         "399: Outside &lt;hours&gt;",
-        "fill_told ENTRY BUY 4 at 190.10",
-        "commission_told ENTRY 0.65 USD",
-        "order_told STOP_LOSS PreSubmitted",
+        "fill_told ENTRY <bdi>BUY 4 at 190.10",
+        "commission_told ENTRY <bdi>0.65 USD",
+        "order_told STOP_LOSS <bdi>PreSubmitted",
         str(book.stop.perm_id),
     ):
         assert shown in page, shown
@@ -147,7 +147,7 @@ class TestBanner:
     def test_it_says_that_trading_is_stopped_and_why(self, visit: Client, account: Account) -> None:
         kill_switch_engage(account=account, user=None, reason="odd <prices>", now=clock.now())
         page = html_of(visit, "/setups/")
-        assert f'Trading is stopped<span class="more"> ({account}): odd &lt;prices&gt;' in page
+        assert f'Trading is stopped<span class="more"> ({account}): <bdi>odd &lt;prices&gt;</bdi>' in page
         kill_switch_release(account=account, user=None, reason="over", now=clock.now())
         assert "Trading is stopped" not in html_of(visit, "/setups/")
 

@@ -52,7 +52,7 @@ def test_once_all_is_stopped_the_form_is_gone_and_who_releases_is_said(make_user
     trader.post(f"{PAGE}engage/", {"reason": "news", "confirmed": "on"})
     # Then there is nothing left to stop, but positions can still be closed, with a confirmation of its own
     page = html_of(trader)
-    assert "Only an admin can release: root." in page
+    assert "Only an admin can release: <bdi>root</bdi>." in page
     assert '<div class="card" id="stop-more" hidden>' in page
     assert '<p class="calm" id="stops-none" hidden>' in page
     assert trader.post(f"{PAGE}engage/", {"reason": "news", "flatten": "on"}).status_code == 422

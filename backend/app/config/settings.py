@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "app.web.way_back.back_to_the_page",
+    "app.web.unseen_signs.unseen_signs_shown",
     "app.web.chosen_rows.readable_choices",
 ]
 

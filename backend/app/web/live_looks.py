@@ -27,6 +27,7 @@ from app.web.context import trading_now
 from app.web.execution_pages import execution_context, execution_of, executions_asked_for
 from app.web.kill_switch_pages import kill_switch_context
 from app.web.setup_pages import executions_of_setup, setup_doable, setups_asked_for
+from app.web.unseen_signs import page_with_signs_shown, signs_shown
 
 Say = tuple[str, bool]
 ID_DIGITS_MAX = 18
@@ -90,6 +91,8 @@ def look_of(asked: Asked) -> Seen:
     seen.parts["banner"] = render_to_string("web/parts/banner.html", request=asked.request).strip()
     trading = trading_now()
     seen.spoken["banner"] = (f"Broker: {trading.state}.", not trading.ready)
+    seen.parts = {name: page_with_signs_shown(html) for name, html in seen.parts.items()}
+    seen.spoken = {topic: (signs_shown(sentence), at_once) for topic, (sentence, at_once) in seen.spoken.items()}
     return seen
 
 

@@ -6,6 +6,7 @@ StackError                     exit code 1
 │   ├── PortNotPermittedError  port_not_permitted
 │   ├── AlreadyRunningError    already_running
 │   └── SettingsRefusedError   settings_refused: the environment or `.env` holds what is not allowed
+├── NotWritableError           not_writable: a file that this package keeps cannot be written
 ├── ServiceHomeError           service_home: no folder that the servers can use
 ├── UserWithoutNameError       user_without_name: the servers' user id has no entry in the machine's list of users
 ├── BinaryMissingError         binary_missing: no PostgreSQL or Valkey program for this machine
@@ -52,6 +53,12 @@ class SettingsRefusedError(UsageError):
     """The application would not start with these settings; the message has a line for each."""
 
     code = "settings_refused"
+
+
+class NotWritableError(StackError):
+    """A folder or file that everything is kept in cannot be written."""
+
+    code = "not_writable"
 
 
 class ServiceHomeError(StackError):

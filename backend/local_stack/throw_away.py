@@ -11,14 +11,16 @@ import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from local_stack.errors import StackError
-from local_stack.home import THROW_AWAY_PREFIX, ServiceHome, service_home, throw_away_is_over
+from local_stack.home import LOCAL, THROW_AWAY_PREFIX, ServiceHome, service_home, throw_away_is_over
 from local_stack.leftovers import process_start_mark
 from local_stack.ports import port_free
 from local_stack.postgres import EmbeddedPostgres, postgres_prepare
 from local_stack.process import RunningProcess, process_start, wait_all_ready
+from local_stack.troubles import not_writable
 from local_stack.valkey import EmbeddedValkey, valkey_prepare
 
 VARIABLES = ("DATABASE_URL", "REDIS_URL")
@@ -41,19 +43,25 @@ class ThrowAwayServers:
         wanted = [variable for variable in VARIABLES if not os.environ.get(variable)]
         if not wanted:
             return
+        try:
+            self._start(wanted)
+        except OSError as error:
+            self.stop()
+            raise not_writable(error, folder=LOCAL) from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, wanted: Sequence[str]) -> None:
         home = service_home()
         _sweep(home)
         # The mark tells a later run whether this one still lives.
         folder = home.folder(f"{THROW_AWAY_PREFIX}{os.getpid()}-{process_start_mark(os.getpid())}")
         self._folder = folder
-        try:
-            self._prepared = [_prepared(name, ServiceHome(folder, home.user), programs=home) for name in wanted]
-            specs = [server.spec() for server in self._prepared]
-            self._running = [process_start(spec, log=folder / f"{spec.name}.log") for spec in specs]
-            wait_all_ready(self._running)
-        except BaseException:
-            self.stop()
-            raise
+        self._prepared = [_prepared(name, ServiceHome(folder, home.user), programs=home) for name in wanted]
+        specs = [server.spec() for server in self._prepared]
+        self._running = [process_start(spec, log=folder / f"{spec.name}.log") for spec in specs]
+        wait_all_ready(self._running)
 
     def restart(self, name: str, *, kill: bool) -> None:
         """Stop or kill the server of that name and start it again where it was, with the data it had kept.

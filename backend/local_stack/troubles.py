@@ -14,6 +14,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from local_stack.errors import NotWritableError
+
 LOOK_EVERY_SECONDS = 1.0
 # Two of the files that PostgreSQL writes ahead: with less it may not be able to start.
 ROOM_BYTES_MIN = 32 * 1024 * 1024
@@ -30,6 +32,7 @@ ADVICE = {
     errno.EAGAIN: "allow this user more processes (ulimit -u)",
     errno.ENOMEM: "free some memory",
 }
+IN_ITS_PLACE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 GOES_ON = "everything that can go on goes on, and the rest comes back by itself"
 
 
@@ -82,6 +85,23 @@ class Troubles:
         if what not in self._open:
             self._open.add(what)
             self.say(line)
+
+
+def is_about_files(error: OSError) -> bool:
+    """Say whether a file or folder could not be used: everything else is no person's to mend."""
+    return error.filename is not None or error.errno in ADVICE
+
+
+def not_writable(error: OSError, *, folder: Path) -> NotWritableError:
+    """Return the same as one line that says what to do."""
+    file = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
+    advice = ADVICE.get(error.errno or 0, "mend that")
+    if error.errno in IN_ITS_PLACE:
+        advice = "something else is in its place: move that away"
+    return NotWritableError(
+        f"{file}{error.strerror or type(error).__name__}: {advice}, or clone into a folder that this user may write; "
+        f"all that is kept between starts is in {folder}"
+    )
 
 
 def has_room(folder: Path) -> bool:

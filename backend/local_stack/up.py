@@ -45,6 +45,7 @@ from local_stack.stack import (
     worker_specs,
 )
 from local_stack.supervisor import StopRequestedError, Supervisor
+from local_stack.troubles import is_about_files, not_writable
 
 UP_FILE = "up.json"
 # How long a start waits for the broker worker to reach the Gateway before it says that it has not.
@@ -322,6 +323,12 @@ def main(arguments: Sequence[str] | None = None, *, local: Path = LOCAL) -> int:
         progress(f"stopped by {request}")
         return request.exit_code
     except StackError as error:
-        print(f"up: {error.code}: {error}", file=sys.stderr)
+        progress(f"{error.code}: {error}")
         return error.exit_code
+    except OSError as error:
+        if not is_about_files(error):
+            raise
+        refusal = not_writable(error, folder=local)
+        progress(f"{refusal.code}: {refusal}")
+        return refusal.exit_code
     return 0

@@ -235,3 +235,24 @@ def test_words_that_go_nowhere_are_no_error(monkeypatch: pytest.MonkeyPatch) -> 
         progress("nobody hears this")
         monkeypatch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), nowhere.fileno())
+
+
+@pytest.mark.case("S74")
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "No space left on device: free some"),
+        (errno.EROFS, "Read-only file system: make it writable again"),
+        (errno.EACCES, "Permission denied: make it writable for this user"),
+        (errno.EIO, "Input/output error: mend that"),
+    ],
+)
+def test_what_cannot_be_written_is_named_with_what_to_do(number: int, advice: str) -> None:
+    error = OSError(number, os.strerror(number), "/clone/.local/up.lock")
+
+    line = str(troubles.not_writable(error, folder=Path("/clone/.local")))
+
+    assert line == (
+        f"/clone/.local/up.lock: {advice}, or clone into a folder that this user may write; "
+        "all that is kept between starts is in /clone/.local"
+    )

@@ -23,6 +23,7 @@ from local_stack.home import CLONE, RECORD
 from local_stack.jobs import PreparedMark
 from local_stack.options import options_parse
 from local_stack.ports import port_accepts
+from local_stack.private_file import SECRETS
 from local_stack.run_lock import LOCK, run_lock
 from local_stack.services import Services
 from local_stack.stack import Ports, stack_environment
@@ -151,6 +152,38 @@ def test_a_second_up_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert main(["--once"], local=tmp_path) == 2
 
     assert "already_running: another `up` runs in this clone" in capsys.readouterr().err
+
+
+@pytest.mark.case("S74")
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("a file", "File exists: something else is in its place: move that away"),
+        ("below a file", "Not a directory: something else is in its place: move that away"),
+        ("lock is a folder", "Is a directory: something else is in its place: move that away"),
+        ("secrets is a folder", "Is a directory: something else is in its place: move that away"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_one_line(
+    where: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = tmp_path / "clone" / ".local"
+    local.parent.mkdir()
+    if where == "a file":
+        local.touch()
+    elif where == "below a file":
+        local.touch()
+        local = local / "local"
+    else:
+        local.mkdir()
+        (local / (LOCK if where == "lock is a folder" else SECRETS)).mkdir()
+
+    assert main(["--once", "--no-demo"], local=local) == 1
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("up: not_writable: ")
+    assert f"{reason}, or clone into a folder that this user may write; " in line
+    assert line.endswith(f"all that is kept between starts is in {local}")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 For a run in several processes: which tests go together, and which go first.
 """
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     # xdist's own order is by the number of tests; what starts a stack has few tests and takes long.
     config.option.loadscopereorder = False
     return ByFile(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Say how many processes `--numprocesses auto` means: tests that start a stack wait for half of their time."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, processors * 3 // 2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """What the guard writes down, sends and leaves to a person, against a broker of the test's own."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ from app.accounts.models import BrokerConnection
 from app.accounts.services import connection_ensure
 from app.brokers.errors import NotConnected
 from app.core import clock
-from app.domain.broker_events import ToldStatus
+from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.terms import Leg
 from app.executions import selectors
 from app.executions.models import Decision, Execution, Order
@@ -26,7 +27,7 @@ from app.executions.services.guard import (
 from app.executions.services.guard_watch import Watch
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker, ProcessDied
-from tests.services.heard import fill, told
+from tests.services.heard import fill, message, told
 
 pytestmark = pytest.mark.django_db
 
@@ -103,7 +104,7 @@ def test_a_target_goes_with_the_stop_that_is_replaced(submitted: Submitted, guar
     (new,) = protect_of(book)
     assert [ticket.order_ref for ticket in guard.broker.singles] == [new.order_ref]
     assert guard.broker.cancelled == [book.target.order_id]
-    assert f"{book.target.order_ref} was cancelled" in book.execution.attention
+    assert f"{book.target.order_ref}: its cancel was asked for" in book.execution.attention
     assert Decision.objects.get().evidence["cancels"] == [book.target.order_ref]
 
 
@@ -329,6 +330,32 @@ def test_repairs_are_bounded_and_then_a_person_is_asked(submitted: Submitted, gu
     assert "did not help" in book.execution.attention
     # And tries again when the minute is over
     assert guard.look(book, after=60) == 1
+
+
+@pytest.mark.case("A25", "A26")
+def test_a_person_is_told_what_was_asked_for_and_what_came_of_it(submitted: Submitted, guard: Guard) -> None:
+    # Given a broker that refuses every new stop
+    book = submitted()
+    filled(book, stop=T.CANCELLED)
+    for _ in range(REPAIRS_MAX + 1):
+        guard.look(book, after=4)
+        for order in protect_of(book):
+            if order.status == "SENT":
+                book.hear(message(order, 321, "The API is read-only.", MessageMeaning.REFUSAL))
+                guard.look(book, after=0.1)
+    # Then each sentence says what was asked for, and what came of what was asked for before
+    refs = [order.order_ref for order in protect_of(book)]
+    sentences = book.execution.attention.splitlines()
+    assert len(refs) == REPAIRS_MAX
+    for sentence, ref, before in zip(sentences, refs, [None, *refs], strict=False):
+        came = rf", after {before} was refused \(321: The API is read-only\.\)" if before else ""
+        bare = r"tranche 1: 10 shares had no stop( since \d\d:\d\d:\d\d UTC)?"
+        assert re.fullmatch(rf"{bare}; {ref} was asked for at \d\d:\d\d:\d\d UTC{came}", sentence), sentence
+    in_vain = "5 repairs in a minute did not help: the last stop was refused (321: The API is read-only.)"
+    assert sentences[REPAIRS_MAX:] == [f"tranche 1: 10 shares have no stop; {in_vain}"]
+    # And nothing is called done that was only asked for, and no time is without its zone
+    assert not re.search(r"\bplaced\b", book.execution.attention)
+    assert not re.search(r"\d\d:\d\d:\d\d(?! UTC)", book.execution.attention)
 
 
 def test_repairs_noted_by_a_clock_that_ran_ahead_hold_none_back(submitted: Submitted, guard: Guard) -> None:

@@ -94,8 +94,8 @@ def test_every_reason_and_every_way_out_has_words() -> None:
     assert set(REASON_WORDS) == documented
     assert set(EXIT_WORDS) == {leg for leg in Leg if leg.is_exit}
     assert exit_words("TAKE_PROFIT+STOP_LOSS") == "Target reached, stopped out"
-    assert why_words(Execution(reason_code="kill_switch")) == "Kill switch engaged"
-    assert why_words(Execution(attention="look", reason_code="requested")) == "look"
+    assert why_words(Execution(reason_code="kill_switch")) == ["Kill switch engaged"]
+    assert why_words(Execution(attention="look\nand again", reason_code="requested")) == ["look", "and again"]
 
 
 # What waits says for what

@@ -35,13 +35,13 @@ EXIT_WORDS = {
 }
 
 
-def why_words(execution: Execution) -> str:
-    """Return why it stands as it does, the most urgent first; "" where nothing is to be said."""
+def why_words(execution: Execution) -> list[str]:
+    """Return why it stands as it does, each reason by itself; none where nothing is to be said."""
     if execution.attention:
-        return execution.attention
+        return execution.attention.splitlines()
     if execution.reason_code:
-        return REASON_WORDS.get(execution.reason_code, execution.reason or execution.reason_code)
-    return exit_words(execution.exit_reason)
+        return [REASON_WORDS.get(execution.reason_code, execution.reason or execution.reason_code)]
+    return [exit_words(execution.exit_reason)] if execution.exit_reason else []
 
 
 def exit_words(exit_reason: str) -> str:

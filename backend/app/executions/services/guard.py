@@ -229,7 +229,8 @@ def _write_down(
         _ask(execution, f"{order.order_ref}: {repair.reason}; only client id {order.client_id} can change it", now=now)
         return None
     if repair.kind is not RepairKind.CANCEL_ENTRY and repairs_lately(bracket_id, now=now) >= REPAIRS_MAX:
-        _ask(execution, f"{of_tranche}; {REPAIRS_MAX} repairs in a minute did not help", now=now)
+        in_vain = f"{REPAIRS_MAX} repairs in a minute did not help"
+        _ask(execution, f"{of_tranche}; {in_vain}{_came_of(_last_protect(bracket), is_last=True)}", now=now)
         return None
     if repair.kind is RepairKind.PLACE_STOP and replaced_in_vain(bracket, now=now):
         _ask(execution, f"{of_tranche}; its replacements were cancelled by hand, so none is placed", now=now)
@@ -237,15 +238,15 @@ def _write_down(
     if repair.kind is RepairKind.PLACE_STOP:
         order = _protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
         place_of([order], actor=Actor.GUARD, reason=CommandReason.BARE_SHARES, now=now).save()
-        lost_at, shares = _stop_lost_at(bracket), plain(repair.quantity or Decimal(0))
-        since = f" since {lost_at:%H:%M:%S}" if lost_at is not None and lost_at <= now else ""
-        text = f"tranche {bracket.tranche}: {shares} shares had no stop{since}; "
-        text += f"{now:%H:%M:%S} {order.order_ref} was placed for them"
-        attention_add(execution, text)
+        attention_add(execution, _asked_sentence(bracket, order, now=now))
     targets = [leg for leg in bracket.orders.all() if leg.pk in repair.cancels]
     for target in targets:
-        can = f"only client id {target.client_id} can cancel it" if is_foreign(target, holder) else "was cancelled"
-        attention_add(execution, f"{target.order_ref} {can}: nothing links it with the stop that was placed")
+        can = (
+            f"only client id {target.client_id} can cancel it"
+            if is_foreign(target, holder)
+            else "its cancel was asked for"
+        )
+        attention_add(execution, f"{target.order_ref}: {can}; nothing links it with the stop that was asked for")
     execution.save(update_fields=["attention"])
     if order is None:
         raise AssertionError(f"{repair} is about no order")
@@ -330,9 +331,34 @@ def _discard(order: Order, *, account_id: str, reason: str, now: datetime) -> No
 
 def _stop_lost_at(bracket: Bracket) -> datetime | None:
     """Return when the broker last spoke of a stop of the bracket that is over by now; None where none is."""
-    over = [leg.pk for leg in bracket.orders.all() if leg.leg in _STOPS and OrderStatus(leg.status) in TERMINAL]
+    # A replacement that was refused was no stop at any time: the shares have had none since before it.
+    refused = (Leg.PROTECT.value, OrderStatus.REJECTED.value)
+    stops = [leg for leg in bracket.orders.all() if leg.leg in _STOPS and (leg.leg, leg.status) != refused]
+    over = [leg.pk for leg in stops if OrderStatus(leg.status) in TERMINAL]
     heard: datetime | None = BrokerEvent.objects.filter(order__in=over).aggregate(at=Max("received_at"))["at"]
     return heard
+
+
+def _last_protect(bracket: Bracket) -> Order | None:
+    legs = [order for order in bracket.orders.all() if order.leg == Leg.PROTECT.value]
+    return max(legs, key=attrgetter("pk"), default=None)
+
+
+def _asked_sentence(bracket: Bracket, order: Order, *, now: datetime) -> str:
+    """Return what was asked for. It is not there yet: what came of it is said by the next sentence."""
+    lost_at = _stop_lost_at(bracket)
+    since = f" since {lost_at:%H:%M:%S} UTC" if lost_at is not None and lost_at <= now else ""
+    bare = f"tranche {bracket.tranche}: {plain(order.quantity)} shares had no stop{since}"
+    return f"{bare}; {order.order_ref} was asked for at {now:%H:%M:%S} UTC{_came_of(_last_protect(bracket))}"
+
+
+def _came_of(before: Order | None, *, is_last: bool = False) -> str:
+    """Return what came of the stop that was asked for before, as the rest of a sentence; "" where it was a stop."""
+    if before is None or before.status not in (OrderStatus.REJECTED.value, OrderStatus.NOT_PLACED.value):
+        return ""
+    said = f" ({before.last_error_code}: {before.last_error})" if before.last_error_code is not None else ""
+    came = f"was refused{said}" if before.status == OrderStatus.REJECTED.value else "did not arrive at the broker"
+    return f": the last stop {came}" if is_last else f", after {before.order_ref} {came}"
 
 
 def _ask(execution: Execution, text: str, *, now: datetime) -> None:

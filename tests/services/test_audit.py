@@ -11,9 +11,11 @@ from django.core.management import CommandError, call_command
 from app.accounts.models import Account
 from app.core import clock
 from app.domain.broker_events import ToldStatus
+from app.domain.command import CommandReason
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Commission, Execution, Fill, Order, ReconcileRun
 from app.executions.services.audit import Invariant, audit_findings
+from app.executions.services.commands_write import cancels_write
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
 from tests.services.heard import at, commission, fill, told
@@ -123,7 +125,29 @@ def pass_the_deadline_working(book: Book) -> None:
     Execution.objects.filter(pk=book.execution_id).update(deadline_at=at(30), on_timeout="CANCEL")
 
 
+def cancel_the_stop_without_an_answer(book: Book) -> None:
+    cancels_write(
+        orders=[book.stop],
+        execution_id=book.execution_id,
+        actor=Actor.GUARD,
+        reason=CommandReason.EXIT_LEFT,
+        now=LATER - timedelta(minutes=3),
+    )
+
+
+def forget_to_settle(book: Book) -> None:
+    cancels_write(
+        orders=[book.entry],
+        execution_id=book.execution_id,
+        actor=Actor.PERSON,
+        reason=CommandReason.REQUESTED,
+        now=LATER - timedelta(seconds=30),
+    )
+
+
 PLANTED = [
+    (cancel_the_stop_without_an_answer, Invariant.COMMAND_UNSETTLED),
+    (forget_to_settle, Invariant.COMMAND_UNSETTLED),
     (tell_it_under_another_order_id, Invariant.PLACED_TWICE),
     (deal_it_under_another_permanent_id, Invariant.PLACED_TWICE),
     (fill_more_than_was_ordered, Invariant.OVERFILLED),
@@ -215,7 +239,7 @@ def test_the_number_of_queries_does_not_grow_with_the_book(
     books = [submitted() for _ in range(12)]
     for book in books:
         book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         audit_findings(now=LATER)
 
 

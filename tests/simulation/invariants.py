@@ -47,10 +47,11 @@ def audited() -> list[str]:
 
     findings = audit_findings(now=clock.now(), with_replay=True)
     # What is overdue and told to a person is what must happen when the broker does not answer.
+    told = (Invariant.OVERDUE, Invariant.COMMAND_UNSETTLED)
     return [
         f"audit: {finding.code} {finding.text}"
         for finding in findings
-        if finding.code is not Invariant.OVERDUE or not finding.is_flagged
+        if finding.code not in told or not finding.is_flagged
     ]
 
 

@@ -11,6 +11,7 @@
     (7) replay_differs       the rows follow from the stored events (see replay)
     (8) overdue              what should have ended or moved on within its time limit has, whether it is flagged or not
     (9) sent_too_fast        orders were written ahead no faster than the broker takes messages
+    (11) command_unsettled   what was to be sent is settled within its time limit, and once its order is over
 
 What is younger than `SETTLE` is not judged where the broker may still put it right by itself.
 """
@@ -26,11 +27,22 @@ from django.db.models import DecimalField, Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Lag
 
 from app.accounts.models import BrokerConnection
+from app.domain.command import CommandKind, CommandReason
 from app.domain.execution_status import FINISHED, ExecutionStatus
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.protection import Coverage
 from app.domain.terms import Leg, OnTimeout
-from app.executions.models import Actor, Bracket, BrokerEvent, Decision, Execution, Fill, Order, ReconcileRun
+from app.executions.models import (
+    Actor,
+    Bracket,
+    BrokerEvent,
+    Decision,
+    Execution,
+    Fill,
+    Order,
+    OrderCommand,
+    ReconcileRun,
+)
 from app.executions.services.guard import bracket_protection
 from app.executions.services.replay import events_replay
 
@@ -60,6 +72,7 @@ class Invariant(StrEnum):
     REPLAY_DIFFERS = "replay_differs"
     OVERDUE = "overdue"
     SENT_TOO_FAST = "sent_too_fast"
+    COMMAND_UNSETTLED = "command_unsettled"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +109,7 @@ def audit_findings(
         *_oversold(executions),
         *_unprotected(executions, now=now),
         *_overdue(executions, orders, now=now),
+        *_unsettled(executions, now=now),
     ]
     if with_broker:
         found += [*_broker_differs(account_id, now=now), *_sent_too_fast(orders)]
@@ -189,6 +203,25 @@ def _overdue(executions: QuerySet[Execution], orders: QuerySet[Order], *, now: d
             text = f"{order.status} without news since {order.heard or order.sent_at}"
             is_flagged = bool(order.bracket.execution.attention)
             yield replace(_of_order(Invariant.OVERDUE, order, text), is_flagged=is_flagged)
+
+
+def _unsettled(executions: QuerySet[Execution], *, now: datetime) -> Iterable[Finding]:
+    """Find cancels and changes without an answer, and commands about orders that are over by now."""
+    over = Q(order__status__in=_OVER, order__finished_at__lte=now - SETTLE)
+    over &= ~Q(reason_code=CommandReason.LEFT_BEHIND)
+    # Of a placing the first order may be over while another is not answered yet.
+    over &= ~Q(kind=CommandKind.PLACE) | Q(order__finished_at__lte=now - UNANSWERED_MAX)
+    late = Q(requested_at__lte=now - UNANSWERED_MAX) & ~Q(kind=CommandKind.PLACE)
+    unsettled = OrderCommand.objects.filter(over | late, settled_at__isnull=True, execution__in=executions)
+    for command in unsettled.select_related("order", "execution").order_by("id"):
+        text = f"{command.kind} ({command.reason_code}) of {command.requested_at}, sent at {command.sent_at}, unsettled"
+        yield Finding(
+            code=Invariant.COMMAND_UNSETTLED,
+            execution_id=command.execution_id,
+            order_ref=command.order.order_ref,
+            text=f"{text}, the order is {command.order.status}",
+            is_flagged=bool(command.execution.attention),
+        )
 
 
 def _broker_differs(account_id: str, *, now: datetime) -> Iterable[Finding]:

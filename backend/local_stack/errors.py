@@ -3,6 +3,7 @@
 StackError                     exit code 1
 ├── UsageError                 exit code 2: another option or environment value is needed
 │   ├── PortInUseError         port_in_use
+│   ├── PortTwiceError         port_twice
 │   ├── PortNotPermittedError  port_not_permitted
 │   ├── AlreadyRunningError    already_running
 │   └── SettingsRefusedError   settings_refused: the environment or `.env` holds what is not allowed
@@ -35,6 +36,12 @@ class PortInUseError(UsageError):
     """A port that was asked for by number is taken."""
 
     code = "port_in_use"
+
+
+class PortTwiceError(UsageError):
+    """Two of the servers that are to be started were given one port."""
+
+    code = "port_twice"
 
 
 class PortNotPermittedError(UsageError):

@@ -6,12 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from local_stack.errors import UsageError
+from local_stack.errors import PortTwiceError, UsageError
 
 TRUE_WORDS = ("1", "true", "yes", "on", "y", "t", "ok")
 # With --once, which nobody connects to from outside, each is any free one.
 DEFAULT_PORTS = {"port": 8000, "simulator_port": 4002, "simulator_control_port": 4102}
 PORT_MAX = 65535
+# Which variable names a server of the user's own, so that none is started and its port is nobody's.
+OWN_SERVERS = {
+    "simulator_port": "IB_HOST",
+    "simulator_control_port": "IB_HOST",
+    "postgres_port": "DATABASE_URL",
+    "redis_port": "REDIS_URL",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,7 @@ def options_parse(arguments: Sequence[str], user_values: Mapping[str, str]) -> O
     """Read the command line.
 
     Raises:
+        PortTwiceError: two servers were given one port.
         UsageError: the demo needs a stop price that only the user can know, or cannot be reached.
     """
     parser = _Parser(
@@ -67,6 +75,7 @@ def options_parse(arguments: Sequence[str], user_values: Mapping[str, str]) -> O
         name: value if value is not None else 0 if found.once else DEFAULT_PORTS.get(name, 0)
         for name, value in ports.items()
     }
+    _require_different(chosen, user_values)
     if found.demo and user_values.get("IB_HOST") and found.stop_price is None:
         raise UsageError(
             "IB_HOST is set, so the demo would place a real bracket at that Gateway: "
@@ -92,6 +101,20 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message.removeprefix('argument ')} (--help shows all options)")
+
+
+def _require_different(ports: Mapping[str, int], user_values: Mapping[str, str]) -> None:
+    """Refuse what would only be noticed when the second server cannot listen, half a minute later."""
+    options: dict[int, str] = {}
+    for name, port in ports.items():
+        if not port or user_values.get(OWN_SERVERS.get(name, "")):
+            continue
+        option = "--" + name.replace("_", "-")
+        if port in options:
+            raise PortTwiceError(
+                f"{options[port]} and {option} are both {port}: choose another port for one (0 takes any free one)"
+            )
+        options[port] = option
 
 
 def _port(text: str) -> int:

@@ -1,11 +1,13 @@
 """Ports: a taken one is named with the option that changes it."""
 
 import errno
+import itertools
 import socket
 
 import pytest
 
-from local_stack.errors import PortInUseError, PortNotPermittedError
+from local_stack.errors import PortInUseError, PortNotPermittedError, PortTwiceError
+from local_stack.options import options_parse
 from local_stack.ports import LOOPBACK, port_accepts, port_choose, port_free, port_is_free
 
 
@@ -60,3 +62,40 @@ def test_a_port_is_free_again_once_its_server_is_gone() -> None:
 
     assert port_is_free(port)
     assert not port_accepts(port)
+
+
+PORT_OPTIONS = ("--port", "--simulator-port", "--simulator-control-port", "--postgres-port", "--redis-port")
+
+
+@pytest.mark.case("S75")
+@pytest.mark.parametrize(("first", "second"), list(itertools.combinations(PORT_OPTIONS, 2)))
+def test_one_port_for_two_servers_is_refused_at_once_with_both_options(first: str, second: str) -> None:
+    with pytest.raises(PortTwiceError) as error:
+        options_parse([second, "19001", first, "19001"], {})
+
+    assert str(error.value) == (
+        f"{first} and {second} are both 19001: choose another port for one (0 takes any free one)"
+    )
+    assert (error.value.code, error.value.exit_code) == ("port_twice", 2)
+
+
+@pytest.mark.case("S75")
+def test_a_default_port_counts_where_it_is_used() -> None:
+    with pytest.raises(PortTwiceError, match="--port and --simulator-port are both 4002"):
+        options_parse(["--port", "4002"], {})
+    assert options_parse(["--port", "4002", "--once"], {}).simulator_port == 0
+    assert options_parse(["--port", "0", "--simulator-port", "0", "--simulator-control-port", "0"], {}).port == 0
+
+
+@pytest.mark.case("S75")
+@pytest.mark.parametrize(
+    ("option", "variable"),
+    [
+        ("--simulator-port", "IB_HOST"),
+        ("--simulator-control-port", "IB_HOST"),
+        ("--postgres-port", "DATABASE_URL"),
+        ("--redis-port", "REDIS_URL"),
+    ],
+)
+def test_the_port_of_a_server_that_is_not_started_is_nobodys(option: str, variable: str) -> None:
+    assert options_parse(["--no-demo", "--port", "19001", option, "19001"], {variable: "elsewhere"}).port == 19001

@@ -133,9 +133,11 @@ def left_behind_send(*, broker: BlockingBroker, now: datetime) -> int:
 
     Asked at every tick: whoever wrote them may have died since.
     """
+    # By the index of what is unsettled alone; the orders are read by their keys.
     left = OrderCommand.objects.filter(settled_at__isnull=True, reason_code=CommandReason.LEFT_BEHIND)
-    left = left.filter(order__account__account_id=broker.account_id).select_related("order").order_by("id")
-    due = [command for command in left[:BATCH_MAX] if _is_due(command, now=now)]
+    found = left.order_by("requested_at").prefetch_related("order__account")[:BATCH_MAX]
+    ours = [command for command in found if command.order.account.account_id == broker.account_id]
+    due = [command for command in ours if _is_due(command, now=now)]
     return sum(
         cancels_send(execution_id=command.execution_id, orders=[command.order], broker=broker, now=now)
         for command in due

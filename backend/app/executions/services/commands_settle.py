@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Exists, OuterRef
-
 from app.accounts.models import BrokerConnection
 from app.domain.broker_events import AnyBrokerEvent
 from app.domain.command import (
@@ -26,6 +24,7 @@ from app.domain.order_status import TERMINAL, OrderStatus
 from app.executions.models import Order, OrderCommand
 from app.executions.services.commands_write import command_settle
 
+BATCH_MAX = 200
 UNWANTED_AFTER = timedelta(seconds=30)
 # By so much a complete answer must have been asked for after a change was sent, to know of it.
 ON_ITS_WAY = timedelta(seconds=5)
@@ -59,21 +58,27 @@ def commands_settle(told: Sequence[tuple[AnyBrokerEvent, Order]], *, now: dateti
 
 def commands_settle_rest(*, now: datetime) -> None:
     """Settle what no event settles: of what is over by now, what a complete answer contradicts, what is given up."""
+    # By the index of what is unsettled alone, and the orders by their keys: never by way of all orders that are over.
     unsettled = OrderCommand.objects.filter(settled_at__isnull=True).exclude(kind=CommandKind.PLACE)
-    unsettled = unsettled.exclude(reason_code=CommandReason.LEFT_BEHIND).select_related("order")
-    for command in unsettled.filter(order__status__in=TERMINAL):
-        command_settle(command, f"order_{command.order.status.lower()}", now=now)
-    for command in unsettled.filter(
-        reason_code__in=_SENT_AT_ONCE, sent_at__isnull=True, requested_at__lte=now - UNWANTED_AFTER
-    ):
-        command_settle(command, WITHDRAWN, now=now)
-    answers = BrokerConnection.objects.filter(
-        account=OuterRef("order__account"),
-        client_id=OuterRef("order__client_id"),
-        reconciled_at__gt=OuterRef("sent_at") + ON_ITS_WAY,
-    )
-    for command in unsettled.filter(Exists(answers), kind=CommandKind.MODIFY, sent_at__isnull=False):
-        command_settle(command, "echoed" if _is_as_wanted(command, command.order) else NOT_TAKEN, now=now)
+    unsettled = unsettled.exclude(reason_code=CommandReason.LEFT_BEHIND).order_by("requested_at")
+    for command in unsettled.prefetch_related("order")[:BATCH_MAX]:
+        if how := _how_by_rows(command, now=now):
+            command_settle(command, how, now=now)
+
+
+def _how_by_rows(command: OrderCommand, *, now: datetime) -> str:
+    order = command.order
+    if OrderStatus(order.status) in TERMINAL:
+        return f"order_{order.status.lower()}"
+    if command.sent_at is None:
+        given_up = command.reason_code in _SENT_AT_ONCE and command.requested_at <= now - UNWANTED_AFTER
+        return WITHDRAWN if given_up else ""
+    if command.kind != CommandKind.MODIFY:
+        return ""
+    answers = BrokerConnection.objects.filter(account=order.account_id, client_id=order.client_id or 0)
+    if not answers.filter(reconciled_at__gt=command.sent_at + ON_ITS_WAY).exists():
+        return ""
+    return "echoed" if _is_as_wanted(command, order) else NOT_TAKEN
 
 
 def _how(command: OrderCommand, order: Order, event: AnyBrokerEvent) -> str:

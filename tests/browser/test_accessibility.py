@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
+from rest_framework.authtoken.models import Token
 
 from app.accounts.models import Account, BrokerConnection
 from app.core import clock
@@ -16,7 +17,7 @@ from app.executions.models import Execution
 from app.executions.services.cancel import execution_cancel_request
 from app.executions.services.kill_switch import kill_switch_engage
 from tests.api.desk import PASSWORD, Filled, MakeSetup, MakeUser
-from tests.browser.test_desk import be_ready, look
+from tests.browser.test_desk import OVER_THE_EDGE, be_ready, look
 from tests.services.book import Book
 from tests.services.heard import fill
 from tests.web.rich_desk import rich_desk  # noqa: F401 - Fixtures are found by their names.
@@ -220,6 +221,60 @@ def test_a_phone_shows_price_filled_and_status_of_every_order(
         box = link.bounding_box()
         assert box is not None
         assert box["height"] >= 44, (link.text_content(), box)
+
+
+@pytest.mark.case("A27")
+def test_what_scrolls_within_a_page_is_reached_by_the_keyboard(
+    page: Page,
+    make_user: MakeUser,
+    rich_desk: Book,  # noqa: F811
+) -> None:
+    make_user("tess", "trader", "reviewer")
+    enter(page, "tess")
+    # As narrow as a table gets before it turns into cards
+    page.set_viewport_size({"width": 800, "height": 900})
+    execution, found = rich_desk.execution, []
+    own = (f"/executions/{execution.pk}/", f"/setups/{execution.setup_id}/")
+    for path in ("/setups/", "/executions/", "/alerts/", "/kill-switch/", "/logins/", *own):
+        page.goto(path)
+        expect(page.locator(".scroll").first).to_be_visible()
+        look(page, f"scrolls {path.replace('/', '_')}")
+        answer = AXE.run(page, options={"runOnly": {"type": "rule", "values": ["scrollable-region-focusable"]}})
+        found += [f"{path}: {node['html'][:120]}" for rule in answer.response["violations"] for node in rule["nodes"]]
+        names = [region.get_attribute("aria-label") for region in page.locator(".scroll").all()]
+        assert all(names), path
+        assert len(set(names)) == len(names), (path, names)
+    page.goto("/logins/")
+    assert_none(found + faults(page, "logins"))
+
+
+@pytest.mark.case("A27")
+def test_no_page_of_the_admin_is_wider_than_a_small_phone(
+    page: Page,
+    make_user: MakeUser,
+    rich_desk: Book,  # noqa: F811
+) -> None:
+    root = make_user("root", is_staff=True, is_superuser=True)
+    Token.objects.create(user=root)
+    make_user("w" * 40)
+    enter(page, "root")
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.goto("/admin/")
+    lists = page.locator("#content-main th a").evaluate_all("links => links.map((link) => link.pathname)")
+    assert "/admin/authtoken/tokenproxy/" in lists
+    tokens = [f"/admin/authtoken/tokenproxy/{path}" for path in ("add/", f"{root.pk}/change/", f"{root.pk}/delete/")]
+    users = ["/admin/auth/user/add/", f"/admin/auth/user/{root.pk}/change/", f"/admin/auth/user/{root.pk}/password/"]
+    whole = f"/admin/executions/execution/{rich_desk.execution_id}/change/"
+    wide = {}
+    for path in ["/admin/", *lists, *tokens, *users, whole]:
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.ok, path
+        assert page.url.endswith(path), "the page is not there"
+        look(page, f"small {path.replace('/', '_')}")
+        if (width := page.evaluate("document.documentElement.scrollWidth")) > 320:
+            wide[path] = (width, page.evaluate(OVER_THE_EDGE))
+    assert wide == {}
 
 
 @pytest.mark.case("A17")

@@ -160,7 +160,10 @@ class TestWhatItSends:
             await in_database(lambda: kill_switch_engage(account=None, user=None, reason="news", now=clock.now()))
             _, changed = await following("change")
             assert set(changed["parts"]) == {"banner"}
-            assert 'Trading is stopped<span class="more"> (all accounts): news</span>' in changed["parts"]["banner"]
+            assert (
+                'Trading is stopped<span class="more"> (all accounts): <bdi>news</bdi></span>'
+                in changed["parts"]["banner"]
+            )
 
     async def test_without_redis_it_looks_at_the_rows(
         self, analyst: User, filled: Filled, settings: Settings, monkeypatch: pytest.MonkeyPatch

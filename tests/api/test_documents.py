@@ -110,6 +110,9 @@ def test_every_reason_is_in_the_document() -> None:
         r'|KILL_SWITCH = "(\w+)"|KILL_SWITCH else "(\w+)"'
     )
     found = {code for text in services for match in re.findall(given, text) for code in match if code}
+    # What a cancel was asked for is a reason by the sentence that it is given.
+    apply = (APP / "executions" / "services" / "apply.py").read_text()
+    found |= set(re.findall(r'^ {12}"([a-z_]+)": "', apply, re.MULTILINE))
     assert found >= {"entry_timeout", "deadline_passed", "not_placed", "order_refused", "cancelled_at_broker"}
     table = API[API.index("| `reason_code` |") + 20 : API.index("## Kill switch")]
     assert found | {"requested"} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from django.db import connection as connection_of_django
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pytest_django import DjangoDbBlocker
 
 from tests.api.desk import (  # noqa: F401 - Fixtures are found by their names.
     account,
@@ -35,6 +37,17 @@ def _database_beside_playwright() -> Iterator[None]:
     yield
     if before is None:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sessions_end(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """End the sessions that threads of the site have left open: the database can't be removed beside them."""
+    yield
+    with django_db_blocker.unblock(), connection_of_django.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
 
 
 @pytest.fixture

@@ -199,10 +199,8 @@ def _reason_set(execution: Execution, *, orders: list[Order], status: ExecutionS
             "stop_lost": "The stop was gone before the entry was filled, so the entry was cancelled.",
         }.get(execution.cancel_reason, "It was cancelled at the broker, not by us.")
         if not execution.cancel_reason and Fill.objects.filter(order__in=orders).exists():
-            execution.reason_code, execution.reason = (
-                "deals_busted",
-                "Its deals were busted: the shares were taken back.",
-            )
+            execution.reason_code = "deals_busted"
+            execution.reason = "Its deals were busted: the shares were taken back."
 
 
 def _missing_legs_tell(execution: Execution, *, orders: list[Order]) -> None:

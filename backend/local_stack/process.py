@@ -21,7 +21,8 @@ from local_stack.errors import NotReadyError
 
 POLL_SECONDS = 0.02
 LOG_TAIL_LINES = 15
-LOG_END_TIMEOUT_SECONDS = 1
+# The writer is a program of its own, which a busy machine may take seconds to start.
+LOG_END_TIMEOUT_SECONDS = 5
 
 # Runs between fork and the real program, in an interpreter of its own: a `preexec_fn` could dead-lock a parent that
 # has threads. The change of user would clear the request to be signalled, so it comes first, and after it nothing

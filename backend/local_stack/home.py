@@ -68,8 +68,8 @@ def reaches(path: Path, *, user: ServiceUser | None) -> bool:
 
     Tried, not computed: access lists and mounts count too.
     """
-    if user is None:
-        return os.access(path, os.X_OK)
+    if user is None or user.uid == os.geteuid():
+        return os.access(path, os.X_OK)  # Nobody but root may become a user, not even the one that they are.
     try:
         probe = subprocess.run(
             ["/bin/sh", "-c", 'test -x "$1"', "sh", str(path)],

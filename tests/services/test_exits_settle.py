@@ -1,24 +1,22 @@
 """Exits that were refused or not answered: whether they live is asked for, before anything is sent in their place."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from app.brokers.errors import BrokerTimeout
-from app.core import clock
 from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.terms import Leg
 from app.executions.models import Decision, Order
 from app.executions.services.exits_settle import SEND_AGAIN_MAX
 from app.executions.services.flatten import execution_flatten_send
-from app.executions.services.guard import guard_look
-from app.executions.services.guard_watch import ANSWER_SECONDS, Watch
+from app.executions.services.guard_watch import ANSWER_SECONDS
 from app.executions.services.kill_switch import kill_switch_engage
 from app.executions.services.replay import execution_replay
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
+from tests.services.guard_at import Guard
 from tests.services.heard import at, fill, message, told
 
 pytestmark = pytest.mark.django_db
@@ -26,21 +24,6 @@ pytestmark = pytest.mark.django_db
 Submitted = Callable[..., Book]
 T = ToldStatus
 REFUSAL = (201, "Order rejected - reason:The contract is not available for short sale.", MessageMeaning.REFUSAL)
-
-
-class Guard:
-    """The guard of one connection, at moments the test chooses."""
-
-    def __init__(self, broker: FakeBroker) -> None:
-        self.broker, self.now = broker, clock.now()
-        self.watch = Watch(monotonic=self._moment)
-
-    def _moment(self) -> float:
-        return self.now.timestamp()
-
-    def look(self, book: Book, *, after: float = 0) -> None:
-        self.now += timedelta(seconds=after)
-        guard_look(execution_ids=[book.execution_id], broker=self.broker, watch=self.watch, now=self.now)
 
 
 @pytest.fixture
@@ -123,6 +106,23 @@ def test_a_refused_close_that_lives_is_not_sent_twice(submitted: Submitted, brok
     # Then it stays the one
     assert [ticket.order_ref for ticket in broker.singles] == [close.order_ref]
     assert book.order(Leg.CLOSE).status == "WORKING"
+
+
+def test_what_is_certain_is_repaired_before_the_broker_is_asked_about_what_is_not(
+    submitted: Submitted, guard: Guard
+) -> None:
+    # Given a stop that was refused and may live, and another position whose stop is certainly gone
+    doubtful = bare(submitted())
+    guard.look(doubtful)
+    book_of_doubt = protects(doubtful)[0]
+    doubtful.hear(message(book_of_doubt, *REFUSAL))
+    certain = bare(submitted())
+    # When the guard looks at both
+    sent_when_asked: list[list[str]] = []
+    guard.broker.during_questions = lambda: sent_when_asked.append([t.order_ref for t in guard.broker.singles])
+    guard.look(doubtful, certain, after=ANSWER_SECONDS)
+    # Then the certain one has its stop by the time the broker is asked about the other
+    assert sent_when_asked == [[book_of_doubt.order_ref, protects(certain)[0].order_ref]]
 
 
 @pytest.mark.case("T29")

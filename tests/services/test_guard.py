@@ -27,29 +27,13 @@ from app.executions.services.guard import (
 from app.executions.services.guard_watch import Watch
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker, ProcessDied
+from tests.services.guard_at import Guard
 from tests.services.heard import fill, message, told
 
 pytestmark = pytest.mark.django_db
 
 Submitted = Callable[..., Book]
 T = ToldStatus
-
-
-class Guard:
-    """The guard of one connection, at moments the test chooses."""
-
-    def __init__(self, broker: FakeBroker) -> None:
-        self.broker, self.now = broker, clock.now()
-        self.watch = Watch(monotonic=self._moment)
-
-    def _moment(self) -> float:
-        return self.now.timestamp()
-
-    def look(self, book: Book, *, after: float = 0) -> int:
-        self.now += timedelta(seconds=after)
-        return guard_look(
-            execution_ids=[book.execution_id], broker=self.broker, watch=self.watch, now=self.now
-        ).repaired
 
 
 @pytest.fixture

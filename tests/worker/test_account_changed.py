@@ -25,9 +25,9 @@ OTHER = "DU7654321"
 Start = Callable[[Address], BrokerThread]
 
 
-def left_open(owner: User) -> Execution:
+def left_open(owner: User, *, client_id: int = CLIENT_ID) -> Execution:
     """Return an execution that is unfinished on the account that this client id has served."""
-    connection_ensure(account_id=ACCOUNT, client_id=CLIENT_ID)
+    connection_ensure(account_id=ACCOUNT, client_id=client_id)
     return requested(owner)
 
 
@@ -36,18 +36,20 @@ def open_alerts() -> list[tuple[str, str]]:
     return list(Alert.objects.filter(resolved_at__isnull=True).values_list("kind", "subject"))
 
 
+@pytest.mark.parametrize("served_by", [CLIENT_ID, 7], ids=["this client id", "one that was set before"])
 def test_another_account_is_not_adopted_while_executions_are_unfinished(
     analyst: User,  # noqa: F811
     started: Start,  # noqa: F811
     client: Client,
+    served_by: int,
 ) -> None:
     # Given an execution that is unfinished on one paper account, and a Gateway that has another
-    execution = left_open(analyst)
+    execution = left_open(analyst, client_id=served_by)
     with running_simulator(seed=7, accounts=[OTHER], tick_seconds=0) as peer:
         started((peer.host, peer.port))
-        row = BrokerConnection.objects.filter(account__account_id=ACCOUNT)
+        row = BrokerConnection.objects.filter(account__account_id=ACCOUNT, client_id=CLIENT_ID)
         # Then the first one's row says what is wrong and what to do, and nothing is done on the other
-        eventually(lambda: row.get().reason.startswith("account_changed: "))
+        eventually(lambda: row.filter(reason__startswith="account_changed: ").exists())
         assert f"has account {OTHER}" in row.get().reason
         assert f"on {ACCOUNT}: log in" in row.get().reason
         assert row.get().state == ConnectionState.DISCONNECTED
@@ -74,6 +76,18 @@ def test_another_account_is_adopted_where_nothing_is_unfinished(
     started: Start,  # noqa: F811
 ) -> None:
     connection_ensure(account_id=ACCOUNT, client_id=CLIENT_ID)
+    with running_simulator(seed=7, accounts=[OTHER], tick_seconds=0) as peer:
+        thread = started((peer.host, peer.port))
+        eventually(lambda: thread.state is ConnectionState.READY)
+        assert thread.account_id == OTHER
+
+
+def test_another_account_is_adopted_where_another_worker_serves_the_first(
+    analyst: User,  # noqa: F811
+    started: Start,  # noqa: F811
+) -> None:
+    left_open(analyst, client_id=7)
+    BrokerConnection.objects.filter(client_id=7).update(heartbeat_at=clock.now())
     with running_simulator(seed=7, accounts=[OTHER], tick_seconds=0) as peer:
         thread = started((peer.host, peer.port))
         eventually(lambda: thread.state is ConnectionState.READY)

@@ -28,7 +28,7 @@ from app.executions.services.submit import execution_submit
 from app.executions.services.wait import execution_wait_for_fill
 from app.market.models import Instrument
 from app.setups.models import Setup
-from app.worker import broker_thread
+from app.worker import broker_calls
 from app.worker.broker_thread import BrokerThread
 from app.worker.event_recorder import EventRecorder
 from app.worker.loop_thread import with_own_connection
@@ -207,7 +207,7 @@ def test_an_entry_waits_until_our_rows_keep_up_with_the_news(
         let_in.set()
         wait(seconds_max=seconds_max)
 
-    monkeypatch.setattr(broker_thread, "KEEP_UP_SECONDS_MAX", 60.0)
+    monkeypatch.setattr(broker_calls, "KEEP_UP_SECONDS_MAX", 60.0)
     monkeypatch.setattr(worker.recorder, "wait_until_it_keeps_up", wait_loudly)
     worker.recorder._keeps_up.clear()
     # When an entry is submitted

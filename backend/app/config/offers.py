@@ -44,11 +44,11 @@ class OfferDecliningProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version().encode()
         lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
         for name, value in self.headers:
+            kept = value
             if name == b"connection":
-                kept = [token for token in value.split(b",") if token.strip().lower() not in _OFFER]
-                value = b",".join(kept)  # noqa: PLW2901  # the line is written with what is left of it
-            if name not in _OFFER and (value or name != b"connection"):
-                lines.append(name + b": " + value)
+                kept = b",".join(token for token in value.split(b",") if token.strip().lower() not in _OFFER)
+            if name not in _OFFER and (kept or name != b"connection"):
+                lines.append(name + b": " + kept)
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _new_parser(self) -> httptools.HttpRequestParser:

@@ -6,7 +6,7 @@
     held > 0   cover = held   COVERED                      held = 0   entry open, its stop there     COVERED
                cover < held   PARTIAL, UNPROTECTED                    entry open, its stop over      UNPROTECTED
                cover > held   EXCESS                                  entry over, exits left         ORPHANED
-               an exit whose fate is not known: UNKNOWN                entry open, a stop of ours     ORPHANED
+               an exit whose fate is not known: UNKNOWN               entry open, a stop of ours     ORPHANED
                                                            held < 0   more was closed than opened    EXCESS
 
 A stop counts once the broker works with it. One that still waits for its entry covers nothing: after a partial fill
@@ -25,15 +25,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from app.domain.order_status import LIVE, TERMINAL, OrderStatus
+from app.domain.order_status import LIVE, TERMINAL, UNANSWERED, OrderStatus
 from app.domain.terms import Leg
 
 _NONE = Decimal(0)
 _AT_WORK = frozenset({OrderStatus.HELD, OrderStatus.WORKING})
 _FATE_UNKNOWN = frozenset({OrderStatus.SENT, OrderStatus.PENDING_SUBMIT, OrderStatus.PENDING_CANCEL})
 _STOPS = frozenset({Leg.STOP_LOSS, Leg.PROTECT})
-_NATIVE = frozenset({Leg.ENTRY, Leg.STOP_LOSS, Leg.TAKE_PROFIT})
-_UNHEARD = frozenset({OrderStatus.CREATED, OrderStatus.SENT, OrderStatus.NOT_PLACED})
+_UNHEARD = UNANSWERED | {OrderStatus.NOT_PLACED}
 
 
 class Coverage(StrEnum):
@@ -141,9 +140,9 @@ def _in_doubt(facts: Sequence[LegFacts]) -> Iterable[int]:
 
     A native bracket leaves in one breath: as long as none of it is answered, its answers may be on their way.
     """
-    answered = any(leg.leg in _NATIVE and leg.status not in _UNHEARD for leg in facts)
+    answered = any(leg.leg.is_native and leg.status not in _UNHEARD for leg in facts)
     for leg in facts:
-        unanswered = leg.leg.is_exit and leg.status is OrderStatus.SENT and (answered or leg.leg not in _NATIVE)
+        unanswered = leg.leg.is_exit and leg.status is OrderStatus.SENT and (answered or not leg.leg.is_native)
         if unanswered or leg.is_refused_in_doubt:
             yield leg.key
 

@@ -51,6 +51,14 @@ class Leg(StrEnum):
         """Whether a fill of this leg reduces the position."""
         return self is not Leg.ENTRY
 
+    @property
+    def is_native(self) -> bool:
+        """Whether it is sent as a part of the native bracket, in one breath with the others."""
+        return self in NATIVE_LEGS
+
+
+NATIVE_LEGS = (Leg.ENTRY, Leg.STOP_LOSS, Leg.TAKE_PROFIT)
+
 
 class EntryType(StrEnum):
     """How a setup enters the market."""

@@ -1,23 +1,28 @@
 """Which account the Gateway may come back with, where nobody has named one."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.db.models import Count
 
 from app.accounts.models import BrokerConnection
+from app.accounts.selectors import HEARTBEAT_AGE_SECONDS_MAX
 from app.domain.execution_status import FINISHED
 from app.executions.models import Execution
 
 ACCOUNT_CHANGED = "account_changed"
 
 
-def unfinished_on_other_accounts(*, account_id: str, client_id: int) -> Sequence[tuple[str, int]]:
-    """Return the other accounts that this client id has served, with how many executions are unfinished on each.
+def unfinished_on_other_accounts(*, account_id: str, client_id: int, now: datetime) -> Sequence[tuple[str, int]]:
+    """Return the other accounts that nobody serves now, with how many executions are unfinished on each.
 
     The one with the most is first. A Gateway that comes back with another login would leave them watched by nobody.
+    Under which client id they were served does not matter, because a setting may have changed it; another worker that
+    serves one of them now does, and shows it by its heartbeat.
     """
-    served = BrokerConnection.objects.filter(client_id=client_id).exclude(account__account_id=account_id)
-    unfinished = Execution.objects.filter(account__in=served.values("account"))
+    lately = now - timedelta(seconds=HEARTBEAT_AGE_SECONDS_MAX)
+    others = BrokerConnection.objects.filter(heartbeat_at__gt=lately).exclude(client_id=client_id)
+    unfinished = Execution.objects.exclude(account__account_id=account_id).exclude(account__in=others.values("account"))
     unfinished = unfinished.exclude(status__in=[status.value for status in FINISHED])
     counted = unfinished.values_list("account__account_id").annotate(count=Count("id"))
     return list(counted.order_by("-count", "account__account_id"))

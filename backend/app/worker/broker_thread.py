@@ -4,15 +4,14 @@
                             └ 1100, a message unread: DEGRADED ──> 1101, 1102, all told again: SYNCHRONISING
                                                           └──────> two minutes: a new connection
 
-Tasks call this object from their threads (it is a `BlockingBroker`). Orders and cancels pass only in READY: nothing is
+Tasks call this object from their threads (see BrokerCalls). Orders and cancels pass only in READY: nothing is
 sent before the reconcile that follows a connect is complete.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from django.db import DatabaseError
@@ -21,53 +20,39 @@ from app.accounts import services as accounts
 from app.accounts.entry_gate import failure_note
 from app.accounts.fencing import Fenced, Holding
 from app.brokers.base import (
-    BracketTicket,
     BrokerSession,
     ConnectionState,
     MakeBroker,
-    OpenOrder,
-    OrderTicket,
-    PlacedBracket,
-    Position,
-    SendPermit,
 )
 from app.brokers.errors import NotConnected
 from app.core import clock
 from app.core.errors import FixRequest, RetryLater, TradingError
 from app.core.logging import get_logger
-from app.domain.broker_events import CommissionTold, FillTold, OrderTold
-from app.domain.contract import Contract
 from app.executions.services.commands_send import left_behind_send
 from app.executions.services.exposure import PushedLook, pushed_positions_look
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.sweep import SweepReport, execution_sweep, requested_resend
 from app.worker.account_check import ACCOUNT_CHANGED, account_changed_text, unfinished_on_other_accounts
 from app.worker.backoff import backoff_seconds
+from app.worker.broker_calls import SEND_SECONDS_MAX, BrokerCalls
 from app.worker.event_recorder import EventRecorder
 from app.worker.holder import HOLDER_SILENT_SECONDS, Holder
 from app.worker.loop_thread import LoopThread, in_database_thread, with_own_connection
-from app.worker.permit import PermitWhenReady
 from app.worker.reconcile_plan import ReconcilePlan
 from app.worker.recovery import Recovery
 from app.worker.sign_of_life import SignOfLife
 
 logger = get_logger(__name__)
 
-T = TypeVar("T")
-
 TICK_SECONDS = 1.0
 PING_EVERY_TICKS, ASK_AGAIN_EVERY_TICKS = 5, 15
-SEND_SECONDS_MAX = 60.0
 # What may still wait for its turn to be sent is not looked for yet.
 RECONCILE_SETTLE_SECONDS = SEND_SECONDS_MAX + 30.0
-ANSWER_SECONDS_MAX = 30.0
-# How long an entry lets what was told be recorded first.
-KEEP_UP_SECONDS_MAX = 5.0
 # How long a stop waits for what the connection is doing; a question that is not answered is not waited for.
 LIFE_ENDS_SECONDS_MAX = 2.0
 
 
-class BrokerThread:
+class BrokerThread(BrokerCalls):
     """Owns the one broker connection of this process. `account_id` may be "" until the first connect."""
 
     def __init__(
@@ -123,109 +108,8 @@ class BrokerThread:
         """Have the broker asked for everything at the next tick. Never blocks."""
         self._plan.soon()
 
-    # What services use (BlockingBroker).
-
-    @property
-    def connection_id(self) -> int:
-        """The row of this connection; 0 before the account is known."""
-        return self._connection_id
-
-    @property
-    def fence(self) -> int:
-        """The number by which we hold the connection; 0 while we don't."""
-        return self._holder.fence
-
-    @property
-    def standing_by(self) -> bool:
-        """Whether another worker holds the connection."""
-        return self._holder.standing_by
-
-    @property
-    def account_id(self) -> str:
-        """The broker's id of the account."""
-        return self._account_id
-
-    @property
-    def state(self) -> ConnectionState:
-        """Where the connection stands."""
-        return self._state
-
-    def place_bracket(self, bracket: BracketTicket, *, id_floor: int, permit: SendPermit) -> PlacedBracket:
-        """Send a bracket once a turn is free and our rows keep up with the news; see Broker.place_bracket."""
-        self._recorder.wait_until_it_keeps_up(seconds_max=KEEP_UP_SECONDS_MAX)
-        self._require_ready()
-        return self._loop_thread.call(
-            self._broker.place_bracket(
-                bracket, id_floor=id_floor, permit=PermitWhenReady(permit=permit, require_ready=self._require_ready)
-            ),
-            seconds_max=SEND_SECONDS_MAX,
-        )
-
-    def place_order(
-        self,
-        ticket: OrderTicket,
-        *,
-        contract: Contract,
-        id_floor: int,
-        permit: SendPermit,
-        cancels: Sequence[int] = (),
-    ) -> int:
-        """Send a single order ahead of waiting entries; see Broker.place_order."""
-        self._require_ready()
-        return self._loop_thread.call(
-            self._broker.place_order(
-                ticket,
-                contract=contract,
-                id_floor=id_floor,
-                permit=PermitWhenReady(permit=permit, require_ready=self._require_ready),
-                cancels=cancels,
-            ),
-            seconds_max=ANSWER_SECONDS_MAX,
-        )
-
-    def _when_ready(self, permit: SendPermit) -> SendPermit:
-        return PermitWhenReady(permit=permit, require_ready=self._require_ready)
-
-    def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
-        """Send a change of an order."""
-        self._require_ready()
-        changed = self._broker.modify_order(order_id=order_id, contract=contract, ticket=ticket, parent_id=parent_id)
-        self._loop_thread.call(changed, seconds_max=ANSWER_SECONDS_MAX)
-
-    def cancel_order(self, order_id: int) -> None:
-        """Send a cancel."""
-        self._require_ready()
-        self._loop_thread.call(self._broker.cancel_order(order_id), seconds_max=ANSWER_SECONDS_MAX)
-
     def _confirm(self) -> None:
         with_own_connection(self._holder.require)
-
-    def open_orders(self, *, seconds_max: float | None = None) -> Sequence[OpenOrder]:
-        """Ask for all open orders of the account."""
-        return self._ask(self._broker.open_orders, seconds_max=seconds_max)
-
-    def completed_orders(self, *, seconds_max: float | None = None) -> Sequence[OrderTold]:
-        """Ask for the orders that finished today."""
-        return self._ask(self._broker.completed_orders, seconds_max=seconds_max)
-
-    def fills_since(
-        self, since: datetime | None = None, *, seconds_max: float | None = None
-    ) -> Sequence[FillTold | CommissionTold]:
-        """Ask for today's deals."""
-        return self._ask(lambda: self._broker.fills_since(since), seconds_max=seconds_max)
-
-    def positions(self, *, seconds_max: float | None = None) -> Sequence[Position]:
-        """Ask for what the account holds."""
-        return self._ask(self._broker.positions, seconds_max=seconds_max)
-
-    def _ask(self, question: Callable[[], Coroutine[Any, Any, T]], *, seconds_max: float | None = None) -> T:
-        if self._state in (ConnectionState.DISCONNECTED, ConnectionState.CONNECTING):
-            raise NotConnected("There is no connection to the broker now.")
-        return self._loop_thread.call(question(), seconds_max=seconds_max or ANSWER_SECONDS_MAX)
-
-    def _require_ready(self) -> None:
-        if self._state is not ConnectionState.READY:
-            raise NotConnected(f"The broker connection is {self._state}, not READY.", details={"state": self._state})
 
     # The connection's life; everything below runs in the loop.
 
@@ -275,7 +159,7 @@ class BrokerThread:
         """Raise FixRequest where no account is named, and executions of another one would be watched by nobody."""
         if self._account_is_named:
             return
-        asked = {"account_id": account_id, "client_id": self._client_id}
+        asked = {"account_id": account_id, "client_id": self._client_id, "now": clock.now()}
         if left := await in_database_thread(unfinished_on_other_accounts, **asked):
             await self._adopt(left[0][0])  # Its row says what is wrong.
             raise FixRequest(account_changed_text(account_id=account_id, left=left), code=ACCOUNT_CHANGED)

@@ -10,7 +10,7 @@ APP = Path(__file__).parents[3] / "backend" / "app"
 SENDING_VERBS = frozenset({"place_bracket", "place_order", "modify_order", "cancel_order"})
 SENDER = "executions/services/commands_send.py"
 # The connection of a worker is the broker of its services: it hands each verb on to the client library's loop.
-HANDS_ON = "worker/broker_thread.py"
+HANDS_ON = "worker/broker_calls.py"
 
 
 def calls_in(source: str) -> set[str]:

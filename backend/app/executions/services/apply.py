@@ -38,6 +38,7 @@ from app.executions.models import BrokerEvent, Commission, Execution, Fill, Orde
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_settle import commands_settle
 from app.executions.services.match import order_match
+from app.executions.services.row_columns import row_save
 
 logger = get_logger(__name__)
 
@@ -130,18 +131,6 @@ def event_change(event: AnyBrokerEvent, *, order: Order | None, execution: Execu
         return
     with bind_order(execution=execution.pk, order_ref=order.order_ref, perm_id=order.perm_id):
         _apply(event, order=order, execution=execution)
-
-
-def columns_of(row: Order | Execution) -> dict[str, Any]:
-    """Return the row's values by the names of its columns."""
-    return {name: value for name, value in vars(row).items() if not name.startswith("_")}
-
-
-def row_save(row: Order | Execution, *, as_read: Mapping[str, Any]) -> None:
-    """Save the columns that differ from what `columns_of` said when the row was read; nothing where none does."""
-    changed = [name for name, value in columns_of(row).items() if value != as_read[name]]
-    if changed:
-        row.save(update_fields=changed)
 
 
 def execution_recompute(

@@ -31,7 +31,7 @@ from app.domain.broker_events import (
     RefusalProved,
 )
 from app.domain.order_status import UNANSWERED, OrderStatus
-from app.domain.terms import Leg
+from app.domain.terms import NATIVE_LEGS, Leg
 from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, BrokerEvent, Execution, Order
@@ -45,7 +45,6 @@ logger = get_logger(__name__)
 ASK_SECONDS_MAX = 1.0
 # How often an order is sent again under its own id; then the reconcile concludes about it, as about every other.
 SEND_AGAIN_MAX = 3
-_NATIVE = (Leg.ENTRY, Leg.STOP_LOSS, Leg.TAKE_PROFIT)
 
 
 @dataclass(slots=True)
@@ -97,7 +96,7 @@ def exits_settle(
             elif _is_certainly_absent(order):
                 _absence_prove(order, holding=holding, now=now)
             elif (
-                order.leg not in _NATIVE
+                not Leg(order.leg).is_native
                 and may_send(order.pk)
                 and _send_again_note(order, broker=broker, holding=holding, now=now)
             ):
@@ -132,9 +131,9 @@ def _is_certainly_absent(order: Order) -> bool:
     heard = BrokerEvent.objects.filter(order=order, kind=OrderMessageTold.kind)
     if heard.filter(payload__meaning__in=[MessageMeaning.REFUSAL, MessageMeaning.REQUEST_REFUSED]).exists():
         return True
-    if order.leg not in _NATIVE:
+    if not Leg(order.leg).is_native:
         return False
-    others = Order.objects.filter(bracket=order.bracket_id, leg__in=_NATIVE)
+    others = Order.objects.filter(bracket=order.bracket_id, leg__in=NATIVE_LEGS)
     return others.exclude(pk=order.pk).exclude(status__in=[*UNANSWERED, OrderStatus.NOT_PLACED]).exists()
 
 

@@ -98,10 +98,26 @@ def execution_ids_to_guard(account_id: str) -> list[int]:
 def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
     """Judge the brackets of these executions and carry out what is due. Never raises for one bracket's sake."""
     looked, to_judge, doubts = _needing(execution_ids, watch=watch)
-    _doubts_settle(doubts, broker=broker, watch=watch, now=now)
+    found = _judge(to_judge - doubts.keys(), broker=broker, watch=watch, now=now)
+    # What is certain was repaired first: it does not wait for the broker's answers about what is not.
+    of_doubts = {order_pk: status for orders in doubts.values() for order_pk, status in orders.items()}
+    _doubts_settle(of_doubts, broker=broker, watch=watch, now=now)
+    in_doubt = _judge(to_judge & doubts.keys(), broker=broker, watch=watch, now=now)
+    return GuardLook(
+        brackets=looked,
+        repaired=found.repaired + in_doubt.repaired,
+        asks_broker=found.asks_broker or in_doubt.asks_broker,
+        again=found.again | in_doubt.again,
+    )
+
+
+def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
+    """Judge the brackets of these executions, read anew, and carry out what is due."""
     repaired = 0
     asks_broker = False
     again: set[int] = set()
+    if not to_judge:
+        return GuardLook()
     for execution in selectors.with_orders(Execution.objects.filter(pk__in=to_judge).order_by("id")):
         for bracket in execution.brackets.all():
             if is_flattening(execution, bracket):
@@ -122,7 +138,7 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
                     asks_broker = True
                     due = [repair for repair in due if not _places([repair])]
                 repaired += _carry_out(execution, bracket, due, broker=broker, now=now)
-    return GuardLook(brackets=looked, repaired=repaired, asks_broker=asks_broker, again=frozenset(again))
+    return GuardLook(repaired=repaired, asks_broker=asks_broker, again=frozenset(again))
 
 
 def _due(repairs: Sequence[Repair], *, age: float) -> list[Repair]:
@@ -145,21 +161,23 @@ def _doubts_settle(doubts: Mapping[int, str], *, broker: BlockingBroker, watch: 
         logger.warning("exits_not_settled", reason=error.code)
 
 
-def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[int], dict[int, str]]:
+def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[int], dict[int, dict[int, str]]]:
     """Return how many brackets there are, the executions of those that need something, and the exits in doubt.
 
-    From one lean query.
+    The exits by execution, with their statuses. All from one lean query.
 
     Nearly all need nothing: to read each whole, every second, would take the time of those that do.
     """
     facts = Order.objects.filter(bracket__execution__in=execution_ids).order_by("bracket_id", "id")
     rows = facts.values_list(*_JUDGED_BY, "bracket_id", "bracket__execution_id", named=True)
-    looked, needing, doubts = 0, set(), dict[int, str]()
+    looked, needing, doubts = 0, set(), dict[int, dict[int, str]]()
     for bracket_id, orders in groupby(rows, key=attrgetter("bracket_id")):
         legs = list(orders)
         looked += 1
         protection = _assess(legs)
-        doubts |= {leg.pk: leg.status for leg in legs if leg.pk in protection.in_doubt}
+        if protection.in_doubt:
+            of_it = doubts.setdefault(legs[0].bracket__execution_id, {})
+            of_it |= {leg.pk: leg.status for leg in legs if leg.pk in protection.in_doubt}
         if protection.repairs or protection.asks_broker:
             needing.add(legs[0].bracket__execution_id)
         else:

@@ -17,9 +17,10 @@ from app.accounts.fencing import Holding, fence_require
 from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, Concluded, FillTold, OrderTold
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order
-from app.executions.services.apply import columns_of, event_as_told, event_change, execution_recompute, row_save
+from app.executions.services.apply import event_as_told, event_change, execution_recompute
 from app.executions.services.commands_settle import commands_settle
 from app.executions.services.match import order_match, unheard
+from app.executions.services.row_columns import columns_of, row_save
 
 
 @transaction.atomic

@@ -43,8 +43,6 @@ _ORDER_FIELDS = (
 _FILL_FIELDS = ("order__order_ref", "quantity", "price", "executed_at", "superseded")
 _COMMISSION_FIELDS = ("amount", "currency", "realized_pnl", "fill__exec_id")
 _EXECUTION_FIELDS = ("status", "open_quantity", "exit_reason")
-# The legs of a native bracket; their size was the bracket's before the broker changed it.
-_NATIVE_LEGS = (Leg.ENTRY.value, Leg.STOP_LOSS.value, Leg.TAKE_PROFIT.value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,7 +141,8 @@ def _take_back(execution: Execution, *, events: list[AnyBrokerEvent]) -> None:
     fills.delete()
     heard_at = {event.received_at for event in events}
     for order in Order.objects.select_related("bracket").filter(bracket__execution=execution):
-        order.quantity = order.bracket.quantity if order.leg in _NATIVE_LEGS else order.quantity
+        # Of a native bracket's legs the size was the bracket's before the broker changed it.
+        order.quantity = order.bracket.quantity if Leg(order.leg).is_native else order.quantity
         order.perm_id, order.filled_quantity, order.told_filled, order.average_price = 0, 0, 0, None
         order.closed_elsewhere, order.refusal_proved = Decimal(0), False
         order.why_held, order.last_error_code, order.last_error = "", None, ""

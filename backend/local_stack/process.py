@@ -230,8 +230,9 @@ def process_start(
     if limits is None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stream:
+            offset = stream.tell()  # The program shares the position, and may have written before we look again.
             child = _child(spec, words=stream.fileno(), output=output)
-            return RunningProcess(spec=spec, log=log, child=child, log_offset=stream.tell())
+            return RunningProcess(spec=spec, log=log, child=child, log_offset=offset)
     # The writer makes the file, as soon as it can: without a log a program can run all the same.
     offset = log.stat().st_size if log.exists() else 0
     reading_end, writing_end = os.pipe()

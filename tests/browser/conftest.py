@@ -56,7 +56,7 @@ def site(transactional_db: None) -> Iterator[str]:
     from app.config.asgi import application
 
     server = uvicorn.Server(
-        uvicorn.Config(application, port=0, lifespan="off", log_level="warning", timeout_graceful_shutdown=1)
+        uvicorn.Config(application, port=0, lifespan="off", log_level="warning", timeout_graceful_shutdown=10)
     )
     thread = threading.Thread(target=server.run, daemon=True)  # A site that hangs fails its test, not the whole run.
     thread.start()
@@ -64,11 +64,11 @@ def site(transactional_db: None) -> Iterator[str]:
         eventually(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
-        # What the window has left behind gives its connection back.
+        # What the window has left behind gives its connection back, on a busy machine seconds after it was closed.
         eventually(lambda: not server.server_state.tasks)
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=15)
 
 
 @pytest.fixture(scope="session")

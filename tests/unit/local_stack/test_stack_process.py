@@ -49,6 +49,23 @@ def test_a_program_that_is_not_there_is_named(start: Start) -> None:
         process.wait_ready()
 
 
+def test_what_a_program_said_before_we_looked_again_is_in_its_log(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a machine so busy that a program has ended before its start returns
+    popen = subprocess.Popen
+
+    def ended(*arguments: object, **options: object) -> "subprocess.Popen[bytes]":
+        child = popen(*arguments, **options)  # type: ignore[call-overload]
+        child.wait()
+        return child  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(subprocess, "Popen", ended)
+    process = start(program("p", "raise SystemExit('no such table')"))
+    # Then its words are there
+    assert process.log_text() == "no such table\n"
+
+
 def test_it_is_asked_to_stop_first(start: Start) -> None:
     code = f"import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); {SERVE}"
     process = start(program("p", code))

@@ -50,7 +50,8 @@ from local_stack.troubles import is_about_files, not_writable
 UP_FILE = "up.json"
 # How long a start waits for the broker worker to reach the Gateway before it says that it has not.
 GATEWAY_SECONDS = 15
-NOT_OUR_CONCERN = "watchdog"  # It looks every few seconds and has only just been started.
+# The first looks every few seconds and has only just been started; without the second entries are executed as well.
+NOT_OUR_CONCERN = ("watchdog", "market_data")
 
 INSTRUCTIONS = """
 {headline}
@@ -299,7 +300,7 @@ def _what_is_wrong(url: str) -> dict[str, str]:
     checks = answer.get("checks")
     if not isinstance(checks, dict):
         return {"readyz": json.dumps(answer)}
-    wrong = {name: check for name, check in checks.items() if name != NOT_OUR_CONCERN and not check.get("ok")}
+    wrong = {name: check for name, check in checks.items() if name not in NOT_OUR_CONCERN and not check.get("ok")}
     return {name: str(check.get("detail", "not ready")) for name, check in wrong.items()}
 
 

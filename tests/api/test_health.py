@@ -3,12 +3,13 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.conf import settings as django_settings
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from app.accounts.entry_gate import entry_refusal, failure_note
 from app.accounts.models import BrokerConnection
-from app.accounts.services import connection_state_record
+from app.accounts.services import connection_state_record, worker_sign
 from app.alerts.models import WatchdogSign
 from app.alerts.services import watchdog_sign
 from app.brokers.base import ConnectionState
@@ -32,12 +33,37 @@ def readiness() -> tuple[int, dict[str, bool]]:
     return answer.status_code, {name: check["ok"] for name, check in answer.json()["checks"].items()}
 
 
-ALL_WELL = {"database": True, "redis": True, "broker_worker": True, "gateway": True, "entries": True, "watchdog": True}
+ALL_WELL = {
+    "database": True,
+    "redis": True,
+    "broker_worker": True,
+    "gateway": True,
+    "entries": True,
+    "market_data": True,
+    "watchdog": True,
+}
 
 
 @pytest.fixture(autouse=True)
 def _watched(db: None) -> None:
     watchdog_sign(now=clock.now())
+    data_worker_shown(seconds_ago=0)
+
+
+def data_worker_shown(*, seconds_ago: int) -> None:
+    at = clock.now() - timedelta(seconds=seconds_ago)
+    client_id = django_settings.IB_DATA_CLIENT_ID
+    worker_sign(client_id=client_id, state=ConnectionState.READY, reason="", started_at=at, now=at)
+
+
+@pytest.mark.case("S76")
+def test_a_silent_data_worker_is_said_and_entries_go_on(connection: BrokerConnection) -> None:
+    now = clock.now()
+    connection_state_record(connection_id=connection.pk, state=ConnectionState.READY, reason="", now=now)
+    data_worker_shown(seconds_ago=16)
+    assert readiness() == (200, ALL_WELL | {"market_data": False})
+    told = APIClient().get("/readyz").json()["checks"]["market_data"]["detail"]
+    assert told.startswith("no sign of life of the data worker since ")
 
 
 def test_ready_says_when_nobody_watches(connection: BrokerConnection) -> None:

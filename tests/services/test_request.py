@@ -480,6 +480,7 @@ def test_an_unknown_symbol_is_told_as_such(make_setup: MakeSetup, analyst: User,
     assert (error.code, error.details) == ("unknown_symbol", {"symbol": "NOPE"})
 
 
+@pytest.mark.case("S76")
 def test_an_old_price_that_cannot_be_renewed_leaves_the_stop_unchecked(
     make_setup: MakeSetup, analyst: User, data_worker: DataWorker
 ) -> None:
@@ -492,3 +493,4 @@ def test_an_old_price_that_cannot_be_renewed_leaves_the_stop_unchecked(
     assert {"check": "stop_side", "outcome": "not_checked", "detail": "no price younger than 30 s"} in (
         execution.preflight
     )
+    assert [check["outcome"] for check in execution.preflight if check["check"] == "prices"] == ["not_checked"]

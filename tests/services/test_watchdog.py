@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -14,6 +15,8 @@ from app.accounts.services import (
     connection_gateway_heard,
     connection_heartbeat,
     connection_state_record,
+    worker_sign,
+    worker_sign_remove,
 )
 from app.alerts.kinds import AlertKind
 from app.alerts.models import Alert
@@ -259,3 +262,23 @@ def test_the_recorder_says_what_waits_and_since_when(submitted: Submitted) -> No
     # Then both wait until they are, since the first of them came
     assert seen == [(2, at(1)), (2, at(1))]
     assert recorder.waiting() == (0, None)
+
+
+@pytest.mark.case("S76")
+def test_a_silent_data_worker_is_told_once_and_ends_when_it_is_back(connection: BrokerConnection) -> None:
+    def shown(seconds: float) -> None:
+        about = {"client_id": django_settings.IB_DATA_CLIENT_ID, "state": S.READY, "reason": "", "started_at": at(0)}
+        worker_sign(**about, now=at(seconds))  # type: ignore[arg-type]
+
+    be(connection, S.READY, STOPPED_ON_PURPOSE)
+    assert look(1) == set(), "none was ever started here"
+    shown(2)
+    assert look(17) == set()
+    assert look(18) == {K.MARKET_DATA_SILENT}
+    assert look(23) == {K.MARKET_DATA_SILENT}
+    assert Alert.objects.get().text.startswith("No sign of the data worker for 16 s")
+    shown(24)
+    assert look(25) == set()
+    # One that is stopped on purpose is not waited for
+    worker_sign_remove(client_id=django_settings.IB_DATA_CLIENT_ID)
+    assert look(60) == set()

@@ -118,7 +118,8 @@ class BrokerConnection(models.Model):
 
 
 class WorkerSign(models.Model):
-    """The sign of life of the broker worker of one client id while no connection's row can carry it.
+    """The sign of life of the worker of one client id while no connection's row can carry it. The data worker's never
+    can, so its sign is always here (see worker.data_thread).
 
     A row needs an account, and where IB_ACCOUNT names none only the Gateway tells which one it is. Until it has, the
     worker says here that it lives (`seen_at`), since when (`started_at`), and how its last try to connect ended.

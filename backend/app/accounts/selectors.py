@@ -13,6 +13,7 @@ from app.core import clock
 from app.core.errors import FixRequest
 
 HEARTBEAT_AGE_SECONDS_MAX = 10
+DATA_WORKER_AGE_SECONDS_MAX = 15
 
 
 def account_to_trade(account_id: str = "") -> Account:
@@ -104,6 +105,19 @@ def worker_seen() -> WorkerSeen | None:
             connection=None,
         )
     return _seen_of(connection) if connection else None
+
+
+def data_worker_silent_since(*, now: datetime) -> datetime | None:
+    """Return since when a data worker that should be there has given no sign, None while it does."""
+    seen_at = data_worker_seen_at()
+    is_late = seen_at is not None and now - seen_at > timedelta(seconds=DATA_WORKER_AGE_SECONDS_MAX)
+    return seen_at if is_late else None
+
+
+def data_worker_seen_at() -> datetime | None:
+    """Return when the data worker last showed itself, None where none did or it was stopped on purpose."""
+    signs = WorkerSign.objects.filter(client_id=settings.IB_DATA_CLIENT_ID)
+    return signs.values_list("seen_at", flat=True).first()
 
 
 def _seen_of(connection: BrokerConnection) -> WorkerSeen:

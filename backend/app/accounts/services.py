@@ -93,9 +93,14 @@ def connection_reconciled(*, connection_id: int, now: datetime, fence: int | Non
 
 
 def worker_sign(*, client_id: int, state: ConnectionState, reason: str, started_at: datetime, now: datetime) -> None:
-    """Store that the broker worker lives and where its connection stands, while it has no row to say so in."""
+    """Store that a worker lives and where its connection stands, while it has no row to say so in."""
     said = {"state": state.value, "reason": reason, "started_at": started_at, "seen_at": now}
     WorkerSign.objects.update_or_create(client_id=client_id, defaults=said)
+
+
+def worker_sign_remove(*, client_id: int) -> None:
+    """Forget the sign of a worker that ends on purpose: nobody waits for the next."""
+    WorkerSign.objects.filter(client_id=client_id).delete()
 
 
 class OrderIdTooLow(RetryLater):

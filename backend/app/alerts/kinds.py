@@ -28,6 +28,7 @@ class AlertKind(StrEnum):
     CONNECTIONS_FLOODED = "connections_flooded"
     LOGIN_ATTEMPTS = "login_attempts"
     ACCOUNT_CHANGED = "account_changed"
+    MARKET_DATA_SILENT = "market_data_silent"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +59,7 @@ NATURE: Mapping[AlertKind, Nature] = {
     ),
     AlertKind.CONNECTIONS_FLOODED: Nature(severity=Severity.WARNING, title="The web process is flooded"),
     AlertKind.ACCOUNT_CHANGED: Nature(severity=Severity.CRITICAL, title="The Gateway has another account"),
+    AlertKind.MARKET_DATA_SILENT: Nature(severity=Severity.WARNING, title="The data worker is silent"),
     AlertKind.LOGIN_ATTEMPTS: Nature(
         severity=Severity.WARNING, title="Somebody guesses passwords", ends_with_person=True
     ),

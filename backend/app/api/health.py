@@ -14,7 +14,7 @@ from psycopg_pool import PoolTimeout
 
 from app.accounts.access import may_see_accounts
 from app.accounts.entry_gate import entry_refusal
-from app.accounts.selectors import broker_connection, worker_seen
+from app.accounts.selectors import broker_connection, data_worker_seen_at, data_worker_silent_since, worker_seen
 from app.alerts.selectors import somebody_watches, watchdog_seen_at
 from app.api.error_body import body
 from app.api.exception_handler import REQUEST_REFUSED, internal_error
@@ -55,8 +55,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """
     checks = {"database": _database(), "redis": _redis()}
     if checks["database"]["ok"]:
-        checks |= _broker() | {"entries": _entries(), "watchdog": _watchdog()}
-    ready = all(check["ok"] for check in checks.values())
+        checks |= _broker() | {"entries": _entries(), "market_data": _market_data(), "watchdog": _watchdog()}
+    # Without market data an entry in a known instrument is sent all the same: it is said, and decides nothing.
+    ready = all(check["ok"] for name, check in checks.items() if name != "market_data")
     if not is_from_this_machine(request) and not (checks["database"]["ok"] and may_see_accounts(request.user)):
         checks = {name: {"ok": check["ok"]} for name, check in checks.items()}
     answer = {"status": "ready" if ready else "not_ready", "checks": checks}
@@ -128,6 +129,13 @@ def _entries() -> Check:
         return _right()
     until = f"; until {refusal.until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if refusal.until else ""
     return _wrong(f"{refusal.code}: {refusal.reason.rstrip('.')}{until}")
+
+
+def _market_data() -> Check:
+    if data_worker_seen_at() is None:
+        return _wrong("the data worker never showed itself, or was stopped")
+    since = data_worker_silent_since(now=clock.now())
+    return _wrong(f"no sign of life of the data worker since {since:%Y-%m-%d %H:%M:%S} UTC") if since else _right()
 
 
 def _watchdog() -> Check:

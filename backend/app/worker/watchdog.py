@@ -13,7 +13,13 @@ from django.db.models import Q, QuerySet
 
 from app.accounts.kill_switch import kill_switches_engaged
 from app.accounts.models import BrokerConnection
-from app.accounts.selectors import HEARTBEAT_AGE_SECONDS_MAX, WorkerSeen, is_alive, worker_seen
+from app.accounts.selectors import (
+    HEARTBEAT_AGE_SECONDS_MAX,
+    WorkerSeen,
+    data_worker_silent_since,
+    is_alive,
+    worker_seen,
+)
 from app.alerts.kinds import AlertKind
 from app.alerts.models import Alert
 from app.alerts.selectors import alert_is_open
@@ -33,6 +39,7 @@ EVENTS_WAITING_MAX = 1000
 FLAGGED_MAX = 500
 FLAGGED_WITHIN = timedelta(days=1)
 CONNECTED = (ConnectionState.READY.value, ConnectionState.SYNCHRONISING.value, ConnectionState.DEGRADED.value)
+DATA_WORKER = "data worker"
 WORKER = "broker worker"  # The subject while no account is known.
 
 
@@ -42,6 +49,7 @@ def watchdog_look(*, now: datetime) -> None:
     connection = seen.connection if seen else None
     about = {
         AlertKind.WORKER_SILENT: _worker_silent(seen, now=now),
+        AlertKind.MARKET_DATA_SILENT: _market_data_silent(now=now),
         AlertKind.GATEWAY_SILENT: _gateway_silent(seen, now=now) if seen else {},
     }
     if connection is not None:
@@ -93,6 +101,14 @@ def _worker_silent(seen: WorkerSeen | None, *, now: datetime) -> dict[str, str]:
             seen.connection if seen else None
         ): f"No sign of the broker worker {silent}; {waiting} executions are unfinished."
     }
+
+
+def _market_data_silent(*, now: datetime) -> dict[str, str]:
+    since = data_worker_silent_since(now=now)
+    if since is None:
+        return {}
+    text = f"No sign of the data worker {_age(since, now=now)}: new symbols are refused, prices are not checked."
+    return {DATA_WORKER: text}
 
 
 def _gateway_silent(seen: WorkerSeen, *, now: datetime) -> dict[str, str]:

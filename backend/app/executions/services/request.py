@@ -174,7 +174,11 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
     if is_market and last_price is None:
         checks.append({"check": "stop_side", "outcome": "not_checked", "detail": "no price younger than 30 s"})
     judged_at = last_price or setup.entry_price
-    passed("prices", f"judged at {plain(judged_at, places_min=2) if judged_at else 'no price'}")
+    if judged_at is None:
+        detail = "no price to judge them at: only the stop and the targets were compared"
+        checks.append({"check": "prices", "outcome": "not_checked", "detail": detail})
+    else:
+        passed("prices", f"judged at {plain(judged_at, places_min=2)}")
     _require_same_currency(setup=setup, traded_in=instrument.currency)
     reference = last_price if is_market else entry_plan(setup).worst_price
     quantity = size_position(

@@ -17,6 +17,7 @@ class Book:
         self._orders: dict[int, Order] = {}
         self._by_client: dict[tuple[int, int], Order] = {}
         self._children: dict[int, list[Order]] = {}
+        self._groups: dict[str, dict[int, Order]] = {}
         self._active: dict[int, Order] = {}
         # Of these by symbol, for prices that changed; options and combinations under their stocks.
         self._active_of: dict[str, dict[int, Order]] = {}
@@ -41,6 +42,8 @@ class Book:
             self._by_client[order.client_id, order.order_id] = order
         if order.parent_sequence is not None:
             self._children.setdefault(order.parent_sequence, []).append(order)
+        if order.oca_group:
+            self._groups.setdefault(order.oca_group, {})[order.sequence] = order
         if order.perm_id:
             self.last_perm_id = max(self.last_perm_id, order.perm_id)
         self._index_activity(order)
@@ -50,6 +53,7 @@ class Book:
         siblings = self._children.get(old.parent_sequence, []) if old.parent_sequence is not None else []
         if old in siblings:
             siblings.remove(old)
+        self._leave_group(old)
         self.add(new)
 
     def touch(self, order: Order) -> None:
@@ -81,6 +85,20 @@ class Book:
         self.last_bound_id -= 1
         order.order_id = self.last_bound_id
         self._by_client[order.client_id, order.order_id] = order
+
+    def enter_group(self, order: Order, *, name: str, oca_type: int) -> None:
+        """Put an order into an OCA group, out of the one that it was in."""
+        self._leave_group(order)
+        order.oca_group, order.oca_type = name, oca_type
+        self._groups.setdefault(name, {})[order.sequence] = order
+
+    def _leave_group(self, order: Order) -> None:
+        self._groups.get(order.oca_group, {}).pop(order.sequence, None)
+
+    def group(self, name: str) -> list[Order]:
+        """Return all orders that were ever in an OCA group of this name, in placing order."""
+        members = self._groups.get(name, {})
+        return [members[sequence] for sequence in sorted(members)]
 
     def find(self, *, client_id: int, order_id: int) -> Order | None:
         return self._by_client.get((client_id, order_id))

@@ -1,25 +1,15 @@
-"""Orders that depend on one another: parent and children, and groups where one cancels the others.
+"""Orders that depend on one another as parent and children. `groups.py` has those that share an OCA group.
 
 parent fills            children become live (all at the first share, or at the last, by switch)
 child fills             its siblings shrink to what is left of the position; at nothing they are cancelled
 parent cancelled        children cancelled; after a partial fill by switch
-OCA group, type 1       a fill of one cancels the others; types 2 and 3 shrink them in proportion
 """
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 from ib_simulator.desk.book import Book
-from ib_simulator.desk.orders import OCA_REDUCE, Order, Stage
-
-OCA_CANCEL = 1
-
-
-def attach(order: Order, parent: Order) -> None:
-    """Mark a transmitted child as IB echoes it: the parent's permId, and an OCA group named after it."""
-    order.parent_perm_id = parent.perm_id
-    order.oca_group = str(parent.perm_id)
-    order.oca_type = OCA_REDUCE
+from ib_simulator.desk.orders import Order, Stage
 
 
 def exit_fills(book: Book, parent: Order) -> Decimal:
@@ -65,7 +55,7 @@ def settle_siblings(book: Book, order: Order) -> Settled:
     left = left_to_exit(book, parent)
     for sibling in book.children_of(parent):
         if sibling is not order and sibling.is_active and sibling.remaining > left:
-            _cut(sibling, kept=left, settled=settled)
+            cut(sibling, kept=left, settled=settled)
     return settled
 
 
@@ -75,37 +65,12 @@ def settle_children(book: Book, parent: Order) -> Settled:
     settled = Settled([], [])
     for child in book.children_of(parent):
         if child.is_active and child.remaining > left:
-            _cut(child, kept=left, settled=settled)
+            cut(child, kept=left, settled=settled)
     return settled
 
 
-def group_members(book: Book, order: Order) -> list[Order]:
-    """Return the other active orders of the client's own OCA group (not the one IB gives to children)."""
-    if not order.oca_group or order.parent_sequence is not None:
-        return []
-    return [
-        other
-        for other in book.active()
-        if other is not order
-        and other.oca_group == order.oca_group
-        and other.account == order.account
-        and other.parent_sequence is None
-    ]
-
-
-def settle_group(book: Book, order: Order, *, quantity: Decimal) -> Settled:
-    """After a fill of `quantity` in an OCA group: cancel the others (type 1) or reduce them in proportion."""
-    before = order.remaining + quantity
-    settled = Settled([], [])
-    for other in group_members(book, order):
-        kept = Decimal(0)
-        if order.oca_type != OCA_CANCEL:
-            kept = (other.remaining * order.remaining / before).quantize(Decimal(1), rounding=ROUND_DOWN)
-        _cut(other, kept=kept, settled=settled)
-    return settled
-
-
-def _cut(order: Order, *, kept: Decimal, settled: Settled) -> None:
+def cut(order: Order, *, kept: Decimal, settled: Settled) -> None:
+    """Cut a live order to `kept` more shares, and note what that did to it."""
     if not kept:
         # Its quantity stays as it was: a cancelled order shows what was asked for.
         settled.emptied.append(order)

@@ -14,10 +14,11 @@ from decimal import Decimal
 from typing import Any
 
 from ib_simulator.desk.book import Book
-from ib_simulator.desk.brackets import attach, may_activate
+from ib_simulator.desk.brackets import may_activate
 from ib_simulator.desk.endings import Endings
 from ib_simulator.desk.fills import Fills, is_terse
 from ib_simulator.desk.floor import Floor
+from ib_simulator.desk.groups import attach
 from ib_simulator.desk.modifying import Changes
 from ib_simulator.desk.notices import Notices
 from ib_simulator.desk.orders import Order, Stage, Status
@@ -125,7 +126,7 @@ class Desk:
             order_id=request.order_id,
             account=choose_account(request, self.ledger.accounts),
             instrument=instrument,
-            exchange=request.contract.exchange or "SMART",
+            exchange=request.contract.exchange,
             action=request.action,
             quantity=request.quantity,
             **_columns(terms),
@@ -136,6 +137,7 @@ class Desk:
             parent_sequence=parent.sequence if parent else None,
             oca_group=request.oca_group,
             oca_type=request.oca_type,
+            account_named=bool(request.account),
             transmit=request.transmit,
             fields=echoed_words(request.fields),
             groups=request.groups,
@@ -219,7 +221,7 @@ class Desk:
         self.book.assign_perm_id(order)
         parent = self.book.parent_of(order)
         if parent is not None:
-            attach(order, parent)
+            attach(order, parent, book=self.book, scenario=self._scenario)
         on_partial = self._scenario.is_on("children_activate", "on_partial")
         live = parent is None or may_activate(parent, on_partial=on_partial)
         order.stage = Stage.WORKING if live else Stage.HELD

@@ -5,8 +5,9 @@ A client's cancel of one member of its OCA group cancels the others; a cancel by
 
 from collections.abc import Callable
 
-from ib_simulator.desk.brackets import group_members, left_to_exit
+from ib_simulator.desk.brackets import left_to_exit
 from ib_simulator.desk.floor import Floor
+from ib_simulator.desk.groups import falls_with
 from ib_simulator.desk.orders import Order, Stage, Status
 from ib_simulator.errors import Refusal
 
@@ -83,7 +84,7 @@ class Endings:
 
     def _end_with_group(self, order: Order, *, by_client: bool, text: str) -> None:
         book = self._floor.book
-        others = group_members(book, order) if by_client else []
+        others = falls_with(book, order) if by_client else []
         if by_client and self._floor.scenario.is_on("cancel_child_cancels_sibling", "on"):
             parent = book.parent_of(order)
             others += [child for child in book.children_of(parent) if child is not order] if parent else []

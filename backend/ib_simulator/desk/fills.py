@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from ib_simulator.desk.brackets import capacity, may_activate, settle_children, settle_group, settle_siblings
+from ib_simulator.desk.brackets import capacity, may_activate, settle_children, settle_siblings
 from ib_simulator.desk.combos import book_deal
 from ib_simulator.desk.floor import Floor
+from ib_simulator.desk.groups import settle_group
 from ib_simulator.desk.matching import auction_price, bounded, deal_price, is_out_of_reach, is_triggered
 from ib_simulator.desk.orders import AT_ONCE, MARKET_TYPES, OCA_REDUCE, Order, Stage, Status
 from ib_simulator.desk.timing import may_trade
@@ -213,8 +214,8 @@ class Fills:
         settled = settle_siblings(self._floor.book, order)
         self._tell_settled(settled.shrunk, settled.emptied)
         # Without block several members may be at the exchange at once: all deal before the first deal is noticed.
-        unblocked = order.oca_type == OCA_REDUCE and self._floor.scenario.is_on("oca_overfill", "on")
-        if unblocked and self._sweeping:
+        switch = "oca_overfill" if order.oca_type == OCA_REDUCE else "oca_trigger_race"
+        if self._sweeping and self._floor.scenario.is_on(switch, "on"):
             self._unsettled.append((order, quantity))
         else:
             self._settle_group(order, quantity=quantity)

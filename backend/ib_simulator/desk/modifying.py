@@ -5,7 +5,16 @@ from decimal import Decimal
 
 from ib_simulator.desk.fills import Fills
 from ib_simulator.desk.floor import Floor
-from ib_simulator.desk.orders import CLOSE_TYPES, LIMIT_TYPES, STOP_TYPES, TRAIL_TYPES, TRIGGERED_TYPES, Order, Stage
+from ib_simulator.desk.orders import (
+    CLOSE_TYPES,
+    LIMIT_TYPES,
+    OCA_REDUCE,
+    STOP_TYPES,
+    TRAIL_TYPES,
+    TRIGGERED_TYPES,
+    Order,
+    Stage,
+)
 from ib_simulator.desk.refusals import Refusals
 from ib_simulator.desk.terms import Terms, check_terms, read_terms
 from ib_simulator.desk.trailing import fix_limit
@@ -98,6 +107,9 @@ class Changes:
             raise Refusal(code=105, text=NOT_THE_SAME)
         if request.oca_group not in {"", order.oca_group}:
             raise Refusal(code=10326, text="OCA group revision is not allowed")
+        # The type of an order without a group is only a word of the Gateway's.
+        if order.oca_group and request.oca_type not in {0, order.oca_type or OCA_REDUCE}:
+            raise Refusal(code=10327, text="OCA type revision is not allowed")
 
     def _check_parent(self, order: Order, request: PlaceOrder) -> None:
         parent = self._floor.book.parent_of(order)

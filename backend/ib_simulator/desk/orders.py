@@ -52,7 +52,7 @@ OCA_REDUCE = 3
 
 @dataclass(slots=True)
 class Order:
-    """Quantities are shares, prices USD. `sequence` is the placing order and the key inside the book.
+    """Quantities are shares, prices USD. `oca_linked`: the order's group knows of it. `sequence` is the placing order and the key inside the book.
 
     `stop_price` is where the order triggers: of a trailing order where its stop is by now. The moments have a time
     zone: `wakes_at` ends being `parked`, `due_at` is the auction of an order that only takes part in one, `closes_at`
@@ -78,6 +78,8 @@ class Order:
     parent_perm_id: int = 0
     oca_group: str = ""
     oca_type: int = 0
+    oca_linked: bool = True
+    account_named: bool = True
     transmit: bool = True
     tif_defaulted: bool = False
     perm_id: int = 0

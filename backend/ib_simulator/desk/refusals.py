@@ -1,7 +1,7 @@
 """What IB refuses or remarks upon by the nature of an order. What it cannot know comes by command (`reject_next`).
 
 109 price cap   201 too many active orders   328 trailing child   387 type unsupported   411 outside hours
-10052 no time in force
+10052 no time in force   10224 accounts in a group
 404 (held, lives) shares to lend are not at hand   2109, 2137, 399, 10349 (remarks, the order lives)
 """
 
@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from ib_simulator.desk.floor import Floor
+from ib_simulator.desk.groups import check_account, join_refusal
 from ib_simulator.desk.orders import CLOSE_TYPES, LIMIT_TYPES, TRAIL_TYPES, Order
 from ib_simulator.desk.terms import Terms
 from ib_simulator.desk.timing import STOCK, goes_outside
@@ -39,7 +40,7 @@ TRAIL_PARENTS = frozenset({"LMT", "STP LMT"})
 NO_STATUS_CODES = frozenset(
     {
         *(103, 104, 105, 109, 110, 111, 113, 134, 135, 158, 159, 200, 321, 328, 329, 334, 337, 387, 388, 411),
-        *(434, 435, 2102, 10006, 10052, 10243, 10326),
+        *(434, 435, 2102, 10006, 10052, 10224, 10243, 10326, 10327),
     }
 )
 # What IB says with a code when nobody gives another text.
@@ -62,7 +63,7 @@ class Refusals:
         self._floor = floor
 
     def check_entry(self, order: Order, terms: Terms, *, parent: Order | None) -> None:
-        """Check a new order when it comes in. Raises Refusal 10052, 109, 328, 387 or 411."""
+        """Check a new order when it comes in. Raises Refusal 10052, 10224, 109, 328, 387 or 411."""
         if order.tif_defaulted and self._floor.scenario.is_on("empty_tif", "refuse_10052"):
             raise Refusal(code=10052, text="Invalid time in force:Empty")
         auction = order.order_type in CLOSE_TYPES or order.tif == "OPG"
@@ -72,6 +73,7 @@ class Refusals:
             raise Refusal(code=411, text=TEXTS[411])
         if parent is not None and order.order_type in TRAIL_TYPES and parent.order_type not in TRAIL_PARENTS:
             raise Refusal(code=328, text=TRAIL_CHILD)
+        check_account(self._floor.book, order)
         self.check_price_cap(order, terms)
 
     def check_price_cap(self, order: Order, terms: Terms) -> None:
@@ -86,7 +88,10 @@ class Refusals:
             raise Refusal(code=109, text=PRICE_CAP)
 
     def check_transmission(self, order: Order) -> Refusal | None:
-        """Return what IB's servers would refuse: by switch one order too many on its side of the contract."""
+        """Return what IB's servers would refuse: a group that takes nobody, by switch one order too many on a side."""
+        refusal = join_refusal(self._floor.book, order, scenario=self._floor.scenario)
+        if refusal is not None:
+            return refusal
         if not self._floor.scenario.is_on("active_orders_limit", "on"):
             return None
         same = [

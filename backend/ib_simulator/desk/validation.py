@@ -7,7 +7,9 @@ from ib_simulator.messages.place_order import PlaceOrder
 
 
 def find_instrument(instruments: InstrumentList, request: PlaceOrder) -> Instrument:
-    """Raises Refusal 200 for a contract that does not exist, or an index, which cannot be bought."""
+    """Raises Refusal 321 without an exchange, 200 for a contract that does not exist or an index (nobody buys one)."""
+    if not request.contract.exchange:
+        raise Refusal(code=321, text=f"{VALIDATING}Missing order exchange")
     instrument = instruments.find(request.contract)
     if instrument is None or instrument.sec_type == "IND":
         raise Refusal(code=200, text="No security definition has been found for the request")

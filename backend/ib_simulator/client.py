@@ -223,7 +223,7 @@ class SimulatorControl(FaultCommands, OrderStateCommands):
         return order
 
     def place_external(self, *, symbol: str, action: str, quantity: Number, **more: Any) -> dict[str, Any]:
-        """Place a manual order; more: account, order_type, limit_price, stop_price, tif, order_ref. Returns it."""
+        """Place a manual order; more: order_type, limit_price, stop_price, tif, client_id, ... Returns it."""
         order: dict[str, Any] = self.send("place_external", symbol=symbol, action=action, quantity=quantity, **more)[
             "order"
         ]
@@ -233,6 +233,23 @@ class SimulatorControl(FaultCommands, OrderStateCommands):
         self, *, symbol: str, quantity: Number, average_cost: Number | None = None, account: str | None = None
     ) -> None:
         self.send("set_position", account=account, symbol=symbol, quantity=quantity, average_cost=average_cost)
+
+    def transfer(
+        self, *, symbol: str, quantity: Number, average_cost: Number | None = None, account: str | None = None
+    ) -> str:
+        """Add shares to a position (below zero: take them) without an execution; returns what is held then."""
+        held: str = self.send("transfer", account=account, symbol=symbol, quantity=quantity, average_cost=average_cost)[
+            "quantity"
+        ]
+        return held
+
+    def lag_positions(self, seconds: Number) -> None:
+        """Report positions so much later than they change; 0: at once again."""
+        self.send("lag_positions", seconds=seconds)
+
+    def split(self, symbol: str, *, ratio: Number) -> dict[str, Any]:
+        """Make `ratio` shares of each. Returns the new price and the orders that it changed."""
+        return self.send("split", symbol=symbol, ratio=ratio)
 
     def set_account_value(self, *, key: str, value: str, account: str | None = None) -> None:
         self.send("set_account_value", account=account, key=key, value=value)

@@ -40,6 +40,18 @@ class FaultCommands:
         """Send messages of these names only after one called `after`."""
         self.send("reorder", messages=list(messages), after=after, client_id=client_id, count=count)
 
+    def garble(
+        self,
+        messages: Sequence[str],
+        *,
+        field: str,
+        text: str | None = None,
+        client_id: int | None = None,
+        count: int | None = None,
+    ) -> None:
+        """Send messages of these names with `text` in the place of a field, given by its name or its place."""
+        self.send("garble", messages=list(messages), field=field, text=text, client_id=client_id, count=count)
+
     def clear_faults(self) -> None:
         self.send("clear_faults")
 

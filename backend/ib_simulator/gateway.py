@@ -22,6 +22,7 @@ from ib_simulator.faults.faults import Agenda, ConnectFault
 from ib_simulator.faults.pacing import HistoryMeter
 from ib_simulator.faults.scenario import Scenario
 from ib_simulator.handlers import accounts, connection, pnl, positions, quotes, real_time_bars
+from ib_simulator.handlers.position_reports import PositionReports
 from ib_simulator.journal import Journal
 from ib_simulator.market.combos import ComboMarket, Combos
 from ib_simulator.market.hours import HOURS, TradingHours
@@ -105,6 +106,7 @@ class Gateway:
             records = journal.records()
             restore(records, gateway=self)
             journal.compact(records, key=record_key)
+        self.position_reports = PositionReports(ledger=self.ledger, tell=partial(positions.tell_position, self))
         self.desk = Desk(
             book=self.book,
             ledger=self.ledger,

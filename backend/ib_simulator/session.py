@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ib_simulator import dispatch
 from ib_simulator.errors import MalformedMessage, ProtocolError, UnsupportedMessage
 from ib_simulator.faults.faults import ConnectFault, Kind, Rule, When, names_of
+from ib_simulator.faults.garbling import garbled
 from ib_simulator.faults.pacing import VIOLATIONS_MAX, RateMeter, violation_text
 from ib_simulator.faults.resets import Fate, fate_of, is_order
 from ib_simulator.faults.scenario import is_caught
@@ -199,6 +200,10 @@ class Session:
         by_kind: dict[Kind, Rule] = {rule.kind: rule for rule in rules}
         if Kind.LOSE in by_kind:
             return
+        if Kind.GARBLE in by_kind:
+            rule = by_kind[Kind.GARBLE]
+            fields = garbled(answer.fields(self.server_version), place=rule.place, text=rule.text)
+            encoded = frame(encode_fields(fields))
         if Kind.REORDER in by_kind:
             self._overtaken.append((by_kind[Kind.REORDER].after, encoded))
             return

@@ -10,6 +10,7 @@ from ib_simulator.commands import (
     orders,
     program,
     resets,
+    splits,
     wire,
 )
 from ib_simulator.commands.command import Command
@@ -25,4 +26,5 @@ COMMANDS: dict[str, Command] = {
     **wire.COMMANDS,
     **connections.COMMANDS,
     **resets.COMMANDS,
+    **splits.COMMANDS,
 }

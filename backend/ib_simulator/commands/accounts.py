@@ -1,5 +1,6 @@
 """Commands about accounts: positions and values."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ib_simulator.arguments import Arguments
@@ -11,6 +12,8 @@ from ib_simulator.money.ledger import Position
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
+
+LAG_SECONDS_MAX = 600
 
 
 def set_position(gateway: "Gateway", arguments: Arguments) -> Answer:
@@ -29,6 +32,31 @@ def set_position(gateway: "Gateway", arguments: Arguments) -> Answer:
     )
     positions.push_position(gateway, account=account, instrument=instrument)
     return {}
+
+
+def transfer(gateway: "Gateway", arguments: Arguments) -> Answer:
+    """Add to a position without an execution: shares moved in (or out, below zero), an assignment, an exercise."""
+    account, instrument = find_account(gateway, arguments), find_instrument(gateway, arguments)
+    known, moved = gateway.ledger.position(account, instrument), arguments.decimal("quantity")
+    cost = arguments.optional_decimal("average_cost")
+    gateway.ledger.set_position(
+        replace(
+            known,
+            quantity=known.quantity + moved,
+            average_cost=(known.average_cost or gateway.market.quote(instrument).last) if cost is None else cost,
+        )
+    )
+    positions.push_position(gateway, account=account, instrument=instrument)
+    return {"quantity": format(known.quantity + moved, "f")}
+
+
+def lag_positions(gateway: "Gateway", arguments: Arguments) -> Answer:
+    """Report positions so many seconds late from now on; 0 tells at once what waits, and the rest as it happens."""
+    late = arguments.decimal("seconds")
+    if not 0 <= late <= LAG_SECONDS_MAX:
+        raise CommandError(code="bad_value", message=f"seconds must be 0 to {LAG_SECONDS_MAX}, not {late}")
+    gateway.position_reports.set_lag(float(late))
+    return {"seconds": format(late, "f")}
 
 
 def set_account_value(gateway: "Gateway", arguments: Arguments) -> Answer:
@@ -61,4 +89,4 @@ def correct_execution(gateway: "Gateway", arguments: Arguments) -> Answer:
     return {"exec_id": corrected.exec_id}
 
 
-COMMANDS = named(set_position, set_account_value, correct_execution)
+COMMANDS = named(set_position, transfer, lag_positions, set_account_value, correct_execution)

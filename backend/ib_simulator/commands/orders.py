@@ -90,7 +90,10 @@ def reject_next(gateway: "Gateway", arguments: Arguments) -> Answer:
 
 
 def place_external(gateway: "Gateway", arguments: Arguments) -> Answer:
-    """Place an order by hand, as in TWS: client 0, order id 0 until it is bound."""
+    """Place an order by hand, as in TWS: client 0, order id 0 until it is bound; or as another client's program."""
+    client_id = arguments.integer("client_id", default=0)
+    if client_id < 0:
+        raise CommandError(code="bad_value", message="client_id must not be below zero")
     try:
         order = gateway.desk.place_manually(
             account=find_account(gateway, arguments),
@@ -107,6 +110,8 @@ def place_external(gateway: "Gateway", arguments: Arguments) -> Answer:
                 limit_offset=arguments.optional_decimal("limit_offset"),
             ),
             order_ref=arguments.text("order_ref", default=""),
+            client_id=client_id,
+            group=(arguments.text("oca_group", default=""), arguments.integer("oca_type", default=0)),
         )
     except Refusal as refusal:
         raise CommandError(code="refused", message=str(refusal)) from refusal

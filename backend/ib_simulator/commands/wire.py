@@ -6,11 +6,13 @@ from ib_simulator.arguments import Arguments
 from ib_simulator.commands.command import Answer, named
 from ib_simulator.errors import CommandError
 from ib_simulator.faults.faults import Kind, Rule
+from ib_simulator.faults.garbling import field_place
 from ib_simulator.faults.wire import Line
 
 if TYPE_CHECKING:
     from ib_simulator.gateway import Gateway
 
+UNREADABLE = "?"
 LINE_PROPERTIES = tuple(Line.__dataclass_fields__)
 
 
@@ -56,6 +58,17 @@ def reorder(gateway: "Gateway", arguments: Arguments) -> Answer:
     return _add(gateway, rule)
 
 
+def garble(gateway: "Gateway", arguments: Arguments) -> Answer:
+    """Send the next messages of these names with `text` in the place of one field: what nobody can read."""
+    rule = _rule(Kind.GARBLE, arguments)
+    field = arguments.text("field")
+    place = field_place(sorted(rule.names), field)
+    if place is None:
+        raise CommandError(code="bad_value", message=f"these messages have no field {field!r}; a place is a number")
+    rule.place, rule.text = place, arguments.text("text", default=UNREADABLE)
+    return _add(gateway, rule)
+
+
 def clear_faults(gateway: "Gateway", _arguments: Arguments) -> Answer:
     """Take back every fault of lines, messages and connections; what waits goes out."""
     gateway.scenario.faults.clear()
@@ -93,4 +106,4 @@ def _add(gateway: "Gateway", rule: Rule) -> Answer:
     return {}
 
 
-COMMANDS = named(set_line, lose, duplicate, delay_messages, reorder, clear_faults, faults)
+COMMANDS = named(set_line, lose, duplicate, delay_messages, reorder, garble, clear_faults, faults)

@@ -156,14 +156,26 @@ class Desk:
         return parent
 
     def place_manually(
-        self, *, account: str, instrument: Instrument, action: str, quantity: Decimal, terms: Terms, order_ref: str
+        self,
+        *,
+        account: str,
+        instrument: Instrument,
+        action: str,
+        quantity: Decimal,
+        terms: Terms,
+        order_ref: str,
+        client_id: int = 0,
+        group: tuple[str, int] = ("", 0),
     ) -> Order:
-        """Place an order as somebody at TWS would: client 0, no order id. Raises Refusal."""
+        """Place an order as somebody at TWS would: client 0, no order id; or as another client, under its next id.
+
+        `group` is the name of its OCA group and the group's type. Raises Refusal.
+        """
         check_terms(terms, action=action, quantity=quantity, tick=instrument.tick, now=self._clock())
         order = Order(
             sequence=self.book.next_sequence(),
-            client_id=0,
-            order_id=0,
+            client_id=client_id,
+            order_id=self.book.next_valid_id(client_id) if client_id else 0,
             account=account,
             instrument=instrument,
             exchange="SMART",
@@ -171,8 +183,12 @@ class Desk:
             quantity=quantity,
             **_columns(terms),
             order_ref=order_ref,
+            oca_group=group[0],
+            oca_type=group[1],
         )
         self._refusals.check_entry(order, terms, parent=None)
+        if client_id:
+            self.book.use_id(client_id=client_id, order_id=order.order_id)
         self.book.add(order)
         self._transmit(order)
         return order

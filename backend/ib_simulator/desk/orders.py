@@ -52,7 +52,9 @@ OCA_REDUCE = 3
 
 @dataclass(slots=True)
 class Order:
-    """Quantities are shares, prices USD. `oca_linked`: the order's group knows of it. `sequence` is the placing order and the key inside the book.
+    """Quantities are shares, prices USD. `sequence` is the placing order and the key inside the book.
+
+    `oca_linked`: the group knows of the order. `account_named`: whoever placed it named its account.
 
     `stop_price` is where the order triggers: of a trailing order where its stop is by now. The moments have a time
     zone: `wakes_at` ends being `parked`, `due_at` is the auction of an order that only takes part in one, `closes_at`

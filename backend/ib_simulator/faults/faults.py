@@ -23,6 +23,7 @@ class Kind(StrEnum):
     DUPLICATE = "duplicate"
     LATE = "late"
     REORDER = "reorder"
+    GARBLE = "garble"
 
 
 class When(StrEnum):
@@ -52,6 +53,8 @@ class Rule:
     left: int | None = None
     late_ms: int = 0
     after: str = ""
+    place: int = 0
+    text: str = ""
 
     def fits(self, names: frozenset[str], client_id: int | None) -> bool:
         return self.left != 0 and self.client_id in {None, client_id} and not self.names.isdisjoint(names)

@@ -36,6 +36,7 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "open_orders_on_connect": ("on", "off"),
     "executions_client_filter": ("zero_means_all", "zero_means_own"),
     "cross_client_cancel": ("refuse_10147", "allow"),
+    "split_orders": ("cancelled", "adjusted", "kept"),
     "outage_news": ("lost", "told_at_end"),
     "outage_orders": ("taken", "lost"),
     "outage_queries": ("answered", "silent"),

@@ -53,7 +53,7 @@ def request_account_updates(gateway: "Gateway", session: "Session", request: Req
 
 def _send_account(gateway: "Gateway", session: "Session", account: str) -> None:
     _send_values(gateway, session, account)
-    for held in gateway.ledger.positions(account):
+    for held in gateway.position_reports.positions(account):
         send_portfolio(gateway, session, held)
     session.send(answers.account_time(gateway.clock.now().strftime("%H:%M")))
 

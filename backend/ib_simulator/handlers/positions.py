@@ -1,4 +1,4 @@
-"""Positions of all accounts or of named ones, and their updates after a deal."""
+"""Positions of all accounts or of named ones, as told by now, and their updates after a deal."""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def request_positions(gateway: "Gateway", session: "Session", _request: Plain) -> None:
     session.subscriptions.positions = True
-    for held in gateway.ledger.positions():
+    for held in gateway.position_reports.positions():
         session.send(answers.position(held))
     session.send(answers.position_end())
 
@@ -37,7 +37,7 @@ def request_positions_multi(gateway: "Gateway", session: "Session", request: Req
     session.subscriptions.positions_multi[request_id] = (accounts, request.model_code)
     # There are no models, so nothing is held in one.
     for account in () if request.model_code else accounts:
-        for held in gateway.ledger.positions(account):
+        for held in gateway.position_reports.positions(account):
             session.send(answers.position_multi(request_id, held, model=request.model_code))
     session.send(answers.position_multi_end(request_id))
 
@@ -51,17 +51,24 @@ def send_portfolio(gateway: "Gateway", session: "Session", held: Position) -> No
 
 
 def push_position(gateway: "Gateway", *, account: str, instrument: Instrument) -> None:
-    """Tell every subscriber of a position that changed, flat ones too. The account's values follow later."""
-    held = gateway.ledger.position(account, instrument)
+    """Tell every subscriber of a position that changed, now or as late as reports are. Account values follow later."""
+    reports = gateway.position_reports
+    reports.changed(account=account, instrument=instrument, now_ms=gateway.clock.monotonic_ms())
+    if reports.lag_seconds:
+        gateway.after(reports.lag_seconds, lambda: reports.tell_due(gateway.clock.monotonic_ms()))
+    gateway.accounts_due.add(account)
+
+
+def tell_position(gateway: "Gateway", held: Position) -> None:
+    """Send a position that changed to every subscriber, a flat one too."""
     for session in gateway.connected():
         if session.subscriptions.positions:
             session.send(answers.position(held))
-        if session.subscriptions.account == account:
+        if session.subscriptions.account == held.account:
             send_portfolio(gateway, session, held)
         for request_id, (accounts, model) in session.subscriptions.positions_multi.items():
-            if account in accounts and not model:
+            if held.account in accounts and not model:
                 session.send(answers.position_multi(request_id, held, model=model))
-    gateway.accounts_due.add(account)
 
 
 HANDLERS: dict[type[RequestMessage], Handler] = {ReqPositionsMulti: request_positions_multi}

@@ -174,6 +174,8 @@ def running_stack(
         **os.environ,
         **dict.fromkeys(_NOT_FROM_OUTSIDE, ""),
         "GATEWAY_MAINTENANCE": "none",
+        # Many tests share one account, and leave orders in it.
+        "ORDERS_PER_CONTRACT_MAX": "0",
         "PYTHONPATH": str(ROOT / "backend"),
         **(environment or {}),
     }

@@ -7,7 +7,7 @@ Tests say what the broker tells with the functions of `tests.services.heard`.
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -189,6 +189,11 @@ class FakeBroker:
     def holds(self, *told: OrderTold) -> None:
         """Put orders into the open book."""
         self.open_book += [_open_order(order) for order in told]
+
+    def holds_foreign(self, *told: OrderTold, con_id: int, action: Action) -> None:
+        """Put orders of somebody else into the open book."""
+        contract = Contract(symbol="AAPL", con_id=con_id)
+        self.open_book += [replace(_open_order(order), contract=contract, action=action) for order in told]
 
 
 def _open_order(told: OrderTold) -> OpenOrder:

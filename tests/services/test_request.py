@@ -269,6 +269,7 @@ def test_the_checks_are_stored_with_their_outcome(make_setup: MakeSetup, analyst
         "symbol",
         "prices",
         "size",
+        "orders",
     ]
     assert {check["outcome"] for check in execution.preflight} == {"passed"}
 

@@ -76,6 +76,7 @@ class World:
             "IB_ACCOUNT": ACCOUNT,
             "IB_TRADING_MODE": "paper",
             "GATEWAY_MAINTENANCE": "none",
+            "ORDERS_PER_CONTRACT_MAX": "0",  # A few contracts, and hundreds of orders; the guard still finds room.
             "DJANGO_SETTINGS_MODULE": "app.config.settings",
             "DATABASE_POOL_SIZE": "12",
         }

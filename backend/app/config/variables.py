@@ -23,6 +23,7 @@ from app.config.addresses import (
 )
 from app.domain.exposure import AccountUse
 from app.domain.maintenance import NORTH_AMERICA, maintenance_read
+from app.domain.order_room import ORDERS_PER_CONTRACT_MAX
 
 OWN_PREFIX = "IB_"
 # Read by others than the settings: Docker Compose, the tests, and commands.
@@ -165,6 +166,7 @@ VARIABLES: tuple[Variable, ...] = (
         allowed=f"whole numbers from 0 to {CLIENT_ID_MAX}, separated by commas",
         is_number=True,
     ),
+    _number("ORDERS_PER_CONTRACT_MAX", least=0, most=1000, default=ORDERS_PER_CONTRACT_MAX),
     Variable(
         name="GATEWAY_MAINTENANCE",
         read=_windows,

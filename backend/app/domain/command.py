@@ -42,6 +42,7 @@ class CommandReason(StrEnum):
     CLOSING = "closing"  # The position is being closed: its exits go first.
     REPLACED = "replaced"  # A target beside a stop that nothing links it with.
     BARE_SHARES = "bare_shares"  # Shares without a working stop.
+    MAKES_ROOM = "makes_room"  # A target, whose place among the broker's working orders a stop needs.
     RESIZED = "resized"  # Its size follows what is held.
 
 

@@ -24,6 +24,7 @@ REASON_WORDS = {
     "deals_busted": "Deals busted",
     "order_refused": "Refused by the broker",
     "deadline_passed": "Not sent in time",
+    "too_many_orders": "Too many orders on the contract",
     "cancelled_before_sending": "Cancelled before it was sent",
     "kill_switch": "Kill switch engaged",
     "not_placed": "Never arrived at the broker",

@@ -31,6 +31,7 @@ CHANGED = {
     "IB_TIME_ZONE": "Asia/Tokyo",
     "ACCOUNT_USE": "EXCLUSIVE",
     "OTHERS_CLIENT_IDS": "7,8",
+    "ORDERS_PER_CONTRACT_MAX": "20",
     "GATEWAY_MAINTENANCE": "none",
     "DATABASE_URL": "postgres://u:p%40@database.example:5433/other?sslmode=require",
     "REDIS_URL": "redis://:p%40@redis.example:6380/2",

@@ -27,30 +27,23 @@ from app.brokers.errors import NotConnected
 from app.core.decimal_text import plain
 from app.core.errors import Conflict, RetryLater
 from app.core.logging import bind_order, get_logger
-from app.domain.broker_events import AbsenceProved
 from app.domain.command import CommandReason
-from app.domain.order_ref import OrderRef
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.protection import LegFacts, Protection, Repair, RepairKind, assess
-from app.domain.terms import Leg, OrderType, TimeInForce
+from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, BrokerEvent, Execution, Order
-from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
-from app.executions.services.commands_send import (
-    cancels_send,
-    changes_send,
-    connection_of,
-    is_foreign,
-    order_send,
-)
+from app.executions.services.commands_send import cancels_send, changes_send, connection_of, is_foreign, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 from app.executions.services.flatten import is_flattening
 from app.executions.services.guard_bounds import repairs_lately, replaced_in_vain
+from app.executions.services.guard_orders import protect_create, repair_discard
+from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
 from app.executions.services.guard_watch import Watch
 
 logger = get_logger(__name__)
@@ -215,9 +208,17 @@ def _carry_out(
     with bind_order(execution=execution.pk):
         for repair in due:
             try:
-                order_pk = _write_down(execution.pk, bracket.pk, repair, broker=broker, now=now)
-                if order_pk is not None:
-                    _send(repair, order_pk=order_pk, execution_id=execution.pk, broker=broker, now=now)
+                written = _write_down(execution.pk, bracket.pk, repair, broker=broker, now=now)
+                if written is not None:
+                    kind, order_pk = written
+                    _send(
+                        kind,
+                        order_pk=order_pk,
+                        replaces=repair.cancels,
+                        execution_id=execution.pk,
+                        broker=broker,
+                        now=now,
+                    )
                     done += 1
             except (NotConnected, RetryLater, Conflict) as error:
                 # Nothing is lost: what is still needed is found again at the next look.
@@ -228,8 +229,11 @@ def _carry_out(
 @transaction.atomic
 def _write_down(
     execution_id: int, bracket_id: int, repair: Repair, *, broker: BlockingBroker, now: datetime
-) -> int | None:
-    """Judge again under the lock and write the repair down; return the order it is about, None where nothing is due."""
+) -> tuple[RepairKind, int] | None:
+    """Judge again under the lock and write down the repair, or what has to come before it.
+
+    Return what is to be sent, and of which order; None where nothing is due.
+    """
     holder = connection_of(broker)
     fence_check(holder, fence=broker.fence)
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
@@ -239,6 +243,11 @@ def _write_down(
     if repair not in protection.repairs or is_flattening(execution, bracket):
         return None
     of_tranche = f"tranche {bracket.tranche}: {repair.reason}"
+    if _places([repair]) and not has_room_for_stop(bracket):
+        giving = room_make(execution, bracket, holder=holder, reason=of_tranche, now=now)
+        if giving is None:
+            _ask(execution, f"{of_tranche}, and {no_room_for(bracket)}", now=now)
+        return (RepairKind.CANCEL, giving.pk) if giving is not None else None
     order = next((order for order in bracket.orders.all() if order.pk == repair.key), None)
     if repair.kind is RepairKind.ASK:
         _ask(execution, of_tranche, now=now)
@@ -254,7 +263,7 @@ def _write_down(
         _ask(execution, f"{of_tranche}; its replacements were cancelled by hand, so none is placed", now=now)
         return None
     if repair.kind is RepairKind.PLACE_STOP:
-        order = _protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
+        order = protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
         place_of([order], actor=Actor.GUARD, reason=CommandReason.BARE_SHARES, now=now).save()
         attention_add(execution, _asked_sentence(bracket, order, now=now))
     targets = [leg for leg in bracket.orders.all() if leg.pk in repair.cancels]
@@ -279,9 +288,16 @@ def _write_down(
         order=order,
         now=now,
     )
+    _command_write(repair, order, execution=execution, now=now)
+    news.publish_on_commit(execution.pk)
+    return repair.kind, order.pk
+
+
+def _command_write(repair: Repair, order: Order, *, execution: Execution, now: datetime) -> None:
+    """Write down what is to be sent about an order that exists."""
     if repair.kind is RepairKind.CANCEL:
         left = CommandReason.EXIT_LEFT
-        cancels_write(orders=[order], execution_id=execution_id, actor=Actor.GUARD, reason=left, now=now)
+        cancels_write(orders=[order], execution_id=execution.pk, actor=Actor.GUARD, reason=left, now=now)
     if repair.kind is RepairKind.RESIZE and repair.quantity is not None:
         change_write(
             order=order,
@@ -292,59 +308,29 @@ def _write_down(
             now=now,
         )
     if repair.kind is RepairKind.DISCARD:
-        _discard(order, account_id=broker.account_id, reason=repair.reason, now=now)
-    news.publish_on_commit(execution.pk)
-    return order.pk
+        repair_discard(order, account_id=order.account.account_id, reason=repair.reason, now=now)
 
 
-def _send(repair: Repair, *, order_pk: int, execution_id: int, broker: BlockingBroker, now: datetime) -> None:
-    if repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND):
-        order_send(order_pk=order_pk, broker=broker, replaces=list(Order.objects.filter(pk__in=repair.cancels)))
-    elif repair.kind is RepairKind.CANCEL_ENTRY:
+def _send(
+    kind: RepairKind,
+    *,
+    order_pk: int,
+    replaces: Sequence[int],
+    execution_id: int,
+    broker: BlockingBroker,
+    now: datetime,
+) -> None:
+    if kind in (RepairKind.PLACE_STOP, RepairKind.SEND):
+        order_send(order_pk=order_pk, broker=broker, replaces=list(Order.objects.filter(pk__in=replaces)))
+    elif kind is RepairKind.CANCEL_ENTRY:
         execution_cancel_request(execution_id=execution_id, reason=CommandReason.STOP_LOST, actor=Actor.GUARD, now=now)
         execution_cancel_send(execution_id=execution_id, broker=broker, now=now)
-    elif repair.kind is RepairKind.CANCEL:
+    elif kind is RepairKind.CANCEL:
         left = Order.objects.get(pk=order_pk)
         cancels_send(execution_id=execution_id, orders=[left], broker=broker, now=now)
-    elif repair.kind is RepairKind.RESIZE:
+    elif kind is RepairKind.RESIZE:
         cut = Order.objects.get(pk=order_pk)
         changes_send(execution_id=execution_id, orders=[cut], broker=broker, now=now)
-
-
-def _protect_create(execution: Execution, bracket: Bracket, *, quantity: Decimal) -> Order:
-    """Write down a stop like the bracket's own, under the next free name, where the last one was at the broker."""
-    legs = sorted(bracket.orders.all(), key=lambda order: order.pk)
-    own = next(order for order in legs if order.leg == Leg.STOP_LOSS.value)
-    at_broker = [order for order in legs if order.leg in _STOPS and order.acknowledged_at is not None]
-    last = at_broker[-1] if at_broker else own
-    number = 1 + sum(order.leg == Leg.PROTECT.value for order in legs)
-    ref = OrderRef(execution_key=execution.key, tranche=bracket.tranche, leg=Leg.PROTECT, number=number)
-    return Order.objects.create(
-        account=execution.account,
-        bracket=bracket,
-        leg=Leg.PROTECT.value,
-        order_ref=str(ref),
-        action=own.action,
-        order_type=OrderType.STOP.value,
-        quantity=quantity,
-        stop_price=last.stop_price,
-        time_in_force=TimeInForce.GTC.value,
-        outside_rth=own.outside_rth,
-    )
-
-
-def _discard(order: Order, *, account_id: str, reason: str, now: datetime) -> None:
-    """End a repair that was never sent."""
-    broker_event_record(
-        AbsenceProved(
-            dedupe_key=f"absence:{order.order_ref}:discarded",
-            account=account_id,
-            received_at=now,
-            order_ref=order.order_ref,
-            evidence=f"It was written down and never sent: {reason}.",
-        ),
-        now=now,
-    )
 
 
 def _stop_lost_at(bracket: Bracket) -> datetime | None:

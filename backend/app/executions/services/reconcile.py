@@ -184,6 +184,7 @@ def _settle(
             "completed_orders": len(answers.completed),
             "open_refs": [order.order_ref for order in ours_open if order is not None],
             "external": [_name_of(order) for order in report.external],
+            "external_sides": _sides_of(report.external),
         },
         news=news,
         not_placed=report.not_placed,
@@ -192,6 +193,15 @@ def _settle(
         drifts=report.drifts,
     )
     return report
+
+
+def _sides_of(orders: Iterable[OpenOrder]) -> dict[str, dict[str, int]]:
+    """Count orders by contract and action, for whoever must know how much room is left."""
+    counted: dict[str, dict[str, int]] = {}
+    for order in orders:
+        sides = counted.setdefault(str(order.contract.con_id), {})
+        sides[order.action.value] = sides.get(order.action.value, 0) + 1
+    return counted
 
 
 def _name_of(order: OpenOrder) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,6 +26,7 @@ from app.domain.terms import EntryType, Leg, OrderType, Side, TimeInForce
 from app.executions import dispatch, news
 from app.executions.models import ONE_UNFINISHED_PER_SETUP, Actor, Bracket, Execution, Order, OrderCommand
 from app.executions.services.commands_write import place_of
+from app.executions.services.order_room import room_require
 from app.market.services import increments_of, instrument_resolve, price_now
 from app.setups.models import Setup
 from app.setups.revision import Seen, require_seen
@@ -191,13 +192,19 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
         equity=setup.account.net_liquidation,
     )
     passed("size", f"{quantity.normalize():f} shares")
-    return Preflight(
-        plan=plan_of(setup),
-        con_id=instrument.con_id,
-        quantity=quantity,
-        tranches=split_into_tranches(quantity=quantity, targets=targets),
-        checks=checks,
-    )
+    tranches = split_into_tranches(quantity=quantity, targets=targets)
+    passed("orders", _room_for(tranches, setup=setup, con_id=instrument.con_id))
+    return Preflight(plan=plan_of(setup), con_id=instrument.con_id, quantity=quantity, tranches=tranches, checks=checks)
+
+
+def _room_for(tranches: Sequence[Tranche], *, setup: Setup, con_id: int) -> str:
+    """Say how many orders will work on each side. Raises FixRequest `too_many_orders`."""
+    side = Side(setup.side)
+    exits = sum(1 + (tranche.take_profit_price is not None) for tranche in tranches)
+    needed = {side.entry_action: len(tranches), side.exit_action: exits}
+    at_work = room_require(account=setup.account, con_id=con_id, needed=needed)
+    told = (f"{count + at_work.get(action, 0)} {action.value}" for action, count in needed.items())
+    return f"{' and '.join(told)} orders on {setup.symbol}"
 
 
 def _require_same_currency(*, setup: Setup, traded_in: str) -> None:

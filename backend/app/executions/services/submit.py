@@ -20,7 +20,7 @@ from app.accounts.models import BrokerConnection
 from app.accounts.services import OrderIdTooLow
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected, QueueFull
-from app.core.errors import Conflict
+from app.core.errors import Conflict, FixRequest
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
 from app.domain.circuit import COOL_DOWN, Circuit
@@ -30,6 +30,7 @@ from app.executions import news, selectors
 from app.executions.models import Execution, Order
 from app.executions.services.apply import broker_event_record
 from app.executions.services.commands_send import bracket_send, connection_of
+from app.executions.services.order_room import room_needed, room_require
 
 logger = get_logger(__name__)
 
@@ -123,6 +124,12 @@ def _claim(*, execution_id: int, account_id: str, try_on: int | None, now: datet
     if execution.deadline_at is not None and execution.deadline_at <= now:
         execution_give_up(execution=execution, reason_code="deadline_passed", now=now)
         return False
+    try:
+        needed = room_needed(Order.objects.filter(bracket__execution=execution))
+        room_require(account=execution.account, con_id=execution.con_id, needed=needed, before=execution)
+    except FixRequest as error:
+        execution_give_up(execution=execution, reason_code=error.code, reason=error.message, now=now)
+        return False
     # A claim that a crash of the database forgets is one of which nothing was sent: this commit need not wait for the
     # disk. The write-ahead's does, and makes this one durable with it.
     with connection.cursor() as cursor:
@@ -167,14 +174,15 @@ def unsent_because(execution: Execution) -> str:
     return KILL_SWITCH if execution.cancel_reason == KILL_SWITCH else "cancelled_before_sending"
 
 
-def execution_give_up(*, execution: Execution, reason_code: str, now: datetime) -> None:
+def execution_give_up(*, execution: Execution, reason_code: str, now: datetime, reason: str = "") -> None:
     """End the orders of an execution that were never sent. Call it inside a transaction, with the row locked."""
     reasons = {
         "deadline_passed": "No broker worker took it before the entry's deadline; nothing was sent.",
         "cancelled_before_sending": "It was cancelled before anything was sent.",
         KILL_SWITCH: "The kill switch was engaged before anything was sent.",
     }
-    execution.reason_code, execution.reason = reason_code, reasons[reason_code]
+    reason = reason or reasons[reason_code]
+    execution.reason_code, execution.reason = reason_code, reason
     execution.save(update_fields=["reason_code", "reason"])
     for order in Order.objects.filter(bracket__execution=execution, status=OrderStatus.CREATED.value):
         broker_event_record(
@@ -183,7 +191,7 @@ def execution_give_up(*, execution: Execution, reason_code: str, now: datetime) 
                 account=execution.account.account_id,
                 received_at=now,
                 order_ref=order.order_ref,
-                evidence=reasons[reason_code],
+                evidence=reason,
             ),
             now=now,
         )

@@ -1,0 +1,101 @@
+"""What the guard does where the broker takes no more orders on a side of a contract: no stop is sent in vain.
+
+A target gives its place: the shares that it would have closed keep their own stop. Where none can, a person is asked.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import Max
+
+from app.accounts.models import BrokerConnection
+from app.domain.command import CommandKind, CommandReason
+from app.domain.order_room import is_refused_for_room
+from app.domain.order_status import OrderStatus
+from app.domain.protection import RepairKind
+from app.domain.terms import Action, Leg
+from app.executions import news
+from app.executions.decisions import decision_record
+from app.executions.models import Actor, Bracket, Execution, Order
+from app.executions.services.attention import attention_add
+from app.executions.services.commands_send import is_foreign
+from app.executions.services.commands_write import cancels_write, unsettled
+from app.executions.services.order_room import orders_at_work
+
+_AT_WORK = (OrderStatus.HELD.value, OrderStatus.WORKING.value, OrderStatus.PENDING_CANCEL.value)
+
+
+def has_room_for_stop(bracket: Bracket) -> bool:
+    """Say whether the broker can be expected to take one more exit of the bracket.
+
+    It cannot where it has refused one for want of room, and nothing on that side has ended since.
+    """
+    execution = bracket.execution
+    exits = [order for order in bracket.orders.all() if order.leg != Leg.ENTRY.value]
+    action = exits[0].action
+    limit = settings.ORDERS_PER_CONTRACT_MAX
+    at_work = orders_at_work(account=execution.account, con_id=execution.con_id)[Action(action)]
+    unsent = sum(order.status == OrderStatus.CREATED.value for order in exits)  # It is what is to be sent.
+    if limit and at_work - unsent >= limit:
+        return False
+    refused_at = _refused_for_room_at(exits)
+    return refused_at is None or _ended_since(refused_at, execution=execution, action=action)
+
+
+def _refused_for_room_at(exits: Iterable[Order]) -> datetime | None:
+    refused = [
+        order.finished_at
+        for order in exits
+        if order.finished_at
+        and order.status == OrderStatus.REJECTED.value
+        and is_refused_for_room(code=order.last_error_code, text=order.last_error)
+    ]
+    return max(refused, default=None)
+
+
+def _ended_since(moment: datetime, *, execution: Execution, action: str) -> bool:
+    over = Order.objects.filter(account=execution.account, bracket__execution__con_id=execution.con_id, action=action)
+    ended: datetime | None = over.exclude(status=OrderStatus.REJECTED.value).aggregate(at=Max("finished_at"))["at"]
+    return ended is not None and ended > moment
+
+
+def room_make(
+    execution: Execution, bracket: Bracket, *, holder: BrokerConnection, reason: str, now: datetime
+) -> Order | None:
+    """Write down the cancel of a target whose place the stop may take, and return it; None where there is none.
+
+    The bracket's own target, else the farthest one of its execution. Written once: later looks send it again. Call it
+    inside a transaction, with the execution's row locked.
+    """
+    targets = Order.objects.select_related("bracket").filter(
+        bracket__execution=execution, leg=Leg.TAKE_PROFIT.value, status__in=_AT_WORK
+    )
+    ours = [order for order in targets if not is_foreign(order, holder)]
+    going = unsettled(ours, CommandKind.CANCEL).values_list("order_id", flat=True)
+    giving = next((order for order in ours if order.pk in set(going)), None)
+    if giving is not None or not ours:
+        return giving
+    giving = max(ours, key=lambda order: (order.bracket_id == bracket.pk, order.bracket.tranche))
+    attention_add(execution, f"{reason}, and {no_room_for(bracket)}; {giving.order_ref} is cancelled to make room")
+    execution.save(update_fields=["attention"])
+    because = CommandReason.MAKES_ROOM
+    cancels_write(orders=[giving], execution_id=execution.pk, actor=Actor.GUARD, reason=because, now=now)
+    decision_record(
+        actor=Actor.GUARD,
+        action=RepairKind.CANCEL.value,
+        reason=f"{reason}, and {no_room_for(bracket)}",
+        account=execution.account,
+        execution=execution,
+        bracket=bracket,
+        order=giving,
+        now=now,
+    )
+    news.publish_on_commit(execution.pk)
+    return giving
+
+
+def no_room_for(bracket: Bracket) -> str:
+    """Return the sentence that says why no stop is sent for it."""
+    action = next(order.action for order in bracket.orders.all() if order.leg == Leg.STOP_LOSS.value)
+    return f"the broker takes no more {action} orders of {bracket.execution.symbol}"

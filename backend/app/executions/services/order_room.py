@@ -1,0 +1,66 @@
+"""How many orders work on each side of a contract in an account, ours and others', before one more is sent.
+
+The broker refuses what is above its number, a protective stop like any other order: so an execution that cannot have
+all its orders is refused before its first byte, and a stop that finds no room gets the place of a target.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Q, QuerySet
+
+from app.accounts.models import Account
+from app.core.errors import FixRequest
+from app.domain.order_status import TERMINAL
+from app.domain.terms import Action
+from app.executions.models import Execution, Order, ReconcileRun
+
+TOO_MANY_ORDERS = "too_many_orders"
+
+
+def room_require(
+    *, account: Account, con_id: int, needed: Mapping[Action, int], before: Execution | None = None
+) -> dict[Action, int]:
+    """Return how many orders work on each side, once `needed` more have room. Raises FixRequest `too_many_orders`.
+
+    `before` is the execution that needs them, where its orders are written down already: those of older requests, and
+    what was taken, come first.
+    """
+    limit = settings.ORDERS_PER_CONTRACT_MAX
+    at_work = orders_at_work(account=account, con_id=con_id, before=before)
+    for action, count in needed.items():
+        if limit and at_work[action] + count > limit:
+            raise FixRequest(
+                f"It needs {count} {action.value} orders, and {at_work[action]} are there already: the broker works "
+                f"with {limit} on each side of a contract in an account. Use fewer targets, or end others first.",
+                code=TOO_MANY_ORDERS,
+                details={"action": action.value, "needed": count, "working": at_work[action], "limit": limit},
+            )
+    return dict(at_work)
+
+
+def room_needed(orders: Iterable[Order]) -> Counter[Action]:
+    """Return how many of these orders stand on each side."""
+    return Counter(Action(order.action) for order in orders)
+
+
+def orders_at_work(*, account: Account, con_id: int, before: Execution | None = None) -> Counter[Action]:
+    """Count the unfinished orders of all executions, and the foreign ones that the broker told when last asked."""
+    ours = Order.objects.exclude(status__in=[status.value for status in TERMINAL])
+    ours = ours.filter(account=account, bracket__execution__con_id=con_id)
+    if before is not None:
+        older = Q(bracket__execution_id__lt=before.pk) | Q(bracket__execution__claimed_at__isnull=False)
+        ours = ours.filter(older).exclude(bracket__execution=before)
+    at_work = Counter({Action(action): count for action, count in _by_action(ours)})
+    asked = ReconcileRun.objects.filter(account=account, is_complete=True).order_by("-id")
+    told: dict[str, Any] = asked.values_list("answered", flat=True).first() or {}
+    for action, count in told.get("external_sides", {}).get(str(con_id), {}).items():
+        at_work[Action(action)] += count
+    return at_work
+
+
+def _by_action(orders: QuerySet[Order]) -> Iterable[tuple[str, int]]:
+    counted: Iterable[tuple[str, int]] = orders.order_by().values_list("action").annotate(count=Count("pk"))
+    return counted

@@ -25,7 +25,8 @@ ANSWERING = [
     APP / "accounts" / "kill_switch.py",
     *(APP / "alerts").glob("*.py"),
     APP / "market" / "dispatch.py",
-    *(APP / "executions" / "services" / name for name in ("plan.py", "request.py", "cancel.py", "resolve.py")),
+    *(APP / "executions" / "services" / name for name in ("plan.py", "request.py", "cancel.py")),
+    *(APP / "executions" / "services").glob("resolve*.py"),
     APP / "executions" / "selectors.py",
 ]
 

@@ -27,6 +27,7 @@ from tests.services.book import Book
 from tests.services.data_worker import DataWorker
 from tests.services.fake_broker import FakeBroker
 from tests.services.heard import at, begin
+from tests.services.world import World, open_position
 
 PAPER = "DU1234567"
 
@@ -145,3 +146,18 @@ def data_worker(settings: Settings) -> Iterator[DataWorker]:
     worker = DataWorker(settings.REDIS_URL)
     yield worker
     worker.stop()
+
+
+@pytest.fixture
+def world(broker: FakeBroker) -> World:
+    return World(broker)
+
+
+@pytest.fixture
+def held(submitted: Submitted, broker: FakeBroker, world: World) -> Book:
+    """Ten shares of AAPL held behind a stop; the account was looked at and agreed."""
+    book = submitted()
+    open_position(book, broker)
+    world.holds(10)
+    assert world.reconcile() == []
+    return book

@@ -1,6 +1,5 @@
 """What the account holds against what our brackets claim: settled by evidence, and nothing is sent on a doubt."""
 
-import itertools
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -10,119 +9,26 @@ from pytest_django import Settings
 
 from app.accounts.models import Position
 from app.alerts.models import Alert
-from app.brokers import base
 from app.brokers.errors import BrokerTimeout
 from app.core.errors import FixRequest, RetryLater
-from app.domain.broker_events import FillTold, ToldStatus
-from app.domain.contract import Contract
-from app.domain.terms import Action, Leg
+from app.domain.broker_events import ToldStatus
+from app.domain.terms import Leg
 from app.executions.models import Actor, Decision, Order
-from app.executions.services.apply import broker_event_record
 from app.executions.services.exposure import PushedLook, pushed_positions_look
 from app.executions.services.flatten import CLOSES_MAX, execution_flatten_request, execution_flatten_send
-from app.executions.services.guard import guard_look
-from app.executions.services.guard_watch import Watch
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.replay import execution_replay
-from app.executions.services.resolve import Act, execution_resolve
+from app.executions.services.resolve import execution_resolve
+from app.executions.services.resolve_facts import Act, Asked
 from tests.services.book import Book
-from tests.services.fake_broker import FakeBroker
 from tests.services.heard import at, fill, told
+from tests.services.world import APPLE, World, open_position, position, stop_gone
 
 pytestmark = pytest.mark.django_db
 
 Submitted = Callable[..., Book]
 T = ToldStatus
-APPLE = 265598
 OTHER_PROGRAM = 77
-_numbers = itertools.count(1)
-
-
-class World:
-    """The account as the broker sees it, looked at by reconcile and guard at moments that the test chooses."""
-
-    def __init__(self, broker: FakeBroker) -> None:
-        self.broker = broker
-        self.seconds = 100.0
-        self.watch = Watch(monotonic=lambda: self.seconds)
-
-    def holds(self, quantity: int) -> None:
-        self.broker.positions_book = [
-            base.Position(
-                account=self.broker.account_id,
-                contract=Contract(symbol="AAPL", con_id=APPLE),
-                quantity=Decimal(quantity),
-                average_cost=Decimal(190),
-            )
-        ]
-
-    def deal_of_others(self, quantity: int, *, client_id: int = 0, recorded: bool = True) -> None:
-        """Somebody trades: shares, negative when sold."""
-        number = next(_numbers)
-        exec_id = f"00ff{number:08x}.01.01"
-        deal = FillTold(
-            dedupe_key=f"fill:{exec_id}",
-            account=self.broker.account_id,
-            received_at=at(self.seconds),
-            exec_id=exec_id,
-            order_id=0,
-            client_id=client_id,
-            perm_id=9_000_000 + number,
-            order_ref="",
-            symbol="AAPL",
-            action=Action.BUY if quantity > 0 else Action.SELL,
-            quantity=abs(Decimal(quantity)),
-            price=Decimal(191),
-            executed_at=at(self.seconds),
-            con_id=APPLE,
-        )
-        self.broker.deals.append(deal)
-        if recorded:
-            broker_event_record(deal, now=at(self.seconds))
-
-    def reconcile(self, *, after: float = 0) -> list[str]:
-        """Have everything asked; return what was judged."""
-        self.seconds += after
-        return execution_reconcile(broker=self.broker, now=at(self.seconds), settle_seconds=0).drifts
-
-    def look(self, book: Book, *, after: float = 0) -> bool:
-        """Have the guard look; say whether it wants the broker asked for everything."""
-        self.seconds += after
-        return guard_look(
-            execution_ids=[book.execution_id], broker=self.broker, watch=self.watch, now=at(self.seconds)
-        ).asks_broker
-
-
-@pytest.fixture
-def world(broker: FakeBroker) -> World:
-    return World(broker)
-
-
-@pytest.fixture
-def held(submitted: Submitted, broker: FakeBroker, world: World) -> Book:
-    """Ten shares of AAPL held behind a stop; the account was looked at and agreed."""
-    book = submitted()
-    open_position(book, broker)
-    world.holds(10)
-    assert world.reconcile() == []
-    return book
-
-
-def open_position(book: Book, broker: FakeBroker) -> None:
-    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
-    broker.holds(told(book.stop, T.PRE_SUBMITTED))
-
-
-def stop_gone(book: Book, broker: FakeBroker) -> None:
-    broker.open_book = []
-    event = told(book.stop, T.CANCELLED)
-    broker.completed_book = [event]
-    book.hear(event)
-
-
-def position() -> Position:
-    return Position.objects.get(con_id=APPLE)
-
 
 # What agrees
 
@@ -410,16 +316,20 @@ def unexplained(world: World, *, holds: int) -> None:
 def test_a_person_says_that_it_was_closed_elsewhere(held: Book, world: World, analyst: User) -> None:
     unexplained(world, holds=4)
     seen = execution_resolve(
-        execution_id=held.execution_id, act=Act.CLOSED_ELSEWHERE, user=analyst, now=at(world.seconds), dry_run=True
+        execution_id=held.execution_id,
+        asked=Asked(act=Act.CLOSED_ELSEWHERE),
+        user=analyst,
+        now=at(world.seconds),
+        dry_run=True,
     )
     assert (seen.difference, seen.open_before, seen.open_after) == (-6, 10, 4)
     assert held.execution.open_quantity == 10
     execution_resolve(
         execution_id=held.execution_id,
-        act=Act.CLOSED_ELSEWHERE,
+        asked=Asked(act=Act.CLOSED_ELSEWHERE, difference=seen.difference),
         user=analyst,
         now=at(world.seconds),
-        difference=seen.difference,
+        facts=seen.facts,
     )
     assert held.execution.open_quantity == 4
     assert world.reconcile(after=30) == []
@@ -431,7 +341,8 @@ def test_a_person_says_that_it_was_closed_elsewhere(held: Book, world: World, an
 def test_a_person_says_that_it_is_not_ours_and_the_guard_goes_on(held: Book, world: World, analyst: User) -> None:
     stop_gone(held, world.broker)
     unexplained(world, holds=20)
-    execution_resolve(execution_id=held.execution_id, act=Act.NOT_OURS, user=analyst, now=at(world.seconds))
+    asked = Asked(act=Act.NOT_OURS)
+    execution_resolve(execution_id=held.execution_id, asked=asked, user=analyst, now=at(world.seconds))
     assert (position().others, held.execution.open_quantity) == (10, 10)
     world.look(held, after=5)
     assert [ticket.quantity for ticket in world.broker.singles] == [10]
@@ -452,8 +363,9 @@ def test_what_cannot_be_settled_so_is_refused(
 ) -> None:
     world.holds(holds)
     world.reconcile(after=1)
+    wanted = Asked(act=act, **asked)
     with pytest.raises(FixRequest) as refused:
-        execution_resolve(execution_id=held.execution_id, act=act, user=analyst, now=at(world.seconds), **asked)
+        execution_resolve(execution_id=held.execution_id, asked=wanted, user=analyst, now=at(world.seconds))
     assert refused.value.code == code
     assert (held.execution.open_quantity, position().others) == (10, 0)
 

@@ -54,7 +54,7 @@ def alert_raise(
 
 
 @transaction.atomic
-def alert_acknowledge(*, alert_id: int, user: User, now: datetime) -> Alert:
+def alert_acknowledge(*, alert_id: int, user: User | None, now: datetime) -> Alert:
     """Note that somebody has seen it; the first one stays. What only a person can end is over with that.
 
     Raises NotFound `alert_not_found`.

@@ -5,7 +5,9 @@
     FillTold          one deal
     CommissionTold    the cost of one deal
     AbsenceProved     complete answers of the broker do not know an order of ours (told by reconcile)
-  ClosedElsewhere   shares of ours were closed by no order of ours (told by what compares the account with our rows)
+    ClosedElsewhere   shares of ours were closed by no order of ours (told by what compares the account with our rows)
+    FillEntered       one deal that the broker tells no more, as a person entered it
+    OverProved        an order of ours is over, and the broker tells no more how it ended
 
 Each carries a `dedupe_key`: the same fact told twice has the same key, so storing it again changes nothing. Fills and
 commissions are named by the broker's own `exec_id`, in every session the same; states and messages by session and
@@ -172,8 +174,35 @@ class RefusalProved(BrokerEvent):
     evidence: str
 
 
-# What we conclude from answers, about an order that is named by its `order_ref`.
-Concluded = AbsenceProved | ClosedElsewhere | RefusalProved
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FillEntered(BrokerEvent):
+    """A deal on `order_ref` that the broker tells no more, entered by a person; the real one takes its place.
+
+    `entry_id` names it, as `exec_id` names a deal that was told. `evidence` says who entered it.
+    """
+
+    kind: ClassVar[str] = "fill_entered"
+
+    order_ref: str
+    entry_id: str
+    quantity: Decimal
+    price: Decimal
+    executed_at: datetime
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OverProved(BrokerEvent):
+    """`order_ref` is over: the broker refused to cancel it because it is, and no complete answer knows it."""
+
+    kind: ClassVar[str] = "over_proved"
+
+    order_ref: str
+    evidence: str
+
+
+# What we conclude from answers, or a person says, about an order that is named by its `order_ref`.
+Concluded = AbsenceProved | ClosedElsewhere | RefusalProved | FillEntered | OverProved
 AnyBrokerEvent = OrderTold | OrderMessageTold | FillTold | CommissionTold | Concluded
 
 _CORRECTABLE = re.compile(r"([^.]+(?:\.[^.]+){2,})\.([0-9]{1,4})")
@@ -189,6 +218,8 @@ EVENT_TYPES: Mapping[str, type[AnyBrokerEvent]] = MappingProxyType(
             AbsenceProved,
             ClosedElsewhere,
             RefusalProved,
+            FillEntered,
+            OverProved,
         )
     }
 )

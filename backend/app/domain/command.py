@@ -16,7 +16,12 @@ from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 # What settles a command without a word of the broker.
 WITHDRAWN = "withdrawn"  # It was never sent, and is not wanted any more.
 SUPERSEDED = "superseded"  # It was sent; a newer change of the same order says what is wanted.
+GONE = "gone"  # The broker refused the cancel, and a complete answer, asked for afterwards, does not know the order.
 NOT_TAKEN = "not_taken"  # A complete answer, asked for after it was sent, knows the order as it was before.
+
+# What the broker answers to a cancel of an order that is over (IB_FACTS B9): 161 not cancellable, 10147 not found,
+# 10148 in a final state.
+CANCEL_REFUSED_CODES = frozenset({161, 10147, 10148})
 
 _OVER = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.FILLED, ToldStatus.INACTIVE})
 

@@ -7,6 +7,7 @@ from app.core.errors import Forbidden, NotFound
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg
 from app.executions.models import Bracket, BrokerEvent, Execution, ExecutionFlag, Fill, Order, OrderCommand
+from app.setups.selectors import require_may_plan
 
 STOP_IS_LIVE = (OrderStatus.HELD.value, OrderStatus.WORKING.value)
 
@@ -55,6 +56,17 @@ def require_may_look(execution: Execution, *, user: User | AnonymousUser | Abstr
     if isinstance(user, User) and (execution.setup.owner_id == user.pk or user.has_perm("alerts.acknowledge_alert")):
         return user
     raise Forbidden("Your roles do not let you say that this is seen.", code="role_missing")
+
+
+def require_may_resolve(execution: Execution, *, user: User | AnonymousUser | AbstractBaseUser) -> User:
+    """Return the user, who may settle and steer what runs: the owner, a trader or an admin.
+
+    Raises Forbidden `role_missing`, `not_owner`.
+    """
+    actor = require_may_plan(user)
+    if execution.setup.owner_id != actor.pk and not actor.has_perm("accounts.engage_kill_switch"):
+        raise Forbidden("Only its owner, a trader or an admin may settle it.", code="not_owner")
+    return actor
 
 
 def fills_of(execution: Execution) -> QuerySet[Fill]:

@@ -3,12 +3,12 @@
 from django.db.models import Exists, OuterRef, Q
 
 from app.domain.broker_events import AnyBrokerEvent, MessageMeaning, OrderMessageTold, OrderTold, ToldStatus
+from app.domain.command import CANCEL_REFUSED_CODES
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg
 from app.executions import dispatch
 from app.executions.models import Order
 
-CANCEL_REFUSED_CODES = frozenset({161, 10147, 10148})  # not cancellable, not found, finished (IB_FACTS B9)
 _STILL_LIVE = (ToldStatus.PENDING_SUBMIT, ToldStatus.API_PENDING, ToldStatus.PRE_SUBMITTED, ToldStatus.SUBMITTED)
 
 

@@ -8,7 +8,6 @@ All in one transaction: an event is either stored and applied, or neither, and t
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -20,14 +19,14 @@ from app.domain.broker_events import (
     AnyBrokerEvent,
     ClosedElsewhere,
     CommissionTold,
+    FillEntered,
     FillTold,
     MessageMeaning,
     OrderMessageTold,
     OrderTold,
+    OverProved,
     RefusalProved,
     ToldStatus,
-    correction_number,
-    correction_root,
     event_to_payload,
 )
 from app.domain.execution_status import FINISHED, ExecutionStatus, OrderFacts, execution_outcome
@@ -37,6 +36,7 @@ from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_settle import commands_settle
+from app.executions.services.deals import deal_enter, deal_store
 from app.executions.services.match import order_match
 from app.executions.services.row_columns import row_save
 
@@ -226,6 +226,11 @@ def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None
         attention_add(execution, event.evidence)
     elif isinstance(event, RefusalProved):
         order.refusal_proved = order.status == OrderStatus.REJECTED.value
+    elif isinstance(event, FillEntered):
+        deal_enter(event, order=order)
+        _filled(order, execution=execution, at=event.received_at)
+    elif isinstance(event, OverProved):
+        _move(order, OrderEvent.CANCELLED_TOLD, execution=execution, at=event.received_at)
 
 
 def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None:
@@ -317,20 +322,7 @@ def _message_told(event: OrderMessageTold, *, order: Order, execution: Execution
 
 def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
     _ids_take(event, order=order, execution=execution)
-    root = correction_root(event.exec_id)
-    relatives = [fill for fill in order.fills.filter(exec_id__startswith=root) if correction_root(fill.exec_id) == root]
-    newest = max([correction_number(fill.exec_id) for fill in relatives], default=-1)
-    number = correction_number(event.exec_id)
-    fill = Fill.objects.create(
-        order=order,
-        exec_id=event.exec_id,
-        quantity=event.quantity,
-        price=event.price,
-        executed_at=event.executed_at,
-        # A bust is a correction to nothing: it replaces the deal, and is none itself.
-        superseded=number < newest or not event.quantity,
-    )
-    order.fills.filter(pk__in=[relative.pk for relative in relatives if number > newest]).update(superseded=True)
+    is_correction = deal_store(event, order=order)
     if event.unreadable_time:
         shares = f"{event.quantity.normalize():f} at {event.price.normalize():f}"
         attention_add(
@@ -338,25 +330,19 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
             f"{order.leg}: the time of a deal ({shares}) could not be read, {event.unreadable_time!r}: when it was "
             "heard is noted instead",
         )
-    Commission.objects.filter(exec_id=event.exec_id, fill__isnull=True).update(fill=fill)
-    _fills_sum(order)
-    if relatives:
+    if is_correction:
         order.told_filled = order.filled_quantity  # What a status told was before the correction.
     if order.filled_quantity > order.quantity:
         of = f"{order.filled_quantity.normalize():f} of {order.quantity.normalize():f}"
         attention_add(execution, f"{order.leg}: filled {of}")
     if not event.quantity:
         attention_add(execution, f"{order.leg}: a deal was busted, {event.exec_id}: its shares were taken back")
+    _filled(order, execution=execution, at=event.received_at)
+
+
+def _filled(order: Order, *, execution: Execution, at: datetime) -> None:
     full = order.filled_quantity >= order.quantity
-    moved = OrderEvent.FULLY_FILLED if full else OrderEvent.PARTLY_FILLED
-    _move(order, moved, execution=execution, at=event.received_at)
-
-
-def _fills_sum(order: Order) -> None:
-    deals = list(order.fills.filter(superseded=False))
-    order.filled_quantity = sum((deal.quantity for deal in deals), Decimal(0))
-    worth = sum((deal.quantity * deal.price for deal in deals), Decimal(0))
-    order.average_price = worth / order.filled_quantity if order.filled_quantity else None
+    _move(order, OrderEvent.FULLY_FILLED if full else OrderEvent.PARTLY_FILLED, execution=execution, at=at)
 
 
 def _complete_if_filled(order: Order, *, at: datetime, execution: Execution) -> None:

@@ -47,7 +47,7 @@ def flag_subject(*, execution_id: int, sentence: str) -> str:
 
 
 @transaction.atomic
-def execution_seen(*, execution_id: int, through: int | None, user: User, now: datetime) -> Execution:
+def execution_seen(*, execution_id: int, through: int | None, user: User | None, now: datetime) -> Execution:
     """Note that `user` has looked at the flags up to the one with the id `through`, or at all where it is None.
 
     What was raised after the page was read is not seen by that. Nothing to see is no error: it is seen already.
@@ -76,7 +76,7 @@ def alert_seen(*, alert_id: int, user: User, now: datetime) -> Alert:
     return alert
 
 
-def _see(execution: Execution, flags: list[ExecutionFlag], *, user: User, now: datetime) -> None:
+def _see(execution: Execution, flags: list[ExecutionFlag], *, user: User | None, now: datetime) -> None:
     if not flags:
         return
     for flag in flags:

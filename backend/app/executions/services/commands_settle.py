@@ -1,6 +1,7 @@
 """Settle commands by evidence: by what was just told, and by what the rows and complete answers say.
 
-CANCEL   whatever ends the order, a fill included; of an entry left behind in the Gateway: the answer to the cancel
+CANCEL   whatever ends the order, a fill included; of an entry left behind in the Gateway: the answer to the cancel;
+         that it was refused because the order is over, and no complete answer knows the order
 MODIFY   the echo, which makes the order what was wanted; its end; a refusal; a complete answer that knows no change
 PLACE    that each of its orders was answered, or proved absent
 """
@@ -12,6 +13,8 @@ from decimal import Decimal
 from app.accounts.models import BrokerConnection
 from app.domain.broker_events import AnyBrokerEvent
 from app.domain.command import (
+    CANCEL_REFUSED_CODES,
+    GONE,
     NOT_TAKEN,
     WITHDRAWN,
     CommandKind,
@@ -21,7 +24,7 @@ from app.domain.command import (
     place_settled,
 )
 from app.domain.order_status import TERMINAL, OrderStatus
-from app.executions.models import Order, OrderCommand
+from app.executions.models import Order, OrderCommand, ReconcileRun
 from app.executions.services.commands_write import command_settle
 
 BATCH_MAX = 200
@@ -73,12 +76,23 @@ def _how_by_rows(command: OrderCommand, *, now: datetime) -> str:
     if command.sent_at is None:
         given_up = command.reason_code in _SENT_AT_ONCE and command.requested_at <= now - UNWANTED_AFTER
         return WITHDRAWN if given_up else ""
+    if command.kind == CommandKind.CANCEL:
+        return GONE if _is_gone(order, refused_since=command.sent_at) else ""
     if command.kind != CommandKind.MODIFY:
         return ""
     answers = BrokerConnection.objects.filter(account=order.account_id, client_id=order.client_id or 0)
     if not answers.filter(reconciled_at__gt=command.sent_at + ON_ITS_WAY).exists():
         return ""
     return "echoed" if _is_as_wanted(command, order) else NOT_TAKEN
+
+
+def _is_gone(order: Order, *, refused_since: datetime) -> bool:
+    """Say whether the broker refused a cancel because the order is over, and does not know it in a later answer."""
+    if order.last_error_code not in CANCEL_REFUSED_CODES:
+        return False
+    complete = ReconcileRun.objects.filter(account=order.account_id, is_complete=True, started_at__gt=refused_since)
+    run = complete.first()
+    return run is not None and order.order_ref not in run.answered.get("open_refs", ())
 
 
 def _how(command: OrderCommand, order: Order, event: AnyBrokerEvent) -> str:

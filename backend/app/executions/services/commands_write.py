@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from app.core.logging import get_logger
-from app.domain.command import SUPERSEDED, WITHDRAWN, CommandKind, CommandReason
-from app.executions.models import Actor, Execution, Order, OrderCommand
+from app.domain.broker_events import OrderTold
+from app.domain.command import GONE, SUPERSEDED, WITHDRAWN, CommandKind, CommandReason
+from app.executions.models import Actor, BrokerEvent, Execution, Order, OrderCommand
 
 logger = get_logger(__name__)
 
@@ -83,8 +84,10 @@ def cancels_write(
     """Write a CANCEL of each of the orders that has none unsettled. The caller has locked their execution."""
     missing = {order.pk: order for order in orders}
     if missing:
+        for order_id in cancelled_in_vain().filter(order__in=orders).values_list("order_id", flat=True):
+            missing.pop(order_id, None)
         for order_id in unsettled(orders, CommandKind.CANCEL).values_list("order_id", flat=True):
-            missing.pop(order_id)
+            missing.pop(order_id, None)
     if not missing:
         return
     for change in unsettled(missing.values(), CommandKind.MODIFY).filter(sent_at__isnull=True):
@@ -110,6 +113,16 @@ def cancels_write(
 def unsettled(orders: Iterable[Order], kind: CommandKind) -> QuerySet[OrderCommand]:
     """Return the commands of this kind about these orders that nothing has settled, oldest first."""
     return OrderCommand.objects.filter(order__in=orders, kind=kind, settled_at__isnull=True)
+
+
+def cancelled_in_vain() -> QuerySet[OrderCommand]:
+    """Return the cancels of orders that the broker does not know any more, and has not spoken of since.
+
+    To cancel such an order again says nothing new: a person has to say what became of it.
+    """
+    told = BrokerEvent.objects.filter(kind=OrderTold.kind, order=OuterRef("order"))
+    heard = told.filter(recorded_at__gt=OuterRef("settled_at"))
+    return OrderCommand.objects.filter(~Exists(heard), kind=CommandKind.CANCEL, settled_how=GONE)
 
 
 def command_settle(command: OrderCommand, how: str, *, now: datetime) -> None:

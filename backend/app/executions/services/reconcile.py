@@ -33,12 +33,9 @@ from app.domain.command import CommandReason
 from app.domain.order_ref import parse_order_ref
 from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 from app.domain.terms import Leg
-from app.executions import news
-from app.executions.decisions import decision_record
 from app.executions.models import Actor, Execution, Order, ReconcileRun, open_quantity_of
 from app.executions.moments import is_past
 from app.executions.services.apply import broker_event_keep, broker_event_record
-from app.executions.services.attention import attention_add
 from app.executions.services.commands_write import cancels_write
 from app.executions.services.match import orders_match, unheard
 from app.executions.services.positions import positions_settle
@@ -49,6 +46,7 @@ from app.executions.services.reconcile_run import (
     reconcile_run_note,
 )
 from app.executions.services.record import broker_events_record
+from app.executions.services.vanished import order_flag, vanished_settle
 
 logger = get_logger(__name__)
 
@@ -106,7 +104,7 @@ def execution_reconcile(
         for order in _lacking_deals(broker.account_id):
             if order.pk in lacking_before:
                 text = f"the broker says that {order.told_filled.normalize():f} are filled, and its deals do not"
-                _flag(order, text, holding=holding, now=now)
+                order_flag(order, text, holding=holding, now=now)
         reconcile_run_complete(run, holding=holding, now=clock.now())
     except TradingError as error:
         reconcile_run_fail(run, error_code=error.code, error=error.message, now=clock.now())
@@ -166,11 +164,11 @@ def _settle(
         if order.pk not in known:
             _conclude(order, report=report, answers=answers, holding=holding, client_id=run.client_id)
     for order in _open_though_finished(answers.open_orders, ours_open, before=before):
-        _flag(order, "it is open at the broker though it was finished here", holding=holding, now=now)
+        order_flag(order, "it is open at the broker though it was finished here", holding=holding, now=now)
     for order in _filled_without_deals(ours_open, answers.completed, ours_completed):
-        _flag(order, "the broker lists it as filled, but its deals are not all known", holding=holding, now=now)
+        order_flag(order, "the broker lists it as filled, but its deals are not all known", holding=holding, now=now)
     for order in _entries_without_stop(account.account_id, before=before):
-        _flag(order, "its shares have no working stop at the broker", holding=holding, now=now)
+        order_flag(order, "its shares have no working stop at the broker", holding=holding, now=now)
     if answers.positions is not None:
         seen = positions_settle(account=account, positions=answers.positions, holding=holding, now=now)
         report.drifts.extend(seen.judged)
@@ -211,7 +209,7 @@ def _name_of(order: OpenOrder) -> str:
 def _conclude(order: Order, *, report: ReconcileReport, answers: _Answers, holding: Holding, client_id: int) -> None:
     """Settle an order of ours that no answer knows."""
     if OrderStatus(order.status) not in UNANSWERED or order.filled_quantity:
-        _flag(order, "the broker neither holds it nor lists it as finished", holding=holding, now=report.asked_at)
+        vanished_settle(order, holding=holding, now=report.asked_at)
         report.vanished.append(order.order_ref)
         return
     counted = f"{report.open_orders} open, {len(answers.completed)} completed orders, and the day's deals"
@@ -271,27 +269,6 @@ def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, left_beh
             now=asked_at,
         )
     return True
-
-
-@transaction.atomic
-def _flag(order: Order, text: str, *, holding: Holding, now: datetime) -> None:
-    fence_require(holding)
-    execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
-    before = execution.attention
-    attention_add(execution, f"{order.leg}: {text}")
-    if execution.attention != before:
-        execution.save(update_fields=["attention"])
-        decision_record(
-            actor=Actor.RECONCILE,
-            action="ASK",
-            reason=f"{order.leg}: {text}",
-            evidence={"order_ref": order.order_ref, "status": order.status, "asked_at": now.isoformat()},
-            account=execution.account,
-            execution=execution,
-            order=order,
-            now=now,
-        )
-        news.publish_on_commit(execution.pk)
 
 
 def _open_though_finished(

@@ -1,43 +1,57 @@
-"""What a person may decide where the account and our rows disagree and no evidence says why.
+"""What a person may decide about an execution that the system cannot settle by itself.
 
     closed_elsewhere   the shares that are missing were ours: the execution claims so many less, its exits are cut
     not_ours           the whole difference belongs to others: our claims stay
+    enter_fill         an order of ours filled, and the broker tells that deal no more
+    dismiss            what was flagged needs nothing: the flags are over, with a note why
 
-Each is previewed with `dry_run`, and refused where the picture has moved since it was looked at.
+Each act is a plain function from the facts to a plan. With `dry_run` the plan is only told, with a token of the facts;
+carried out with that token, it is refused where the picture has moved since it was looked at.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
+from types import MappingProxyType
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from app.accounts.models import Position
-from app.core.errors import Conflict, FixRequest
-from app.domain.broker_events import ClosedElsewhere
-from app.domain.terms import Leg, Side
+from app.core.errors import Conflict
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Execution, open_quantity_of
+from app.executions.models import ONE_UNFINISHED_PER_SETUP, Actor, Execution
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
+from app.executions.services.attention import execution_seen
+from app.executions.services.resolve_facts import Act, Asked, Facts, Plan, Sending, facts_read, name_of
+from app.executions.services.resolve_position import closed_elsewhere, not_ours
+from app.executions.services.resolve_records import dismiss, enter_fill
 
 _NONE = Decimal(0)
-
-
-class Act(StrEnum):
-    """What a person decides."""
-
-    CLOSED_ELSEWHERE = "closed_elsewhere"
-    NOT_OURS = "not_ours"
+_PlanAct = Callable[[Facts, Asked, User | None, datetime], Plan]
+_PLANS: Mapping[Act, _PlanAct] = MappingProxyType(
+    {
+        Act.CLOSED_ELSEWHERE: closed_elsewhere,
+        Act.NOT_OURS: not_ours,
+        Act.ENTER_FILL: enter_fill,
+        Act.DISMISS: dismiss,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolution:
-    """What an act does (or did): shares, before and after. `difference` is what the account holds beyond our books."""
+    """What an act does (or did), and why; shares before and after. `facts` names the picture it was planned on.
+
+    `difference` is what the account holds beyond our books; `sends` is what goes to the broker because of it.
+    """
 
     act: Act
+    text: str
+    facts: str
+    sends: tuple[Sending, ...]
     difference: Decimal
     open_before: Decimal
     open_after: Decimal
@@ -45,97 +59,96 @@ class Resolution:
     others_after: Decimal
 
 
-@transaction.atomic
 def execution_resolve(
-    *,
-    execution_id: int,
-    act: Act,
-    user: User | None,
-    now: datetime,
-    quantity: Decimal | None = None,
-    difference: Decimal | None = None,
-    dry_run: bool = False,
+    *, execution_id: int, asked: Asked, user: User | None, now: datetime, facts: str = "", dry_run: bool = False
 ) -> Resolution:
-    """Settle what the account holds of the execution's instrument; with `dry_run` only say what would come of it.
+    """Carry out what a person decided about an execution; with `dry_run` only say what would come of it.
 
-    `quantity` is how many shares were closed elsewhere; as many as the difference says where it is left out.
-    `difference` is the one that was looked at. Raises Conflict `position_agrees`, `facts_changed`, `nothing_missing`
-    (the account does not hold less than claimed), FixRequest `quantity_too_large`.
+    `facts` is the token of the preview that was looked at. Raises Conflict `facts_changed`, `execution_in_progress`
+    (it would be unfinished again, beside another one of its setup), and what the act raises.
     """
-    found = Execution.objects.select_related("account").get(pk=execution_id)
-    row = Position.objects.select_for_update(no_key=True).filter(account=found.account, con_id=found.con_id).first()
-    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
-    if row is None or not row.in_doubt:
-        raise Conflict("The account holds what our books say; there is nothing to settle.", code="position_agrees")
-    if difference is not None and difference != row.disputed:
-        raise Conflict(
-            f"The difference is {row.disputed.normalize():f} by now; look again.",
-            code="facts_changed",
-            details={"difference": str(row.disputed)},
-        )
-    closed = _closed(execution, row, quantity=quantity) if act is Act.CLOSED_ELSEWHERE else _NONE
-    others = row.others + (row.disputed if act is Act.NOT_OURS else _NONE)
+    try:
+        return _resolve(execution_id, asked, user=user, now=now, facts=facts, dry_run=dry_run)
+    except IntegrityError as error:
+        if ONE_UNFINISHED_PER_SETUP not in str(error):
+            raise
+        raise Conflict("Its setup is being executed again.", code="execution_in_progress") from None
+
+
+@transaction.atomic
+def _resolve(
+    execution_id: int, asked: Asked, *, user: User | None, now: datetime, facts: str, dry_run: bool
+) -> Resolution:
+    found = Execution.objects.get(pk=execution_id)
+    # The position's row is locked before any execution, as whoever judges a position does.
+    row = Position.objects.select_for_update(no_key=True).filter(account_id=found.account_id, con_id=found.con_id)
+    position = row.first()
+    locked = Execution.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
+    execution = locked.get(pk=execution_id)
+    known = facts_read(execution, position=position, now=now)
+    _require_unchanged(known, asked, facts=facts)
+    plan = _PLANS[asked.act](known, asked, user, now)
     resolution = Resolution(
-        act=act,
-        difference=row.disputed,
+        act=asked.act,
+        text=plan.text,
+        facts=known.token,
+        sends=tuple(plan.sends),
+        difference=known.difference,
         open_before=execution.open_quantity,
-        open_after=execution.open_quantity - closed,
-        others_before=row.others,
-        others_after=others,
+        open_after=plan.open_after,
+        others_before=known.others,
+        others_after=known.others if plan.others_after is None else plan.others_after,
     )
     if not dry_run:
-        _write(execution, row, resolution, user=user, now=now)
+        _carry_out(known, plan, resolution, asked=asked, user=user, now=now)
     return resolution
 
 
-def _closed(execution: Execution, row: Position, *, quantity: Decimal | None) -> Decimal:
-    """Return how many shares of the execution were closed elsewhere."""
-    missing = -row.disputed if execution.side == Side.LONG.value else row.disputed
-    if missing <= 0 or execution.open_quantity <= 0:
-        raise Conflict("The account does not hold less than is claimed.", code="nothing_missing")
-    limit = min(missing, execution.open_quantity)
-    if quantity is not None and not 0 < quantity <= limit:
-        raise FixRequest(
-            f"{limit.normalize():f} shares of it can have been closed elsewhere, not {quantity.normalize():f}.",
-            code="quantity_too_large",
-            details={"quantity_max": str(limit)},
+def _require_unchanged(known: Facts, asked: Asked, *, facts: str) -> None:
+    if facts and facts != known.token:
+        raise Conflict(
+            "Something has changed since this was looked at; look again.",
+            code="facts_changed",
+            details={"facts": known.token},
         )
-    return quantity or limit
+    if asked.difference is not None and asked.difference != known.difference and known.difference:
+        raise Conflict(
+            f"The difference is {known.difference.normalize():f} by now; look again.",
+            code="facts_changed",
+            details={"difference": str(known.difference)},
+        )
 
 
-def _write(execution: Execution, row: Position, resolution: Resolution, *, user: User | None, now: datetime) -> None:
-    name = user.get_username() if user is not None else "the command line"
-    left = resolution.open_before - resolution.open_after
-    for bracket in execution.brackets.order_by("tranche"):
-        orders = list(bracket.orders.all())
-        taken = min(left, max(open_quantity_of(orders), _NONE))
-        if not taken:
-            continue
-        left -= taken
-        entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
-        broker_event_record(
-            ClosedElsewhere(
-                dedupe_key=f"elsewhere:{entry.order_ref}:{now.isoformat()}",
-                account=execution.account.account_id,
-                received_at=now,
-                order_ref=entry.order_ref,
-                quantity=taken,
-                evidence=f"tranche {bracket.tranche}: {taken.normalize():f} shares were closed elsewhere, says {name}",
-            ),
-            now=now,
-        )
-    row.others = resolution.others_after
-    # The next comparison begins anew: what is left of the difference is looked at again.
-    row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
-    row.save(update_fields=["others", "disputed", "disputed_since", "unexplained"])
+def _carry_out(
+    facts: Facts, plan: Plan, resolution: Resolution, *, asked: Asked, user: User | None, now: datetime
+) -> None:
+    """Write down the decision first, then what follows from it."""
+    execution, row = facts.execution, facts.position
     decision_record(
         actor=Actor.PERSON,
         user=user,
         action=resolution.act.value.upper(),
-        reason=f"{name} settled a difference of {resolution.difference.normalize():f} {row.symbol}.",
-        evidence={column: str(value) for column, value in asdict(resolution).items()},
+        reason=f"{name_of(user)}: {plan.text}",
+        evidence=_evidence(resolution, asked),
         account=execution.account,
         execution=execution,
+        order=next((order for order in facts.orders if order.order_ref == asked.order_ref), None),
         now=now,
     )
+    for event in plan.events:
+        broker_event_record(event, now=now)
+    if plan.others_after is not None and row is not None:
+        row.others = plan.others_after
+        # The next comparison begins anew: what is left of the difference is looked at again.
+        row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
+        row.save(update_fields=["others", "disputed", "disputed_since", "unexplained"])
+    if plan.sees_flags:
+        execution_seen(execution_id=execution.pk, through=facts.flags[-1].pk, user=user, now=now)
     publish_on_commit(execution.pk)
+
+
+def _evidence(resolution: Resolution, asked: Asked) -> dict[str, str]:
+    """Return what was said and what was known, as it stands in the record."""
+    said = {name: str(value) for name in Asked.__slots__ if (value := getattr(asked, name)) not in (None, "")}
+    numbers = ("difference", "open_before", "open_after", "others_before", "others_after")
+    return said | {name: str(getattr(resolution, name)) for name in numbers} | {"facts": resolution.facts}

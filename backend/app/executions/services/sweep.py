@@ -15,6 +15,7 @@ from app.executions.models import Execution, Order, OrderCommand
 from app.executions.moments import is_past
 from app.executions.services.cancel import execution_expire, orders_to_cancel
 from app.executions.services.commands_settle import commands_settle_rest
+from app.executions.services.commands_write import cancelled_in_vain
 from app.executions.services.kill_switch import kill_switch_enforce
 from app.executions.services.overdue import overdue_find, overdue_tell
 
@@ -101,7 +102,9 @@ def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:
     open_orders = Order.objects.filter(bracket__execution=OuterRef("pk"), order_id__isnull=False).exclude(
         status__in=[*_DONE, OrderStatus.PENDING_CANCEL.value]
     )
-    due = _unfinished().filter(Exists(open_orders.filter(~Exists(just_tried), entry_doomed | entry_over)))
+    in_vain = cancelled_in_vain().filter(order=OuterRef("pk"))
+    can_be_cancelled = open_orders.filter(~Exists(just_tried), ~Exists(in_vain))
+    due = _unfinished().filter(Exists(can_be_cancelled.filter(entry_doomed | entry_over)))
     for execution in selectors.with_orders(due)[:BATCH_MAX]:
         if orders_to_cancel(execution):
             yield execution

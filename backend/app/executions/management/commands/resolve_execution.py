@@ -1,8 +1,9 @@
-"""Settle what the account and our rows disagree about: `manage.py resolve_execution ID not_ours|closed_elsewhere`."""
+"""Settle what the system cannot settle by itself: `manage.py resolve_execution ID ACT`, with `--dry-run` first."""
 
 import json
 from argparse import ArgumentParser
 from dataclasses import asdict
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,36 +12,68 @@ from django.core.management.base import BaseCommand, CommandError
 from app.core import clock
 from app.core.errors import TradingError
 from app.executions.models import Execution
-from app.executions.services.resolve import Act, execution_resolve
+from app.executions.services.resolve import execution_resolve
+from app.executions.services.resolve_facts import Act, Asked
+
+_NUMBERS = ("quantity", "price")
 
 
 class Command(BaseCommand):
-    """Prints one JSON line: `{"act", "difference", "open_before", "open_after", "others_before", "others_after"}`."""
+    """Prints one JSON line, the fields of the API's answer: act, text, facts, sends, and shares before and after."""
 
-    help = "Say whose the shares are that the account holds more or less than our books say."
+    help = "Carry out what a person decided about an execution."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Define what can be asked for."""
         parser.add_argument("execution", type=int)
         parser.add_argument("act", choices=[act.value for act in Act])
-        parser.add_argument("--quantity", help="how many shares were closed elsewhere; all that are missing by default")
+        parser.add_argument("--quantity", help="shares; of closed_elsewhere all that are missing by default")
+        parser.add_argument("--order-ref", default="", help="the order that filled (enter_fill)")
+        parser.add_argument("--price", help="what it filled at (enter_fill)")
+        parser.add_argument("--executed-at", help="when it filled, as 2026-11-27T15:04:05; UTC (enter_fill)")
+        parser.add_argument("--note", default="", help="why; dismiss needs one")
+        parser.add_argument("--facts", default="", help="what --dry-run named the picture: refused where it moved")
         parser.add_argument("--dry-run", action="store_true", help="only say what would come of it")
 
-    def handle(self, *args: Any, execution: int, act: str, quantity: str | None, **options: Any) -> None:
+    def handle(self, *args: Any, execution: int, act: str, **options: Any) -> None:
         """Do it, and say what was done."""
+        numbers = {name: _number(name, options[name]) for name in _NUMBERS}
+        asked = Asked(
+            act=Act(act),
+            order_ref=options["order_ref"],
+            executed_at=_moment(options["executed_at"]),
+            note=options["note"],
+            **numbers,
+        )
         try:
             resolution = execution_resolve(
                 execution_id=execution,
-                act=Act(act),
+                asked=asked,
                 user=None,
-                quantity=Decimal(quantity) if quantity else None,
+                facts=options["facts"],
                 dry_run=options["dry_run"],
                 now=clock.now(),
             )
         except Execution.DoesNotExist:
             raise CommandError(f"There is no execution {execution}.") from None
-        except InvalidOperation:
-            raise CommandError(f"--quantity {quantity} is no number.") from None
         except TradingError as error:
             raise CommandError(f"{error.code}: {error.message}") from error
-        self.stdout.write(json.dumps({name: str(value) for name, value in asdict(resolution).items()}))
+        self.stdout.write(json.dumps(asdict(resolution), default=str))
+
+
+def _number(name: str, given: str | None) -> Decimal | None:
+    try:
+        number = Decimal(given) if given else None
+    except InvalidOperation:
+        raise CommandError(f"--{name} {given} is no number.") from None
+    if number is not None and not number.is_finite():
+        raise CommandError(f"--{name} {given} is no number.")
+    return number
+
+
+def _moment(given: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(given) if given else None
+    except ValueError:
+        raise CommandError(f"--executed-at {given} is no time, as 2026-11-27T15:04:05 is.") from None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)

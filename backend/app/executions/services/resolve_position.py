@@ -1,0 +1,83 @@
+"""Acts about what the account holds: whose the difference between the account and our books is."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from django.contrib.auth.models import User
+
+from app.accounts.models import Position
+from app.core.errors import Conflict, FixRequest
+from app.domain.broker_events import ClosedElsewhere
+from app.executions.models import Bracket, open_quantity_of
+from app.executions.services.resolve_facts import Asked, Facts, Plan, exits_left, name_of, shares
+
+_NONE = Decimal(0)
+
+
+def closed_elsewhere(facts: Facts, asked: Asked, user: User | None, now: datetime) -> Plan:
+    """Plan that `quantity` missing shares were ours; as many as the difference says where it is left out.
+
+    Raises Conflict `position_agrees`, `nothing_missing` (the account does not hold less than claimed), FixRequest
+    `quantity_too_large`.
+    """
+    row = _in_doubt(facts)
+    execution = facts.execution
+    missing = -row.disputed * facts.sign
+    if missing <= 0 or execution.open_quantity <= 0:
+        raise Conflict("The account does not hold less than is claimed.", code="nothing_missing")
+    limit = min(missing, execution.open_quantity)
+    if asked.quantity is not None and not 0 < asked.quantity <= limit:
+        raise FixRequest(
+            f"{limit.normalize():f} shares of it can have been closed elsewhere, not {asked.quantity.normalize():f}.",
+            code="quantity_too_large",
+            details={"quantity_max": str(limit)},
+        )
+    closed = asked.quantity or limit
+    taken = list(_taken(facts, closed))
+    after = {bracket.pk: open_quantity_of(bracket.orders.all()) - quantity for bracket, quantity in taken}
+    return Plan(
+        text=f"{shares(closed)} of {row.symbol} were closed by no order of ours. {asked.note}".strip(),
+        open_after=execution.open_quantity - closed,
+        others_after=row.others,
+        events=[claim_change(facts, bracket, quantity, user=user, now=now) for bracket, quantity in taken],
+        sends=list(exits_left(facts, claims_after=after)),
+    )
+
+
+def not_ours(facts: Facts, asked: Asked, user: User | None, now: datetime) -> Plan:
+    """Plan that the whole difference belongs to others. Raises Conflict `position_agrees`."""
+    row = _in_doubt(facts)
+    text = f"The difference of {row.disputed.normalize():f} {row.symbol} belongs to others. {asked.note}".strip()
+    return Plan(text=text, open_after=facts.execution.open_quantity, others_after=row.others + row.disputed)
+
+
+def claim_change(
+    facts: Facts, bracket: Bracket, quantity: Decimal, *, user: User | None, now: datetime
+) -> ClosedElsewhere:
+    """Return the event by which so many shares of a bracket are closed elsewhere; negative to take them back."""
+    ref = facts.entry_of(bracket).order_ref
+    what = f"{shares(quantity)} were closed elsewhere" if quantity > 0 else f"{shares(-quantity)} were taken over"
+    return ClosedElsewhere(
+        dedupe_key=f"elsewhere:{ref}:person:{now.isoformat()}",
+        account=facts.execution.account.account_id,
+        received_at=now,
+        order_ref=ref,
+        quantity=quantity,
+        evidence=f"tranche {bracket.tranche}: {what}, says {name_of(user)}",
+    )
+
+
+def _in_doubt(facts: Facts) -> Position:
+    if facts.position is None or not facts.position.in_doubt:
+        raise Conflict("The account holds what our books say; there is nothing to settle.", code="position_agrees")
+    return facts.position
+
+
+def _taken(facts: Facts, left: Decimal) -> Iterable[tuple[Bracket, Decimal]]:
+    """Hand out so many shares to the brackets that hold some, the first one first."""
+    for bracket in facts.brackets:
+        taken = min(left, max(open_quantity_of(bracket.orders.all()), _NONE))
+        if taken:
+            left -= taken
+            yield bracket, taken

@@ -45,11 +45,16 @@ class ToldStatus(StrEnum):
 
 
 class MessageMeaning(StrEnum):
-    """What a code means for the order it is about. UNKNOWN codes need a person; they never mean a refusal."""
+    """What a code means for the order it is about. UNKNOWN codes need a person; they never mean a refusal.
+
+    REFUSAL_SUSPECTED is a code that is no certain refusal and the first thing heard of a new order: it was refused
+    unless the broker's complete answers have it.
+    """
 
     INFORMATION = "INFORMATION"
     WARNING = "WARNING"
     REFUSAL = "REFUSAL"  # of the order itself
+    REFUSAL_SUSPECTED = "REFUSAL_SUSPECTED"
     REQUEST_REFUSED = "REQUEST_REFUSED"  # of a modify or cancel: the order lives on as it was
     CONNECTION = "CONNECTION"
     UNKNOWN = "UNKNOWN"
@@ -165,7 +170,8 @@ class ClosedElsewhere(BrokerEvent):
 class RefusalProved(BrokerEvent):
     """The broker refused `order_ref`, and its complete list of open orders, asked for afterwards, does not have it.
 
-    A refusal alone is no proof: an order that lives all the same would fill beside what is sent in its place.
+    A refusal alone is no proof: an order that lives all the same would fill beside what is sent in its place. What was
+    a suspicion only is a refusal by this.
     """
 
     kind: ClassVar[str] = "refusal_proved"

@@ -66,6 +66,8 @@ LIVE = frozenset(
 )  # the broker has told us of it and it can still fill
 TERMINAL = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.NOT_PLACED})
 UNANSWERED = frozenset({OrderStatus.CREATED, OrderStatus.SENT})  # nothing heard of it yet
+# Whatever the broker answers to an order that stands so may be its refusal.
+NEVER_AT_WORK = frozenset({OrderStatus.SENT, OrderStatus.PENDING_SUBMIT, OrderStatus.INACTIVE})
 
 _COLUMNS = (
     OrderEvent.SENT,

@@ -70,6 +70,7 @@ class LegFacts:
     waits_for_entry: bool = False
     closed_elsewhere: Decimal = _NONE  # of an entry's shares, by no order of ours
     refusal_proved: bool = False  # the broker's open orders, asked for after it was refused, lack it
+    refusal_suspected: bool = False  # the broker's only answer to it is a code that is no certain refusal
     told_filled: Decimal = _NONE  # by the broker's status messages, which run ahead of the deals, or outlive lost ones
 
     @property
@@ -138,12 +139,13 @@ def assess(legs: Iterable[LegFacts]) -> Protection:
 def _in_doubt(facts: Sequence[LegFacts]) -> Iterable[int]:
     """Return the exits whose refusal is not proved, and those that were not answered though what left with them was.
 
-    A native bracket leaves in one breath: as long as none of it is answered, its answers may be on their way.
+    Of each leg, the entry too, a refusal that is only suspected is a doubt. A native bracket leaves in one breath: as
+    long as none of it is answered, its answers may be on their way.
     """
     answered = any(leg.leg.is_native and leg.status not in _UNHEARD for leg in facts)
     for leg in facts:
         unanswered = leg.leg.is_exit and leg.status is OrderStatus.SENT and (answered or not leg.leg.is_native)
-        if unanswered or leg.is_refused_in_doubt:
+        if unanswered or leg.is_refused_in_doubt or leg.refusal_suspected:
             yield leg.key
 
 

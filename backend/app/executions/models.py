@@ -158,6 +158,7 @@ class Order(models.Model):
     closed_elsewhere = models.DecimalField(max_digits=20, decimal_places=4, default=0)
     # Of an order that was refused: the broker's open orders, asked for afterwards, do not have it.
     refusal_proved = models.BooleanField(default=False)
+    refusal_suspected = models.BooleanField(default=False)  # answered by a code that is no certain refusal
     average_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
     why_held = models.CharField(max_length=64, blank=True)
     last_error_code = models.IntegerField(null=True)

@@ -8,6 +8,7 @@ from ib_async.contract import Contract as WireContract
 from ib_async.objects import CommissionReport, Execution
 from ib_async.order import Order as WireOrder
 
+from app.brokers.ib.error_codes import meaning_of
 from app.brokers.ib.told import SessionTold
 from app.domain.broker_events import MessageMeaning, OrderTold, ToldStatus
 
@@ -210,3 +211,18 @@ def test_a_cost_takes_its_account_from_its_deal_and_is_remembered(told: SessionT
     assert early.dedupe_key == late.dedupe_key == "commission:e.01"
     assert told.commission_of("e.01") is late
     assert told.commission_of("other") is None
+
+
+@pytest.mark.case("T9")
+@pytest.mark.parametrize("code", [103, 9876])
+def test_whatever_answers_a_new_order_may_be_its_refusal(told: SessionTold, code: int) -> None:
+    told.record_placed(7)
+    assert told.message(order_id=7, code=code, text="no").meaning is MessageMeaning.REFUSAL_SUSPECTED
+    open_order(told, "Inactive")
+    assert told.message(order_id=7, code=code, text="no").meaning is MessageMeaning.REFUSAL_SUSPECTED
+    # And of one that is at work, or is to be cancelled, it means what the table says
+    open_order(told, "PreSubmitted")
+    assert told.message(order_id=7, code=code, text="no").meaning is meaning_of(code)
+    told.record_placed(8)
+    told.record_request(8)
+    assert told.message(order_id=8, code=code, text="no").meaning is meaning_of(code)

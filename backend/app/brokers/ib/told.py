@@ -22,13 +22,21 @@ from ib_async.order import Order as WireOrder
 from app.brokers.base import OpenOrder
 from app.brokers.ib import translate
 from app.brokers.ib.error_codes import meaning_of
-from app.domain.broker_events import CommissionTold, FillTold, OrderMessageTold, OrderTold, ToldStatus
+from app.domain.broker_events import (
+    CommissionTold,
+    FillTold,
+    MessageMeaning,
+    OrderMessageTold,
+    OrderTold,
+    ToldStatus,
+)
 from app.domain.contract import Contract
 from app.domain.terms import Action
 
 OrderKey = tuple[int, int]  # (client id, order id); (-1, perm_id) for an order without an order id
 
 FINISHED = frozenset({ToldStatus.FILLED, ToldStatus.CANCELLED, ToldStatus.API_CANCELLED})
+_NEVER_AT_WORK = frozenset({ToldStatus.PENDING_SUBMIT, ToldStatus.INACTIVE})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,8 +189,18 @@ class SessionTold:
             client_id=self.client_id,
             code=code,
             text=text,
-            meaning=meaning_of(code, request_is_pending=self._may_answer_request(order_id)),
+            meaning=self._meaning_of(code, order_id=order_id),
         )
+
+    def _meaning_of(self, code: int, *, order_id: int) -> MessageMeaning:
+        """Return what the code means for the order. Whatever answers a new order may be its refusal."""
+        meaning = meaning_of(code, request_is_pending=self._may_answer_request(order_id))
+        is_no_answer = meaning not in (MessageMeaning.UNKNOWN, MessageMeaning.REQUEST_REFUSED)
+        if is_no_answer or order_id not in self._placed or order_id in self._requested:
+            return meaning
+        told = self._orders.get((self.client_id, order_id))
+        heard = told.last_event.status if told is not None and told.last_event is not None else None
+        return MessageMeaning.REFUSAL_SUSPECTED if heard is None or heard in _NEVER_AT_WORK else meaning
 
     def record_placed(self, order_id: int) -> None:
         """Note that a new order is about to be sent."""
@@ -241,8 +259,11 @@ class SessionTold:
             told.change_number += 1
             told.state = state
         name = state.order_id or state.perm_id
+        # Inactive may be parked; what is listed as finished and inactive was refused, which is another fact.
+        is_refused = source == "completed_order" and translate.to_status(state.raw_status) is ToldStatus.INACTIVE
+        over = ":over" if is_refused else ""
         told.last_event = OrderTold(
-            dedupe_key=f"status:{self.session}:{state.client_id}:{name}:{told.change_number}",
+            dedupe_key=f"status:{self.session}:{state.client_id}:{name}:{told.change_number}{over}",
             account=state.account,
             received_at=self._now(),
             order_id=state.order_id,

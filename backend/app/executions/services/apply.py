@@ -21,7 +21,6 @@ from app.domain.broker_events import (
     CommissionTold,
     FillEntered,
     FillTold,
-    MessageMeaning,
     OrderMessageTold,
     OrderTold,
     OverProved,
@@ -30,7 +29,7 @@ from app.domain.broker_events import (
     event_to_payload,
 )
 from app.domain.execution_status import FINISHED, ExecutionStatus, OrderFacts, execution_outcome
-from app.domain.order_status import TERMINAL, UNANSWERED, OrderEvent, OrderStatus, transition
+from app.domain.order_status import TERMINAL, OrderEvent, OrderStatus
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
@@ -38,7 +37,9 @@ from app.executions.services.attention import attention_add
 from app.executions.services.commands_settle import commands_settle
 from app.executions.services.deals import deal_enter, deal_store
 from app.executions.services.match import order_match
+from app.executions.services.order_moves import order_move
 from app.executions.services.row_columns import row_save
+from app.executions.services.words import message_told, reason_set
 
 logger = get_logger(__name__)
 
@@ -162,34 +163,12 @@ def execution_recompute(
     execution.open_quantity = outcome.open_quantity
     execution.exit_reason = outcome.exit_reason
     execution.finished_at = (execution.finished_at or now) if outcome.status in FINISHED else None
-    _reason_set(execution, orders=orders, status=outcome.status)
+    reason_set(execution, orders=orders, status=outcome.status)
     _missing_legs_tell(execution, orders=orders)
     if as_read is None:
         execution.save()
     else:
         row_save(execution, as_read=as_read)
-
-
-def _reason_set(execution: Execution, *, orders: list[Order], status: ExecutionStatus) -> None:
-    """Say why it ended. Until the broker has answered, the reason of what gives it up is kept."""
-    if status in (ExecutionStatus.WORKING, ExecutionStatus.OPEN, ExecutionStatus.CLOSED):
-        execution.reason_code = execution.reason = ""
-    elif status is ExecutionStatus.REJECTED:
-        refused = next(order for order in orders if order.status == OrderStatus.REJECTED.value)
-        execution.reason_code = "order_refused"
-        code = f" ({refused.last_error_code})" if refused.last_error_code is not None else ""
-        execution.reason = f"{refused.leg} was refused{code}: {refused.last_error}"
-    elif status is ExecutionStatus.CANCELLED:
-        execution.reason_code = execution.cancel_reason or "cancelled_at_broker"
-        execution.reason = {
-            "entry_timeout": "The entry was not filled within its time limit; it was cancelled with its stop.",
-            "requested": "It was cancelled on request.",
-            "kill_switch": "The kill switch was engaged, so the entry was cancelled.",
-            "stop_lost": "The stop was gone before the entry was filled, so the entry was cancelled.",
-        }.get(execution.cancel_reason, "It was cancelled at the broker, not by us.")
-        if not execution.cancel_reason and Fill.objects.filter(order__in=orders).exists():
-            execution.reason_code = "deals_busted"
-            execution.reason = "Its deals were busted: the shares were taken back."
 
 
 def _missing_legs_tell(execution: Execution, *, orders: list[Order]) -> None:
@@ -214,23 +193,25 @@ def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None
     if isinstance(event, OrderTold):
         _order_told(event, order=order, execution=execution)
     elif isinstance(event, OrderMessageTold):
-        _message_told(event, order=order, execution=execution)
+        message_told(event, order=order, execution=execution)
     elif isinstance(event, FillTold):
         _fill_told(event, order=order, execution=execution)
     elif isinstance(event, AbsenceProved):
         if not execution.reason_code:
             execution.reason_code, execution.reason = "not_placed", event.evidence
-        _move(order, OrderEvent.PROVED_ABSENT, execution=execution, at=event.received_at)
+        order_move(order, OrderEvent.PROVED_ABSENT, execution=execution, at=event.received_at)
     elif isinstance(event, ClosedElsewhere):
         order.closed_elsewhere += event.quantity
         attention_add(execution, event.evidence)
     elif isinstance(event, RefusalProved):
+        if order.refusal_suspected:
+            order_move(order, OrderEvent.REFUSED, execution=execution, at=event.received_at)
         order.refusal_proved = order.status == OrderStatus.REJECTED.value
     elif isinstance(event, FillEntered):
         deal_enter(event, order=order)
         _filled(order, execution=execution, at=event.received_at)
     elif isinstance(event, OverProved):
-        _move(order, OrderEvent.CANCELLED_TOLD, execution=execution, at=event.received_at)
+        order_move(order, OrderEvent.CANCELLED_TOLD, execution=execution, at=event.received_at)
 
 
 def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None:
@@ -249,7 +230,7 @@ def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None
         # Not parked: it is listed among what finished. What the broker refused while nobody heard it ends there.
         order.last_error = order.last_error or "The broker lists it as finished and inactive: it was refused."
         moved = OrderEvent.CANCELLED_TOLD if order.filled_quantity or event.filled else OrderEvent.REFUSED
-    _move(order, moved, execution=execution, at=event.received_at)
+    order_move(order, moved, execution=execution, at=event.received_at)
     _complete_if_filled(order, at=event.received_at, execution=execution)
 
 
@@ -308,18 +289,6 @@ def _prices_follow(event: OrderTold, *, order: Order) -> None:
             setattr(order, name, told)
 
 
-def _message_told(event: OrderMessageTold, *, order: Order, execution: Execution) -> None:
-    if event.meaning in (MessageMeaning.INFORMATION, MessageMeaning.CONNECTION):
-        return
-    if event.meaning is MessageMeaning.REFUSAL or order.status != OrderStatus.REJECTED.value:
-        # Why an order was refused stays readable, whatever is said of it afterwards.
-        order.last_error_code, order.last_error = event.code, event.text
-    if event.meaning is MessageMeaning.REFUSAL:
-        _move(order, OrderEvent.REFUSED, execution=execution, at=event.received_at)
-    elif event.meaning is MessageMeaning.UNKNOWN:
-        attention_add(execution, f"{order.leg}: unknown code {event.code}: {event.text}")
-
-
 def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
     _ids_take(event, order=order, execution=execution)
     is_correction = deal_store(event, order=order)
@@ -342,13 +311,13 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
 
 def _filled(order: Order, *, execution: Execution, at: datetime) -> None:
     full = order.filled_quantity >= order.quantity
-    _move(order, OrderEvent.FULLY_FILLED if full else OrderEvent.PARTLY_FILLED, execution=execution, at=at)
+    order_move(order, OrderEvent.FULLY_FILLED if full else OrderEvent.PARTLY_FILLED, execution=execution, at=at)
 
 
 def _complete_if_filled(order: Order, *, at: datetime, execution: Execution) -> None:
     """Finish an order whose quantity shrank to what is filled already."""
     if order.filled_quantity and order.filled_quantity >= order.quantity and OrderStatus(order.status) not in TERMINAL:
-        _move(order, OrderEvent.FULLY_FILLED, execution=execution, at=at)
+        order_move(order, OrderEvent.FULLY_FILLED, execution=execution, at=at)
 
 
 def _commission_store(event: CommissionTold) -> None:
@@ -361,18 +330,3 @@ def _commission_store(event: CommissionTold) -> None:
     )
     columns = ["fill", "amount", "currency", "realized_pnl"]
     Commission.objects.bulk_create([told], update_conflicts=True, unique_fields=["exec_id"], update_fields=columns)
-
-
-def _move(order: Order, event: OrderEvent, *, execution: Execution, at: datetime) -> None:
-    before = OrderStatus(order.status)
-    result = transition(before, event)
-    if result.flag:
-        attention_add(execution, f"{order.leg}: {event.value} while {before.value}")
-    if result.status is before:
-        return
-    order.status = result.status.value
-    order.refusal_proved = False
-    if before in UNANSWERED and result.status is not OrderStatus.NOT_PLACED:
-        order.acknowledged_at = order.acknowledged_at or at
-    order.finished_at = at if result.status in TERMINAL else None
-    logger.info("order_moved", leg=order.leg, before=before.value, after=result.status.value, because=event.value)

@@ -1,6 +1,7 @@
-"""Learn of exits whether they live, before anything is sent in their place.
+"""Learn of exits whether they live, before anything is sent in their place; of any order whether it was refused.
 
     refused     ── open orders ──> listed: it lives, whatever the refusal said    not listed: RefusalProved
+    suspected   ── open, completed orders, deals ──> listed: recorded             not listed: RefusalProved
     unanswered  ── open, completed orders, deals ──> listed: recorded             not listed:
                                                        of the native bracket, another of it was answered: AbsenceProved
                                                        it was refused when it was sent again:             AbsenceProved
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from app.accounts.fencing import Holding, fence_require
 from app.brokers.base import BlockingBroker
@@ -73,14 +75,18 @@ def exits_settle(
     """
     orders = list(
         Order.objects.select_related("bracket__execution", "account")
-        .filter(pk__in=order_pks, status__in=[OrderStatus.REJECTED, OrderStatus.SENT], refusal_proved=False)
+        .filter(
+            Q(status__in=[OrderStatus.REJECTED, OrderStatus.SENT]) | Q(refusal_suspected=True),
+            pk__in=order_pks,
+            refusal_proved=False,
+        )
         .order_by("id")
     )
     if not orders:
         return True
-    unanswered = [order for order in orders if order.status == OrderStatus.SENT]
+    unanswered = [order for order in orders if order.status == OrderStatus.SENT and not order.refusal_suspected]
     try:
-        told = _ask(broker, whole=bool(unanswered))
+        told = _ask(broker, whole=any(order.status != OrderStatus.REJECTED for order in orders))
     except (BrokerTimeout, IncompleteAnswer, RequestRefused) as error:
         logger.warning("open_orders_not_told", reason=error.code, orders=[order.order_ref for order in orders])
         return False

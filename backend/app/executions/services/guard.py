@@ -44,15 +44,20 @@ from app.executions.services.flatten import is_flattening
 from app.executions.services.guard_bounds import repairs_lately, replaced_in_vain
 from app.executions.services.guard_orders import protect_create, repair_discard
 from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
-from app.executions.services.guard_watch import Watch
+from app.executions.services.guard_watch import ANSWER_SECONDS, ASK_AGAIN_SECONDS, Watch
 
 logger = get_logger(__name__)
 
 REPAIRS_MAX = 5
 # What the broker may still put right by itself. A stop that is certainly gone is replaced at once.
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.2, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
-# For how long an exit may be without any answer before the broker is asked for it.
+# For how long an order may be in doubt before the broker is asked for it, and how often it is asked.
 UNANSWERED_SECONDS = 2.0
+_DOUBTS = {
+    OrderStatus.SENT.value: (UNANSWERED_SECONDS, ANSWER_SECONDS),
+    OrderStatus.PENDING_SUBMIT.value: (1.0, ASK_AGAIN_SECONDS),
+    OrderStatus.INACTIVE.value: (1.0, ASK_AGAIN_SECONDS),
+}
 _STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
 _JUDGED_BY = (
     "pk",
@@ -64,6 +69,7 @@ _JUDGED_BY = (
     "told_filled",
     "why_held",
     "refusal_proved",
+    "refusal_suspected",
 )
 CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
 
@@ -145,9 +151,11 @@ def _places(repairs: Iterable[Repair]) -> bool:
 
 
 def _doubts_settle(doubts: Mapping[int, str], *, broker: BlockingBroker, watch: Watch, now: datetime) -> None:
-    """Ask the broker for the exits, given with their statuses, of which only its open orders tell whether they live."""
-    after = {OrderStatus.SENT.value: UNANSWERED_SECONDS}
-    due = [order_pk for order_pk, status in doubts.items() if watch.may_settle(order_pk, after=after.get(status, 0.0))]
+    """Ask the broker for the orders, given with their statuses, of which only its answers tell whether they live."""
+    due = []
+    for order_pk, status in doubts.items():
+        after, every = _DOUBTS.get(status, (0.0, ANSWER_SECONDS))
+        due += [order_pk] if watch.may_settle(order_pk, after=after, every=every) else []
     try:
         exits_settle(order_pks=due, broker=broker, now=now, may_send=watch.sent_again.take)
     except (NotConnected, RetryLater, Conflict) as error:
@@ -195,6 +203,7 @@ def _assess(orders: Iterable[Any]) -> Protection:
             closed_elsewhere=order.closed_elsewhere,
             told_filled=order.told_filled,
             refusal_proved=order.refusal_proved,
+            refusal_suspected=order.refusal_suspected,
             waits_for_entry=CHILD_OF_OPEN_ENTRY in order.why_held.split(","),
         )
         for order in orders

@@ -61,14 +61,17 @@ class Watch:
         """Remember that it was done."""
         self.needs[bracket_id].acted_at = self.monotonic()
 
-    def may_settle(self, order_pk: int, *, after: float) -> bool:
-        """Say whether the broker may be asked now whether an order lives, in doubt for `after` seconds at least."""
+    def may_settle(self, order_pk: int, *, after: float, every: float) -> bool:
+        """Say whether the broker may be asked now whether an order lives, in doubt for `after` seconds at least.
+
+        What its answer did not settle is asked for again after `every` seconds.
+        """
         moment = self.monotonic()
         for known, doubt in list(self.doubts.items()):
             if moment - max(doubt.since, doubt.asked_at or doubt.since) > DOUBT_SECONDS_MAX:
                 del self.doubts[known]  # It was settled, or it is seen anew.
         doubt = self.doubts.setdefault(order_pk, _Need(None, moment))
-        if moment - doubt.since < after or (doubt.asked_at is not None and moment - doubt.asked_at < ANSWER_SECONDS):
+        if moment - doubt.since < after or (doubt.asked_at is not None and moment - doubt.asked_at < every):
             return False
         doubt.asked_at = moment
         return True

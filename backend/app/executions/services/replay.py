@@ -30,6 +30,7 @@ _ORDER_FIELDS = (
     "filled_quantity",
     "closed_elsewhere",
     "refusal_proved",
+    "refusal_suspected",
     "told_filled",
     "average_price",
     "perm_id",
@@ -144,7 +145,7 @@ def _take_back(execution: Execution, *, events: list[AnyBrokerEvent]) -> None:
         # Of a native bracket's legs the size was the bracket's before the broker changed it.
         order.quantity = order.bracket.quantity if Leg(order.leg).is_native else order.quantity
         order.perm_id, order.filled_quantity, order.told_filled, order.average_price = 0, 0, 0, None
-        order.closed_elsewhere, order.refusal_proved = Decimal(0), False
+        order.closed_elsewhere, order.refusal_proved, order.refusal_suspected = Decimal(0), False, False
         order.why_held, order.last_error_code, order.last_error = "", None, ""
         order.acknowledged_at = order.finished_at = None
         if order.sent_at in heard_at:  # Not noted as sent by us: its ids came with what the broker told.

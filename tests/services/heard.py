@@ -87,7 +87,7 @@ def commission(exec_id: str, amount: str = "1.0", *, realized_pnl: str | None = 
     )
 
 
-def message(order: Order, code: int, text: str, meaning: MessageMeaning) -> OrderMessageTold:
+def message(order: Order, code: int, text: str, meaning: MessageMeaning, ended_because: str = "") -> OrderMessageTold:
     """A code about an order."""
     return OrderMessageTold(
         dedupe_key=f"message:test:{next(_numbers)}",
@@ -98,6 +98,7 @@ def message(order: Order, code: int, text: str, meaning: MessageMeaning) -> Orde
         code=code,
         text=text,
         meaning=meaning,
+        ended_because=ended_because,
     )
 
 

@@ -26,3 +26,11 @@ def test_whatever_code_answers_a_placement_is_its_reason(desk: Desk, code: int, 
         )
     finally:
         desk.broker.control.set_switch("reject_sequence", "error_then_inactive")
+
+
+@pytest.mark.case("T27")
+def test_why_the_broker_cancelled_an_entry_is_its_reason(desk: Desk) -> None:
+    execution_id = desk.working()
+    desk.broker.control.cancel_order(order_ref=desk.ref(execution_id, "ENTRY"), reason="Corporate action")
+    cancelled = desk.becomes(execution_id, "CANCELLED")
+    assert cancelled["reason"] == 'It was cancelled at the broker, not by us: "Corporate action"'

@@ -68,6 +68,7 @@ class OrderOutput(serializers.ModelSerializer[Order]):
             "outside_rth",
             "why_held",
             "last_error",
+            "ended_because",
             "sent_at",
             "acknowledged_at",
             "finished_at",

@@ -95,6 +95,7 @@ class OrderTold(BrokerEvent):
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     source: str = "status"  # status | open_order | completed_order
+    ended_because: str = ""  # of what was cancelled, in the broker's own words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +109,7 @@ class OrderMessageTold(BrokerEvent):
     code: int
     text: str
     meaning: MessageMeaning
+    ended_because: str = ""  # of an order that ended with it, in the broker's own words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,8 +18,10 @@ def order_line(order: Order) -> str:
 
 
 def last_message(order: Order) -> str:
-    """Return the last code and text about an order."""
-    return NOTHING if order.last_error_code is None else f"{order.last_error_code}: {order.last_error}"
+    """Return the last code and text about an order, or why it ended."""
+    if order.last_error_code is None:
+        return order.ended_because or NOTHING
+    return f"{order.last_error_code}: {order.last_error}"
 
 
 def cost(fill: Fill) -> str:
@@ -160,6 +162,7 @@ ORDERS_FILE = (
     Column("Finished", lambda order: order.finished_at),
     Column("Last code", lambda order: order.last_error_code),
     Column("Last message", lambda order: order.last_error),
+    Column("Ended because", lambda order: order.ended_because),
 )
 
 

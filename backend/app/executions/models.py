@@ -154,8 +154,7 @@ class Order(models.Model):
     status = models.CharField(max_length=16, choices=_choices(OrderStatus), default=OrderStatus.CREATED.value)
     filled_quantity = models.DecimalField(max_digits=20, decimal_places=4, default=0)
     told_filled = models.DecimalField(max_digits=20, decimal_places=4, default=0)
-    # Of an entry: how many of its shares were closed by no order of ours (see domain.exposure).
-    closed_elsewhere = models.DecimalField(max_digits=20, decimal_places=4, default=0)
+    closed_elsewhere = models.DecimalField(max_digits=20, decimal_places=4, default=0)  # of an entry: domain.exposure
     # Of an order that was refused: the broker's open orders, asked for afterwards, do not have it.
     refusal_proved = models.BooleanField(default=False)
     refusal_suspected = models.BooleanField(default=False)  # answered by a code that is no certain refusal
@@ -163,6 +162,7 @@ class Order(models.Model):
     why_held = models.CharField(max_length=64, blank=True)
     last_error_code = models.IntegerField(null=True)
     last_error = models.TextField(blank=True)
+    ended_because = models.TextField(blank=True)  # in the broker's own words, where it cancelled it
     sent_at = models.DateTimeField(null=True)
     acknowledged_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

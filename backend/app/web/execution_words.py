@@ -21,6 +21,7 @@ REASON_WORDS = {
     "requested": "Cancelled on request",
     "stop_lost": "Its stop was gone before the fill",
     "cancelled_at_broker": "Cancelled at the broker",
+    "expired": "Expired with its time in force",
     "deals_busted": "Deals busted",
     "order_refused": "Refused by the broker",
     "deadline_passed": "Not sent in time",

@@ -22,7 +22,7 @@ from app.core.errors import RetryLater
 from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent, MessageMeaning, OrderMessageTold
 from app.executions import dispatch
-from app.executions.services.aftermath import cancel_rest_of_broken, is_over_unheard
+from app.executions.services.aftermath import cancel_rest_of_broken, ended_without_a_word, is_over_unheard
 from app.worker.broker_thread import BrokerThread
 from app.worker.data_thread import DataThread
 from app.worker.event_recorder import EventRecorder
@@ -164,7 +164,7 @@ def _look_after(execution_id: int, event: AnyBrokerEvent) -> None:
         _Held.guard.wake(execution_id)
     if _Held.broker is not None and isinstance(event, OrderMessageTold) and event.meaning is MessageMeaning.REFUSAL:
         failure_note(connection_id=_Held.broker.connection_id, code=f"refused_{event.code}", now=clock.now())
-    if _Held.broker is not None and is_over_unheard(event):
+    if _Held.broker is not None and (is_over_unheard(event) or ended_without_a_word(event)):
         _Held.broker.reconcile_soon()
     cancel_rest_of_broken(execution_id, event)
 

@@ -98,6 +98,9 @@ def _completed_time(gateway: "Gateway", order: Order) -> str:
 def _completed_status(order: Order) -> str:
     if order.filled and not order.remaining:
         return f"Filled Size: {order.filled:f}"
+    # Whoever cancels it must be earlier: what ends at that moment or later ends by it.
+    if order.expires_at is not None and order.completed_at is not None and order.completed_at >= order.expires_at:
+        return "Expired"
     return order.status.value
 
 

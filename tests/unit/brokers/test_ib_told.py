@@ -226,3 +226,26 @@ def test_whatever_answers_a_new_order_may_be_its_refusal(told: SessionTold, code
     told.record_placed(8)
     told.record_request(8)
     assert told.message(order_id=8, code=code, text="no").meaning is meaning_of(code)
+
+
+@pytest.mark.case("T27")
+def test_a_cancel_carries_the_brokers_words(told: SessionTold) -> None:
+    open_order(told)
+    assert told.message(order_id=7, code=202, text="Order Canceled - reason:Corporate action").ended_because == (
+        "Corporate action"
+    )
+    assert told.message(order_id=7, code=202, text="Order Canceled - reason:").ended_because == ""
+    assert told.message(order_id=7, code=201, text="Order rejected - reason:no margin").ended_because == ""
+
+
+@pytest.mark.case("T19")
+def test_the_completed_orders_say_how_an_order_ended(told: SessionTold) -> None:
+    open_order(told)
+    cancelled = order_status(told, "Cancelled")
+    order = WireOrder(permId=77, orderRef="ref", account="DU1", totalQuantity=10.0)
+    expired = told.completed_order(order=order, raw_status="Cancelled", completed_status="Expired")
+    assert (expired.order_id, expired.ended_because) == (7, "Expired")
+    # It is news, once; a status in place of a reason is none
+    assert expired.dedupe_key != cancelled.dedupe_key
+    again = told.completed_order(order=order, raw_status="Cancelled", completed_status="Cancelled")
+    assert (again.ended_because, again.dedupe_key) == ("Expired", expired.dedupe_key)

@@ -21,7 +21,7 @@ from ib_async.order import Order as WireOrder
 
 from app.brokers.base import OpenOrder
 from app.brokers.ib import translate
-from app.brokers.ib.error_codes import meaning_of
+from app.brokers.ib.error_codes import ORDER_CANCELLED, meaning_of
 from app.domain.broker_events import (
     CommissionTold,
     FillTold,
@@ -36,6 +36,8 @@ from app.domain.terms import Action
 OrderKey = tuple[int, int]  # (client id, order id); (-1, perm_id) for an order without an order id
 
 FINISHED = frozenset({ToldStatus.FILLED, ToldStatus.CANCELLED, ToldStatus.API_CANCELLED})
+_CANCELLED = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED})
+_REASON = "reason:"  # What a 202 says stands behind it; mostly nothing does.
 _NEVER_AT_WORK = frozenset({ToldStatus.PENDING_SUBMIT, ToldStatus.INACTIVE})
 
 
@@ -57,6 +59,7 @@ class _State:
     parent_id: int = 0
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    ended_because: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,8 +148,11 @@ class SessionTold:
         )
         return self._tell(told, state, source="status")
 
-    def completed_order(self, *, order: WireOrder, raw_status: str) -> OrderTold:
-        """Take in a completed order, which says its permanent id but neither client nor order id."""
+    def completed_order(self, *, order: WireOrder, raw_status: str, completed_status: str = "") -> OrderTold:
+        """Take in a completed order, which says its permanent id but neither client nor order id.
+
+        `completed_status` is how it ended, in words: "Expired", "Cancelled by Trader".
+        """
         perm_id = translate.to_identifier(order.permId)
         told = self._told(self._key_by_perm_id.get(perm_id, (-1, perm_id)), perm_id=perm_id)
         quantity = translate.require_decimal(order.totalQuantity)
@@ -160,6 +166,7 @@ class SessionTold:
             filled=told.state.filled if filled is None else filled,
             remaining=max(quantity - (filled or Decimal(0)), Decimal(0)),
             why_held="",
+            ended_because=completed_status if _tells_why(raw_status, completed_status) else told.state.ended_because,
         )
         return self._tell(told, state, source="completed_order")
 
@@ -190,6 +197,7 @@ class SessionTold:
             code=code,
             text=text,
             meaning=self._meaning_of(code, order_id=order_id),
+            ended_because=text.partition(_REASON)[2].strip() if code == ORDER_CANCELLED else "",
         )
 
     def _meaning_of(self, code: int, *, order_id: int) -> MessageMeaning:
@@ -280,5 +288,12 @@ class SessionTold:
             limit_price=state.limit_price,
             stop_price=state.stop_price,
             source=source,
+            ended_because=state.ended_because,
         )
         return told.last_event
+
+
+def _tells_why(raw_status: str, completed_status: str) -> bool:
+    """Say whether the words of a completed order are more than its status."""
+    is_cancelled = translate.to_status(raw_status) in _CANCELLED
+    return is_cancelled and completed_status not in ("", *(status.value for status in ToldStatus))

@@ -230,7 +230,9 @@ class WireWrapper(Wrapper):
 
     def completedOrder(self, contract: WireContract, order: WireOrder, orderState: OrderState) -> None:  # noqa: N802, N803
         with self._hearing("completedOrder", contract, order, orderState):
-            event = self.told.completed_order(order=order, raw_status=orderState.status)
+            event = self.told.completed_order(
+                order=order, raw_status=orderState.status, completed_status=orderState.completedStatus
+            )
             self._on_event(event)
             self.questions.add_row(COMPLETED_ORDERS, event)
 

@@ -36,6 +36,18 @@ def is_over_unheard(event: AnyBrokerEvent) -> bool:
     return orders.exclude(status__in=[status.value for status in TERMINAL]).exists()
 
 
+def ended_without_a_word(event: AnyBrokerEvent) -> bool:
+    """Say whether an entry of ours was cancelled by nobody here and nobody said why: the completed orders do."""
+    if (
+        not isinstance(event, OrderTold)
+        or event.status is not ToldStatus.CANCELLED
+        or event.source == "completed_order"
+    ):
+        return False
+    entries = Order.objects.filter(order_ref=event.order_ref, leg=Leg.ENTRY.value, ended_because="")
+    return entries.filter(bracket__execution__cancel_reason="").exists()
+
+
 def _may_end_an_order(event: AnyBrokerEvent) -> bool:
     if isinstance(event, OrderMessageTold):
         return event.meaning is MessageMeaning.REFUSAL

@@ -220,6 +220,7 @@ def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None
         order.why_held = event.why_held
     if event.source != "open_order":
         order.told_filled = event.filled
+    order.ended_because = order.ended_because or event.ended_because
     if event.status is ToldStatus.UNKNOWN:
         attention_add(execution, f"{order.leg}: the broker told an unknown status {event.raw_status!r}")
         return

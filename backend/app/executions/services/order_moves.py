@@ -19,6 +19,9 @@ def order_move(order: Order, event: OrderEvent, *, execution: Execution, at: dat
     if result.status is before:
         return
     order.status = result.status.value
+    if result.status is OrderStatus.FILLED or (before is OrderStatus.HELD and result.status is OrderStatus.WORKING):
+        # What it waited for has come: why it waited is history, and stands among the events.
+        order.last_error_code, order.last_error = None, ""
     order.refusal_proved = False
     order.refusal_suspected = order.refusal_suspected and result.status in NEVER_AT_WORK
     if before in UNANSWERED and result.status is not OrderStatus.NOT_PLACED:

@@ -38,6 +38,7 @@ _ORDER_FIELDS = (
     "why_held",
     "last_error_code",
     "last_error",
+    "ended_because",
     "acknowledged_at",
     "finished_at",
 )
@@ -146,7 +147,7 @@ def _take_back(execution: Execution, *, events: list[AnyBrokerEvent]) -> None:
         order.quantity = order.bracket.quantity if Leg(order.leg).is_native else order.quantity
         order.perm_id, order.filled_quantity, order.told_filled, order.average_price = 0, 0, 0, None
         order.closed_elsewhere, order.refusal_proved, order.refusal_suspected = Decimal(0), False, False
-        order.why_held, order.last_error_code, order.last_error = "", None, ""
+        order.why_held, order.last_error_code, order.last_error, order.ended_because = "", None, "", ""
         order.acknowledged_at = order.finished_at = None
         if order.sent_at in heard_at:  # Not noted as sent by us: its ids came with what the broker told.
             order.order_id = order.client_id = order.sent_at = None

@@ -4,15 +4,26 @@ code, text ──> the order's last error (of what was refused, its first refusa
 """
 
 from app.domain.broker_events import MessageMeaning, OrderMessageTold
+from app.domain.command import CommandReason
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import NEVER_AT_WORK, OrderEvent, OrderStatus
+from app.domain.terms import Leg, TimeInForce
 from app.executions.models import Execution, Fill, Order
 from app.executions.services.attention import attention_add
 from app.executions.services.order_moves import order_move
 
+_CANCELLED_BY_US = {
+    "entry_timeout": "The entry was not filled within its time limit; it was cancelled with its stop.",
+    "requested": "It was cancelled on request.",
+    "kill_switch": "The kill switch was engaged, so the entry was cancelled.",
+    "stop_lost": "The stop was gone before the entry was filled, so the entry was cancelled.",
+}
+_EXPIRED = "expired"  # How the broker's words of an order begin that ended with its time in force.
+
 
 def message_told(event: OrderMessageTold, *, order: Order, execution: Execution) -> None:
     """Take in a code about the order. Rows change in memory only."""
+    order.ended_because = event.ended_because or order.ended_because
     if event.meaning in (MessageMeaning.INFORMATION, MessageMeaning.CONNECTION):
         return
     if _is_news(event, order=order):
@@ -48,14 +59,43 @@ def reason_set(execution: Execution, *, orders: list[Order], status: ExecutionSt
         execution.reason_code = "order_refused"
         code = f" ({refused.last_error_code})" if refused.last_error_code is not None else ""
         execution.reason = f"{refused.leg} was refused{code}: {refused.last_error}"
+    elif status is ExecutionStatus.CANCELLED and execution.cancel_reason:
+        execution.reason_code = execution.cancel_reason
+        execution.reason = _CANCELLED_BY_US[execution.cancel_reason] + _also_said(execution, orders=orders)
     elif status is ExecutionStatus.CANCELLED:
-        execution.reason_code = execution.cancel_reason or "cancelled_at_broker"
-        execution.reason = {
-            "entry_timeout": "The entry was not filled within its time limit; it was cancelled with its stop.",
-            "requested": "It was cancelled on request.",
-            "kill_switch": "The kill switch was engaged, so the entry was cancelled.",
-            "stop_lost": "The stop was gone before the entry was filled, so the entry was cancelled.",
-        }.get(execution.cancel_reason, "It was cancelled at the broker, not by us.")
-        if not execution.cancel_reason and Fill.objects.filter(order__in=orders).exists():
-            execution.reason_code = "deals_busted"
-            execution.reason = "Its deals were busted: the shares were taken back."
+        execution.reason_code, execution.reason = _ended_by_itself(orders)
+
+
+def _also_said(execution: Execution, *, orders: list[Order]) -> str:
+    """Return what the broker said of what we then cancelled: why the entry waited, or why the stop was gone."""
+    if execution.cancel_reason == CommandReason.STOP_LOST:
+        words = next((order.ended_because for order in orders if _is_stop(order) and order.ended_because), "")
+        return f" The broker had cancelled the stop: {_quoted(words)}" if words else ""
+    waited = next((order for order in orders if order.leg == Leg.ENTRY.value and order.last_error), None)
+    if waited is None:
+        return ""
+    code = f" ({waited.last_error_code})" if waited.last_error_code is not None else ""
+    return f" The broker had said of the entry{code}: {_quoted(waited.last_error)}"
+
+
+def _ended_by_itself(orders: list[Order]) -> tuple[str, str]:
+    """Return code and sentence of what ended without a cancel of ours."""
+    if Fill.objects.filter(order__in=orders).exists():
+        return "deals_busted", "Its deals were busted: the shares were taken back."
+    words = next((order.ended_because for order in orders if order.ended_because), "")
+    if words.casefold().startswith(_EXPIRED):
+        entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
+        lived = "its day" if entry.time_in_force == TimeInForce.DAY.value else "its time in force"
+        return "expired", f"The entry was not filled, and expired with {lived} ({entry.time_in_force})."
+    if words:
+        return "cancelled_at_broker", f"It was cancelled at the broker, not by us: {_quoted(words)}"
+    return "cancelled_at_broker", "It was cancelled at the broker, not by us."
+
+
+def _is_stop(order: Order) -> bool:
+    return order.leg in (Leg.STOP_LOSS.value, Leg.PROTECT.value)
+
+
+def _quoted(words: str) -> str:
+    """Return the broker's words in one line, in quotes."""
+    return f'"{" ".join(words.split())}"'

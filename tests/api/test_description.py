@@ -68,7 +68,7 @@ class TestTheDescriptionIsTrue:
         for path, method, operation in operations(described):
             if "requestBody" not in operation:
                 continue
-            address = path.replace("{id}", "1").replace("{account_id}", "DU1234567")
+            address = path.replace("{id}", "1").replace("{account_id}", "DU1234567").replace("{tranche}", "1")
             told = client.options(address).json()["actions"][method.upper()]
             schema = resolved(described, operation["requestBody"]["content"]["application/json"]["schema"])
             assert set(told) == set(schema.get("properties", {})), (path, method)

@@ -12,6 +12,7 @@ from app.api.execution_serializers import BracketOutput, ExecutionOutput, FillOu
 from app.api.setup_serializers import SetupInput
 from app.config.variables import VARIABLES
 from app.core import errors
+from app.executions.services.order_room import TOO_MANY_ORDERS
 
 APP = Path(api.__file__).parents[1]
 ROOT = APP.parents[1]
@@ -25,7 +26,7 @@ ANSWERING = [
     APP / "accounts" / "kill_switch.py",
     *(APP / "alerts").glob("*.py"),
     APP / "market" / "dispatch.py",
-    *(APP / "executions" / "services" / name for name in ("plan.py", "request.py", "cancel.py")),
+    *(APP / "executions" / "services" / name for name in ("plan.py", "request.py", "cancel.py", "move.py")),
     *(APP / "executions" / "services").glob("resolve*.py"),
     APP / "executions" / "selectors.py",
 ]
@@ -65,7 +66,7 @@ def answered_by_the_framework() -> Iterator[tuple[str, int]]:
         yield code, kind.status_code
     for code in handler.CODE_OF_PROBLEM.values():
         yield code, 400
-    yield from [("field_invalid", 400), ("csrf_failed", 403), ("unknown_symbol", 422)]
+    yield from [(TOO_MANY_ORDERS, 422), ("field_invalid", 400), ("csrf_failed", 403), ("unknown_symbol", 422)]
     yield from [("database_unavailable", 503), ("redis_unavailable", 503)]
     # What is refused before a view, by the front door or by Django.
     yield from [(handler.REQUEST_REFUSED, 400), (handler.BODY_TOO_LARGE, 413)]
@@ -84,7 +85,7 @@ def test_no_code_is_answered_in_two_ways() -> None:
 def test_every_address_is_in_the_document() -> None:
     routes = {str(entry.pattern) for entry in urls.urlpatterns}
     for route in sorted(route for route in routes if route.startswith("v1/") and route.endswith("/")):
-        address = "/api/" + route.replace("<int:pk>", "{id}")
+        address = "/api/" + route.replace("<int:pk>", "{id}").replace("<int:tranche>", "{tranche}")
         shown = API.replace("$URL", "").replace("DU1234567", "<slug:account_id>")
         shown = shown.replace("{account}", "<slug:account_id>")
         assert address in shown, address
@@ -108,7 +109,7 @@ def test_every_reason_is_in_the_document() -> None:
     services = [path.read_text() for path in (APP / "executions" / "services").glob("*.py")]
     given = (
         r'(?:reason_code|reason|reason_code, execution.reason|cancel_reason)\s*=\s*"([a-z_]+)"|cancel_reason or "(\w+)"'
-        r'|KILL_SWITCH = "(\w+)"|KILL_SWITCH else "(\w+)"'
+        r'|TOO_MANY_ORDERS = "(\w+)"|KILL_SWITCH = "(\w+)"|KILL_SWITCH else "(\w+)"'
     )
     found = {code for text in services for match in re.findall(given, text) for code in match if code}
     # What a cancel was asked for is a reason by the sentence that it is given.

@@ -132,7 +132,7 @@ def test_lists_and_items_take_a_fixed_number_of_queries(
         with django_assert_num_queries(6):
             results = api.get(URL).json()["results"]
         assert [len(execution["fills"]) for execution in results] == [2] * count
-        with django_assert_num_queries(6):  # The permissions are known; two more for the flags and the events.
+        with django_assert_num_queries(7):  # The permissions are known; three more for flags, commands and events.
             assert api.get(f"{URL}{newest.execution_id}/").status_code == 200
 
 

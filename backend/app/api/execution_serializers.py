@@ -16,9 +16,19 @@ from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg
 from app.executions import selectors
-from app.executions.models import Bracket, BrokerEvent, Commission, Execution, ExecutionFlag, Fill, Order
+from app.executions.models import (
+    Bracket,
+    BrokerEvent,
+    Commission,
+    Execution,
+    ExecutionFlag,
+    Fill,
+    Order,
+    OrderCommand,
+)
 
 EVENTS_MAX = 500
+COMMANDS_MAX = 100
 DISPLAY_STATUSES = [
     *(status.value for status in OrderStatus if status not in (OrderStatus.HELD, OrderStatus.WORKING)),
     "ACCEPTED",
@@ -142,6 +152,31 @@ def _commission(fill: Fill) -> Commission | None:
     return getattr(fill, "commission", None)
 
 
+class CommandOutput(serializers.ModelSerializer[OrderCommand]):
+    """One thing that was to be sent about an order: who wanted it and why, when it was sent, and what settled it."""
+
+    order_ref = serializers.CharField(source="order.order_ref")
+    user = serializers.CharField(source="user.username", allow_null=True, default=None)
+    change = serializers.DictField(help_text="What the order is to be, by field.")
+
+    class Meta:
+        model = OrderCommand
+        fields = [
+            "id",
+            "kind",
+            "order_ref",
+            "actor",
+            "user",
+            "reason_code",
+            "change",
+            "requested_at",
+            "sent_at",
+            "settled_at",
+            "settled_how",
+        ]
+        read_only_fields = fields
+
+
 class CheckOutput(serializers.Serializer[Any]):
     """One check made before anything was sent."""
 
@@ -240,16 +275,22 @@ class ExecutionOutput(ExecutionSummary):
 
     preflight = CheckOutput(many=True)
     flags = serializers.SerializerMethodField()
+    commands = serializers.SerializerMethodField()
     events = serializers.SerializerMethodField()
 
     class Meta(ExecutionSummary.Meta):
-        fields = [*ExecutionSummary.Meta.fields, "flags", "preflight", "events"]
+        fields = [*ExecutionSummary.Meta.fields, "flags", "commands", "preflight", "events"]
         read_only_fields = fields
 
     @extend_schema_field(FlagOutput(many=True))
     def get_flags(self, execution: Execution) -> list[Any]:
         """Return why a person had to look, oldest first; what is seen stays here."""
         return list(FlagOutput(selectors.flags_of(execution), many=True).data)
+
+    @extend_schema_field(CommandOutput(many=True))
+    def get_commands(self, execution: Execution) -> list[Any]:
+        """Return what was to be sent, oldest first; the newest 100 where there is more."""
+        return list(CommandOutput(selectors.commands_of(execution, newest_max=COMMANDS_MAX), many=True).data)
 
     @extend_schema_field(EventOutput(many=True))
     def get_events(self, execution: Execution) -> list[Any]:

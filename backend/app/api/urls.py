@@ -12,6 +12,7 @@ from app.api import (
     execution_views,
     health,
     kill_switch_views,
+    move_views,
     resolve_views,
     setup_views,
     token_views,
@@ -36,6 +37,8 @@ urlpatterns = [
     *_both("v1/executions/<int:pk>/seen/", execution_views.ExecutionSeen.as_view(), "execution-seen"),
     *_both("v1/executions/<int:pk>/cancel/", execution_views.ExecutionCancel.as_view(), "execution-cancel"),
     *_both("v1/executions/<int:pk>/resolve/", resolve_views.ExecutionResolve.as_view(), "execution-resolve"),
+    *_both("v1/executions/<int:pk>/stop/", move_views.StopMove.as_view(), "execution-stop"),
+    *_both("v1/executions/<int:pk>/targets/<int:tranche>/", move_views.TargetMove.as_view(), "execution-target"),
     *_both("v1/accounts/", account_views.AccountCollection.as_view(), "accounts"),
     *_both("v1/accounts/<slug:account_id>/", account_views.AccountItem.as_view(), "account"),
     *_both(

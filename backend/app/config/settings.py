@@ -258,6 +258,7 @@ SPECTACULAR_SETTINGS = {
         "OrderTypeEnum": "app.domain.terms.OrderType",
         "OrderStatusEnum": "app.domain.order_status.OrderStatus",
         "ExecutionStatusEnum": "app.domain.execution_status.ExecutionStatus",
+        "CommandKindEnum": "app.domain.command.CommandKind",
     },
 }
 

@@ -17,6 +17,7 @@ from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 WITHDRAWN = "withdrawn"  # It was never sent, and is not wanted any more.
 SUPERSEDED = "superseded"  # It was sent; a newer change of the same order says what is wanted.
 GONE = "gone"  # The broker refused the cancel, and a complete answer, asked for afterwards, does not know the order.
+PRICE_CHANGED = "price_changed"  # It was not sent: somebody else had moved the order meanwhile.
 NOT_TAKEN = "not_taken"  # A complete answer, asked for after it was sent, knows the order as it was before.
 
 # What the broker answers to a cancel of an order that is over (IB_FACTS B9): 161 not cancellable, 10147 not found,
@@ -49,6 +50,8 @@ class CommandReason(StrEnum):
     BARE_SHARES = "bare_shares"  # Shares without a working stop.
     MAKES_ROOM = "makes_room"  # A target, whose place among the broker's working orders a stop needs.
     RESIZED = "resized"  # Its size follows what is held.
+    MOVED = "moved"  # A person moved its price.
+    PUT_BACK = "put_back"  # A price that somebody set at the broker while a change of ours was on its way.
 
 
 def cancel_settled(

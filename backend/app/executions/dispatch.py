@@ -56,6 +56,16 @@ def cancel(execution_id: int) -> None:
     _send("executions.cancel", execution_id, queue=BROKER_QUEUE, expires=MESSAGE_SECONDS_MAX)
 
 
+def changes_on_commit(execution_id: int) -> None:
+    """Ask the broker worker to send the execution's moves, once the current transaction is committed."""
+    transaction.on_commit(lambda: changes(execution_id))
+
+
+def changes(execution_id: int) -> None:
+    """Ask the broker worker to send the moves of the execution's orders that were not sent yet."""
+    _send("executions.changes", execution_id, queue=BROKER_QUEUE, expires=MESSAGE_SECONDS_MAX)
+
+
 def flatten_on_commit(execution_id: int) -> None:
     """Ask the broker worker to close what the execution holds, once the current transaction is committed."""
     transaction.on_commit(lambda: flatten(execution_id))

@@ -74,6 +74,21 @@ def increments_of(instrument: Instrument) -> tuple[PriceIncrement, ...]:
     )
 
 
+def price_fresh(symbol: str, *, seconds_max: float) -> Decimal | None:
+    """Return a price that is at most so old, asking the data worker where the known one is older; None without one."""
+    for is_asked in (False, True):
+        known = Instrument.objects.filter(symbol=symbol).first()
+        quoted_at = known.last_price_at if known is not None else None
+        if known is not None and quoted_at is not None and clock.now() - quoted_at <= timedelta(seconds=seconds_max):
+            return known.last_price
+        if not is_asked:
+            try:
+                dispatch.look_up(symbol)
+            except RetryLater:
+                return None
+    return None
+
+
 def price_now(instrument: Instrument, *, now: datetime) -> Decimal | None:
     """Return the last price while it is young enough to judge an order by, else None."""
     if instrument.last_price is None or instrument.last_price_at is None:

@@ -10,6 +10,7 @@ from app.core.errors import RetryLater, TradingError
 from app.core.logging import get_logger
 from app.executions.models import Execution
 from app.executions.services.cancel import execution_cancel_send
+from app.executions.services.commands_send import moves_send
 from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import execution_sweep
 from app.executions.services.wait import execution_wait_for_fill
@@ -40,6 +41,15 @@ def cancel(execution_id: int) -> None:
         execution_cancel_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
     except RetryLater as error:
         logger.warning("cancel_waits", execution=execution_id, reason=error.code)
+
+
+@shared_task(name="executions.changes")
+def changes(execution_id: int) -> None:
+    """Send the moves of the execution's orders; the sweep repeats what could not be sent."""
+    try:
+        moves_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
+    except RetryLater as error:
+        logger.warning("changes_wait", execution=execution_id, reason=error.code)
 
 
 @shared_task(name="executions.flatten")

@@ -18,12 +18,14 @@ from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected, QueueFull
 from app.core.logging import bind_order, get_logger
-from app.domain.command import CommandKind, CommandReason
+from app.domain.command import PRICE_CHANGED, CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import Bracket, Execution, Order, OrderCommand
 from app.executions.services.attention import attention_add
-from app.executions.services.commands_write import unsettled
+from app.executions.services.change_outcome import change_outcome_tell
+from app.executions.services.commands_write import command_settle, unsettled
 from app.executions.services.send_permit import BracketPermit, OrderPermit, require_unsent
 from app.executions.services.ticket import bracket_ticket, contract_of, order_ticket
 
@@ -122,10 +124,30 @@ def _send(
     return len(due)
 
 
+def moves_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> int:
+    """Send the moves of the execution's orders that were not sent yet; return how many. Raises as `cancels_send`."""
+    moved = OrderCommand.objects.filter(execution=execution_id, settled_at__isnull=True, sent_at__isnull=True)
+    moved = moved.filter(kind=CommandKind.MODIFY, reason_code__in=[CommandReason.MOVED, CommandReason.PUT_BACK])
+    orders = [command.order for command in moved.select_related("order")]
+    with bind_order(execution=execution_id):
+        return changes_send(execution_id=execution_id, orders=orders, broker=broker, now=now)
+
+
 def _modify(order: Order, *, broker: BlockingBroker) -> None:
     broker.modify_order(
-        order_id=order.order_id or 0, contract=contract_of(order.bracket.execution), ticket=order_ticket(order)
+        order_id=order.order_id or 0,
+        contract=contract_of(order.bracket.execution),
+        ticket=order_ticket(order),
+        parent_id=_parent_of(order),
     )
+
+
+def _parent_of(order: Order) -> int:
+    """Return the id of the entry that a child still waits for, or is filled by; 0 once the entry is over (else 135)."""
+    if not Leg(order.leg).is_exit or not Leg(order.leg).is_native:
+        return 0
+    entry = Order.objects.filter(bracket=order.bracket_id, leg=Leg.ENTRY.value).first()
+    return entry.order_id or 0 if entry is not None and OrderStatus(entry.status) not in TERMINAL else 0
 
 
 def left_behind_send(*, broker: BlockingBroker, now: datetime) -> int:
@@ -158,7 +180,7 @@ def _take(
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     fence_require(Holding(connection_id=holder.pk, fence=fence))
     commands = unsettled(orders, kind).select_related("order__bracket__execution").order_by("id")
-    due = [command for command in commands if _is_due(command, now=now)]
+    due = [command for command in commands if _is_due(command, now=now) and not _moved_meanwhile(command, now=now)]
     foreign = [command for command in due if is_foreign(command.order, holder)]
     for command in foreign:
         order = command.order
@@ -170,6 +192,18 @@ def _take(
     ours = [command for command in due if command not in foreign]
     OrderCommand.objects.filter(pk__in=[command.pk for command in ours]).update(tried_at=now, sent_at=now)
     return ours
+
+
+def _moved_meanwhile(command: OrderCommand, *, now: datetime) -> bool:
+    """Say whether a move is not to be sent, because somebody else has moved the order since; settled by that."""
+    if command.reason_code != CommandReason.MOVED or command.sent_at is not None:
+        return False
+    prices = [(name, command.evidence.get(name)) for name in ("limit_price", "stop_price") if name in command.change]
+    if all(before is None or getattr(command.order, name) == Decimal(before) for name, before in prices):
+        return False
+    command_settle(command, PRICE_CHANGED, now=now)
+    change_outcome_tell(command, PRICE_CHANGED, now=now)
+    return True
 
 
 def _is_due(command: OrderCommand, *, now: datetime) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db import transaction
+
 from app.accounts.models import BrokerConnection
 from app.domain.broker_events import AnyBrokerEvent
 from app.domain.command import (
@@ -25,14 +27,21 @@ from app.domain.command import (
 )
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.executions.models import Order, OrderCommand, ReconcileRun
+from app.executions.services.change_outcome import change_outcome_tell
 from app.executions.services.commands_write import command_settle
 
 BATCH_MAX = 200
 UNWANTED_AFTER = timedelta(seconds=30)
 # By so much a complete answer must have been asked for after a change was sent, to know of it.
 ON_ITS_WAY = timedelta(seconds=5)
-# Whoever wants one of these sends it when it is written, and again as long as it is needed.
-_SENT_AT_ONCE = (CommandReason.CLOSING, CommandReason.EXIT_LEFT, CommandReason.RESIZED)
+# Whoever wants one of the first three sends it when it is written, and again as long as it is needed. A move is meant
+# for the market as a person saw it.
+_SENT_WITHIN = {
+    CommandReason.CLOSING: UNWANTED_AFTER,
+    CommandReason.EXIT_LEFT: UNWANTED_AFTER,
+    CommandReason.RESIZED: UNWANTED_AFTER,
+    CommandReason.MOVED: UNWANTED_AFTER,
+}
 
 
 def commands_settle(told: Sequence[tuple[AnyBrokerEvent, Order]], *, now: datetime, read: Iterable[Order] = ()) -> None:
@@ -57,6 +66,7 @@ def commands_settle(told: Sequence[tuple[AnyBrokerEvent, Order]], *, now: dateti
         if how:
             command.order = orders.get(command.order_id, command.order)
             command_settle(command, how, now=now)
+            change_outcome_tell(command, how, now=now)
 
 
 def commands_settle_rest(*, now: datetime) -> None:
@@ -66,7 +76,13 @@ def commands_settle_rest(*, now: datetime) -> None:
     unsettled = unsettled.exclude(reason_code=CommandReason.LEFT_BEHIND).order_by("requested_at")
     for command in unsettled.prefetch_related("order")[:BATCH_MAX]:
         if how := _how_by_rows(command, now=now):
-            command_settle(command, how, now=now)
+            _settle_and_tell(command, how, now=now)
+
+
+@transaction.atomic
+def _settle_and_tell(command: OrderCommand, how: str, *, now: datetime) -> None:
+    command_settle(command, how, now=now)
+    change_outcome_tell(command, how, now=now)
 
 
 def _how_by_rows(command: OrderCommand, *, now: datetime) -> str:
@@ -74,8 +90,8 @@ def _how_by_rows(command: OrderCommand, *, now: datetime) -> str:
     if OrderStatus(order.status) in TERMINAL:
         return f"order_{order.status.lower()}"
     if command.sent_at is None:
-        given_up = command.reason_code in _SENT_AT_ONCE and command.requested_at <= now - UNWANTED_AFTER
-        return WITHDRAWN if given_up else ""
+        limit = _SENT_WITHIN.get(CommandReason(command.reason_code))
+        return WITHDRAWN if limit is not None and command.requested_at <= now - limit else ""
     if command.kind == CommandKind.CANCEL:
         return GONE if _is_gone(order, refused_since=command.sent_at) else ""
     if command.kind != CommandKind.MODIFY:

@@ -22,6 +22,8 @@ from app.executions.models import Actor, BrokerEvent, Execution, Order, OrderCom
 
 logger = get_logger(__name__)
 
+_PRICES = ("limit_price", "stop_price")
+
 
 def place_of(
     orders: Sequence[Order], *, actor: Actor, reason: CommandReason, now: datetime, user: User | None = None
@@ -49,26 +51,39 @@ def change_write(
     actor: Actor,
     reason: CommandReason,
     now: datetime,
-) -> None:
-    """Write a MODIFY of the order: `change` is what it is to be, by column. The caller has locked the execution."""
+    user: User | None = None,
+    evidence: Mapping[str, Any] | None = None,
+) -> OrderCommand:
+    """Write a MODIFY of the order, or return the one that wants it already. The caller has locked the execution.
+
+    `change` is what it is to be, by column. What an older one wants beside that, the new one wants too: a stop that is
+    being cut and is moved meanwhile is cut and moved. As evidence stands what it was, with its prices in any case.
+    """
     wanted = {name: str(value) for name, value in change.items()}
     older = unsettled([order], CommandKind.MODIFY).first()
-    if older is not None and older.change == wanted:
-        return
+    if older is not None and wanted.items() <= older.change.items():
+        return older
+    known = dict(evidence or {})
     if older is not None:
         command_settle(older, SUPERSEDED if older.sent_at else WITHDRAWN, now=now)
-    OrderCommand.objects.create(
+        wanted = older.change | wanted
+        if older.reason_code == CommandReason.MOVED:  # What comes of a move is told to whoever asked for it.
+            reason, user, known = CommandReason.MOVED, user or older.user, older.evidence | known
+    before = {name: str(value) for name in {*wanted, *_PRICES} if (value := getattr(order, name)) is not None}
+    command = OrderCommand.objects.create(
         kind=CommandKind.MODIFY,
         execution=execution,
         bracket_id=order.bracket_id,
         order=order,
         actor=actor,
+        user=user,
         reason_code=reason,
-        evidence={name: str(getattr(order, name)) for name in wanted},
+        evidence=known | before,
         change=wanted,
         requested_at=now,
     )
     logger.info("change_written", order_ref=order.order_ref, actor=str(actor), **wanted)
+    return command
 
 
 def cancels_write(

@@ -62,7 +62,7 @@ def execution_request(
     cannot be known now.
     """
     digest = _digest(setup=setup, body=body)
-    _require_usable(idempotency_key)
+    idempotency_key_check(idempotency_key)
     known = Execution.objects.filter(requested_by=user, idempotency_key=idempotency_key).first()
     if known is not None:
         return _same_request(known, digest=digest), False
@@ -88,7 +88,8 @@ def execution_request(
     return execution, True
 
 
-def _require_usable(idempotency_key: str) -> None:
+def idempotency_key_check(idempotency_key: str) -> None:
+    """Raise FixRequest `idempotency_key_missing` or `idempotency_key_invalid` where it cannot name a request."""
     if not idempotency_key:
         raise FixRequest(
             "Send an Idempotency-Key header: a text of your own that names this request, so that sending it again "

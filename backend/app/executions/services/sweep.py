@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from app.domain.command import CommandKind
+from app.domain.command import CommandKind, CommandReason
 from app.domain.execution_status import FINISHED, ExecutionStatus
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OnTimeout
@@ -51,6 +51,8 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
     for execution_id in resent:
         dispatch.submit(execution_id)
     commands_settle_rest(now=now)
+    for execution_id in _moves_unsent(before=before):
+        dispatch.changes(execution_id)
     cancels = [execution.pk for execution in _cancels_due(before=before, now=now)]
     for execution_id in cancels:
         dispatch.cancel(execution_id)
@@ -85,6 +87,13 @@ def _past_deadline(now: datetime) -> QuerySet[Execution]:
 def _not_taken(*, before: datetime, now: datetime) -> QuerySet[Execution]:
     waiting = _unfinished().filter(status=ExecutionStatus.REQUESTED.value, claimed_at__isnull=True)
     return waiting.filter(is_past("requested_at", before=before, now=now))
+
+
+def _moves_unsent(*, before: datetime) -> list[int]:
+    """Return the executions with moves that nobody has sent: the task was lost, or there was no connection."""
+    unsent = OrderCommand.objects.filter(settled_at__isnull=True, sent_at__isnull=True, kind=CommandKind.MODIFY)
+    unsent = unsent.filter(reason_code__in=[CommandReason.MOVED, CommandReason.PUT_BACK], requested_at__lte=before)
+    return sorted(set(unsent.values_list("execution_id", flat=True)[:BATCH_MAX]))
 
 
 def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:

@@ -29,6 +29,7 @@ class AlertKind(StrEnum):
     LOGIN_ATTEMPTS = "login_attempts"
     ACCOUNT_CHANGED = "account_changed"
     MARKET_DATA_SILENT = "market_data_silent"
+    GUARD_HELD_UP = "guard_held_up"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +51,7 @@ NATURE: Mapping[AlertKind, Nature] = {
     AlertKind.GUARD_GAVE_UP: Nature(
         severity=Severity.CRITICAL, title="Shares could not be protected", ends_with_person=True
     ),
+    AlertKind.GUARD_HELD_UP: Nature(severity=Severity.CRITICAL, title="The guard waits for the database"),
     AlertKind.RECONCILE_FAILED: Nature(severity=Severity.WARNING, title="The broker's answer was not complete"),
     AlertKind.POSITION_DRIFT: Nature(
         severity=Severity.CRITICAL, title="The position is not what we know of", ends_with_person=True

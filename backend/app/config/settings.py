@@ -100,7 +100,13 @@ DATABASES = {
             "pool": {"min_size": 1, "max_size": given["DATABASE_POOL_SIZE"], "timeout": 10},
             # Nobody waits for ever for a row that a stopped process has locked: its transaction, idle in the middle, is
             # ended, and who waits goes on. Ours take milliseconds.
-            "options": "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s",
+            #
+            # A table that was restored and is not analysed yet looks to the planner as if each value were in thousands
+            # of its rows; it would read the whole of it, for what an index finds at once. What a query asks for has an
+            # index. A plan that has none is costly by its mark alone, which is no reason to compile it.
+            "options": (
+                "-c idle_in_transaction_session_timeout=10s -c lock_timeout=20s -c enable_seqscan=off -c jit=off"
+            ),
             # The same few statements run for every order: each connection plans them once.
             "server_side_binding": True,
             "prepare_threshold": 2,

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from app.accounts.models import Account
 from app.core.decimal_text import plain
@@ -29,7 +29,9 @@ from app.setups.models import Setup
 ONE_UNFINISHED_PER_SETUP = "one_unfinished_execution_per_setup"
 
 _FINISHED_WORDS = sorted(status.value for status in FINISHED)
-_TERMINAL_WORDS = sorted(status.value for status in TERMINAL)
+_UNFINISHED_WORDS = sorted(status.value for status in set(ExecutionStatus) - FINISHED)
+_OPEN_WORDS = sorted(status.value for status in set(OrderStatus) - TERMINAL)
+LACKS_DEALS = Q(told_filled__gt=F("filled_quantity"))
 
 
 def _choices(vocabulary: type[StrEnum]) -> list[tuple[str, str]]:
@@ -88,7 +90,8 @@ class Execution(models.Model):
         indexes = [
             models.Index(fields=["symbol", "-id"], name="execution_by_symbol"),
             models.Index(fields=["requested_by", "-id"], name="execution_by_user"),
-            models.Index(fields=["status"], condition=~Q(status__in=_FINISHED_WORDS), name="execution_unfinished"),
+            models.Index(fields=["id"], condition=Q(status__in=_UNFINISHED_WORDS), name="execution_unfinished"),
+            models.Index(fields=["account", "id"], condition=~Q(open_quantity=0), name="execution_held"),
             models.Index(fields=["-requested_at"], name="execution_by_time"),
             models.Index(fields=["account", "finished_at"], name="execution_by_end"),
             models.Index(fields=["-id"], condition=~Q(attention=""), name="execution_flagged"),
@@ -194,7 +197,8 @@ class Order(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["status"], condition=~Q(status__in=_TERMINAL_WORDS), name="order_unfinished"),
+            models.Index(fields=["account", "id"], condition=Q(status__in=_OPEN_WORDS), name="order_open"),
+            models.Index(fields=["account", "id"], condition=LACKS_DEALS, name="order_lacks_deals"),
         ]
 
     def __str__(self) -> str:
@@ -269,9 +273,7 @@ class BrokerEvent(models.Model):
         indexes = [
             models.Index(fields=["execution", "id"], name="event_by_execution"),
             models.Index(
-                fields=["account", "id"],
-                condition=Q(kind="fill_told", order__isnull=True),
-                name="event_foreign_deal",
+                fields=["account", "id"], condition=Q(kind="fill_told", order__isnull=True), name="event_foreign_deal"
             ),
         ]
 

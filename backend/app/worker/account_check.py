@@ -7,8 +7,7 @@ from django.db.models import Count
 
 from app.accounts.models import BrokerConnection
 from app.accounts.selectors import HEARTBEAT_AGE_SECONDS_MAX
-from app.domain.execution_status import FINISHED
-from app.executions.models import Execution
+from app.executions.open_rows import executions_unfinished
 
 ACCOUNT_CHANGED = "account_changed"
 
@@ -22,8 +21,8 @@ def unfinished_on_other_accounts(*, account_id: str, client_id: int, now: dateti
     """
     lately = now - timedelta(seconds=HEARTBEAT_AGE_SECONDS_MAX)
     others = BrokerConnection.objects.filter(heartbeat_at__gt=lately).exclude(client_id=client_id)
-    unfinished = Execution.objects.exclude(account__account_id=account_id).exclude(account__in=others.values("account"))
-    unfinished = unfinished.exclude(status__in=[status.value for status in FINISHED])
+    unfinished = executions_unfinished().exclude(account__account_id=account_id)
+    unfinished = unfinished.exclude(account__in=others.values("account")).order_by()
     counted = unfinished.values_list("account__account_id").annotate(count=Count("id"))
     return list(counted.order_by("-count", "account__account_id"))
 

@@ -5,6 +5,8 @@
     every second: all that is held┘
 
 A thread of its own, because a repair waits for its turn to be sent, and neither the recorder nor the loop may wait.
+No statement of a look may take longer than `STATEMENT_SECONDS_MAX`: what one execution waits for (its row is locked, a
+table is read whole) holds up no other. A person is told, until a look is whole again.
 """
 
 import threading
@@ -13,7 +15,11 @@ from collections.abc import Callable
 
 from django.db import DatabaseError, connections
 
+from app.accounts.models import Account
 from app.accounts.pool import pool_renew
+from app.accounts.statement_limit import is_held_up, statement_limit
+from app.alerts.kinds import AlertKind
+from app.alerts.services import alert_raise, alert_resolve
 from app.brokers.base import BlockingBroker, ConnectionState
 from app.core import clock
 from app.core.errors import TradingError
@@ -28,6 +34,7 @@ SWEEP_SECONDS = 1.0
 LOOK_EVERY_SECONDS = 0.05
 # How soon a repair that waits for the broker to put it right by itself is looked at again.
 RECHECK_SECONDS = 0.2
+STATEMENT_SECONDS_MAX = 2.0
 
 
 class GuardThread:
@@ -46,6 +53,7 @@ class GuardThread:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
         self._swept_at = self._looked_at = float("-inf")
+        self._told_held_up: bool | None = None  # Not known: whoever ran before may have told it.
 
     def start(self) -> None:
         """Start the thread."""
@@ -81,12 +89,20 @@ class GuardThread:
             woken, self._woken = self._woken, set()
         if self._state() is not ConnectionState.READY:
             return SWEEP_SECONDS
+        self._watch.held_up = ""
         try:
-            found = self._look_at(woken)
+            with statement_limit(seconds=STATEMENT_SECONDS_MAX):
+                found = self._look_at(woken)
+            self._tell_held_up()
         except (DatabaseError, TradingError) as error:
             logger.warning("guard_waits", error=str(error).strip())
             connections.close_all()
             pool_renew(error)
+            if is_held_up(error):
+                self._watch.held_up = str(error).strip()
+                self._tell_held_up()
+            with self._lock:  # They are looked at with all the others, once that works.
+                self._woken |= woken
             return SWEEP_SECONDS
         except Exception:  # A fault of ours must not end the guard: the next look comes in a second, loudly.
             logger.exception("guard_fault")
@@ -96,6 +112,26 @@ class GuardThread:
         with self._lock:
             self._woken |= found.again
         return RECHECK_SECONDS if found.again else SWEEP_SECONDS
+
+    def _tell_held_up(self) -> None:
+        """Alert that a look was held up, or that looks are whole again."""
+        held_up, account_id = self._watch.held_up, self._broker.account_id
+        if bool(held_up) == self._told_held_up or not account_id:
+            return
+        try:
+            if held_up:
+                alert_raise(
+                    kind=AlertKind.GUARD_HELD_UP,
+                    subject=account_id,
+                    text=f"A statement of the guard took more than {STATEMENT_SECONDS_MAX:g} s: {held_up}",
+                    account_id=Account.objects.get(account_id=account_id).pk,
+                    now=clock.now(),
+                )
+            else:
+                alert_resolve(kind=AlertKind.GUARD_HELD_UP, subject=account_id, now=clock.now())
+            self._told_held_up = bool(held_up)
+        except DatabaseError as error:
+            logger.warning("guard_held_up_not_told", error=str(error).strip())
 
     def _look_at(self, woken: set[int]) -> GuardLook:
         now = clock.now()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max
 
 from app.core.decimal_text import plain
 from app.domain.order_status import TERMINAL, OrderStatus
@@ -17,6 +17,7 @@ from app.domain.protection import Coverage
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import Bracket, BrokerEvent, Execution, Order
+from app.executions.open_rows import executions_held
 from app.executions.services.attention import attention_add
 from app.executions.services.flatten import is_flattening
 from app.executions.services.guard import bracket_protection
@@ -30,8 +31,8 @@ _STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
 def bare_shares_tell(*, now: datetime) -> list[int]:
     """Note at every execution whose shares have had no working stop for too long that it is so; return those."""
     told = []
-    held = Execution.objects.filter(~Q(open_quantity=0)).order_by("id")
-    for execution in held.prefetch_related("brackets__orders"):
+    held = executions_held().prefetch_related("brackets__orders")
+    for execution in sorted(held, key=lambda execution: execution.pk):
         if any(_sentence(execution, bracket, now=now) for bracket in execution.brackets.all()):
             told += _tell(execution.pk, now=now)
     return told

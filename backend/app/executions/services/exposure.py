@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import QuerySet
 
 from app.accounts.models import Account, Position
 from app.brokers.base import BlockingBroker
@@ -25,6 +25,7 @@ from app.domain.broker_events import FillTold
 from app.domain.exposure import agrees
 from app.domain.terms import Action, Side
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
+from app.executions.open_rows import deals_of_others, executions_held, of_account, orders_of_executions
 from app.executions.services.match import order_match
 
 logger = get_logger(__name__)
@@ -165,16 +166,17 @@ def claiming(account: Account, *, now: datetime) -> QuerySet[Execution]:
 
 
 def _claiming_on(account_id: str, *, now: datetime) -> QuerySet[Execution]:
-    lately = Q(finished_at__gt=now - LAG)
-    return Execution.objects.filter(~Q(open_quantity=0) | lately, account__account_id=account_id).order_by("id")
+    held = of_account(executions_held(), account_id)
+    lately = Execution.objects.filter(account__account_id=account_id, finished_at__gt=now - LAG).order_by()
+    return Execution.objects.filter(pk__in={*held, *lately.values_list("pk", flat=True)}).order_by("id")
 
 
 def deals_stored_to(account: Account, *, before: datetime | None = None) -> int:
     """Return the id of the last stored deal of the account that is on no order of ours, 0 where there is none."""
-    deals = BrokerEvent.objects.filter(kind=FillTold.kind, order__isnull=True, account=account.account_id)
+    deals = deals_of_others(account.account_id)
     if before is not None:
         deals = deals.filter(recorded_at__lt=before)
-    return deals.aggregate(last=Max("id"))["last"] or 0
+    return deals.values_list("pk", flat=True).last() or 0
 
 
 def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
@@ -182,9 +184,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
     of_it = claiming(row.account, now=now).filter(con_id=row.con_id)
     executions = list(of_it.select_for_update(no_key=True) if lock else of_it)
     heard = BrokerEvent.objects.filter(kind=FillTold.kind, execution__in=executions, recorded_at__gt=now - LAG)
-    foreign = BrokerEvent.objects.filter(
-        kind=FillTold.kind, order__isnull=True, account=row.account.account_id, id__gt=row.deals_judged_to
-    )
+    foreign = deals_of_others(row.account.account_id).filter(id__gt=row.deals_judged_to)
     deals = [
         _Deal(
             event_id=event.pk,
@@ -193,7 +193,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
             client_id=int(event.payload["client_id"]),
             recorded_at=event.recorded_at,
         )
-        for event in foreign.order_by("id")
+        for event in foreign
         if event.payload.get("con_id") == row.con_id
     ]
     return Picture(
@@ -210,7 +210,7 @@ def claims_of(executions: Sequence[Execution]) -> dict[int, Decimal]:
     sides = {execution.pk: Side(execution.side) for execution in executions}
     orders: dict[int, list[Order]] = defaultdict(list)
     side_of: dict[int, Side] = {}
-    for order in Order.objects.filter(bracket__execution__in=executions).select_related("bracket").order_by("id"):
+    for order in orders_of_executions(execution.pk for execution in executions):
         orders[order.bracket_id].append(order)
         side_of[order.bracket_id] = sides[order.bracket.execution_id]
     claims = {pk: open_quantity_of(found) for pk, found in orders.items()}

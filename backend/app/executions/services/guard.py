@@ -18,10 +18,11 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from django.db import transaction
-from django.db.models import Max, Q
+from django.db import OperationalError, transaction
+from django.db.models import Max
 
 from app.accounts.fencing import fence_check
+from app.accounts.statement_limit import is_held_up
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
 from app.core.decimal_text import plain
@@ -34,6 +35,7 @@ from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, BrokerEvent, Execution, Order
+from app.executions.open_rows import bracket_executions, executions_held, executions_of_orders, of_account, orders_open
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.commands_send import cancels_send, changes_send, connection_of, is_foreign, order_send
@@ -89,9 +91,11 @@ class GuardLook:
 
 def execution_ids_to_guard(account_id: str) -> list[int]:
     """Return the executions of the account that hold shares, or have orders that are not finished."""
-    unfinished = Q(brackets__orders__in=Order.objects.exclude(status__in=[status.value for status in TERMINAL]))
-    mine = Execution.objects.filter(account__account_id=account_id, claimed_at__isnull=False)
-    return list(mine.filter(~Q(open_quantity=0) | unfinished).order_by("id").distinct().values_list("id", flat=True))
+    held = of_account(executions_held(), account_id)
+    with_orders = executions_of_orders(Order.objects.filter(pk__in=of_account(orders_open(), account_id)).order_by())
+    found = {*held, *with_orders}
+    taken = Execution.objects.filter(pk__in=found, claimed_at__isnull=False).order_by()
+    return sorted(taken.values_list("pk", flat=True))
 
 
 def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
@@ -136,7 +140,7 @@ def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: dat
                     # A stop for shares that are not ours any more would open a position: the account is asked first.
                     asks_broker = True
                     due = [repair for repair in due if not _places([repair])]
-                repaired += _carry_out(execution, bracket, due, broker=broker, now=now)
+                repaired += _carry_out(execution, bracket, due, broker=broker, watch=watch, now=now)
     return GuardLook(repaired=repaired, asks_broker=asks_broker, again=frozenset(again))
 
 
@@ -165,22 +169,23 @@ def _doubts_settle(doubts: Mapping[int, str], *, broker: BlockingBroker, watch: 
 def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[int], dict[int, dict[int, str]]]:
     """Return how many brackets there are, the executions of those that need something, and the exits in doubt.
 
-    The exits by execution, with their statuses. All from one lean query.
+    The exits by execution, with their statuses. All from two lean queries.
 
     Nearly all need nothing: to read each whole, every second, would take the time of those that do.
     """
-    facts = Order.objects.filter(bracket__execution__in=execution_ids).order_by("bracket_id", "id")
-    rows = facts.values_list(*_JUDGED_BY, "bracket_id", "bracket__execution_id", named=True)
+    execution_of = bracket_executions(execution_ids)
+    facts = Order.objects.filter(bracket__in=list(execution_of)).order_by()
+    rows = sorted(facts.values_list(*_JUDGED_BY, "bracket_id", named=True), key=attrgetter("bracket_id", "pk"))
     looked, needing, doubts = 0, set(), dict[int, dict[int, str]]()
     for bracket_id, orders in groupby(rows, key=attrgetter("bracket_id")):
         legs = list(orders)
         looked += 1
         protection = _assess(legs)
         if protection.in_doubt:
-            of_it = doubts.setdefault(legs[0].bracket__execution_id, {})
+            of_it = doubts.setdefault(execution_of[bracket_id], {})
             of_it |= {leg.pk: leg.status for leg in legs if leg.pk in protection.in_doubt}
         if protection.repairs or protection.asks_broker:
-            needing.add(legs[0].bracket__execution_id)
+            needing.add(execution_of[bracket_id])
         else:
             watch.forget(bracket_id)
     return looked, needing, doubts
@@ -211,7 +216,13 @@ def _assess(orders: Iterable[Any]) -> Protection:
 
 
 def _carry_out(
-    execution: Execution, bracket: Bracket, due: Iterable[Repair], *, broker: BlockingBroker, now: datetime
+    execution: Execution,
+    bracket: Bracket,
+    due: Iterable[Repair],
+    *,
+    broker: BlockingBroker,
+    watch: Watch,
+    now: datetime,
 ) -> int:
     done = 0
     with bind_order(execution=execution.pk):
@@ -232,6 +243,11 @@ def _carry_out(
             except (NotConnected, RetryLater, Conflict) as error:
                 # Nothing is lost: what is still needed is found again at the next look.
                 logger.warning("repair_not_sent", kind=repair.kind.value, reason=error.code)
+            except OperationalError as error:
+                if not is_held_up(error):
+                    raise
+                watch.held_up = f"execution {execution.pk}: {str(error).strip()}"
+                logger.warning("repair_held_up", kind=repair.kind.value, error=str(error).strip())
     return done
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Max
 
 from app.accounts.models import BrokerConnection
 from app.domain.command import CommandKind, CommandReason
@@ -18,6 +17,7 @@ from app.domain.terms import Action, Leg
 from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Execution, Order
+from app.executions.open_rows import executions_unfinished, orders_of_executions
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_send import is_foreign
 from app.executions.services.commands_write import cancels_write, unsettled
@@ -55,9 +55,17 @@ def _refused_for_room_at(exits: Iterable[Order]) -> datetime | None:
 
 
 def _ended_since(moment: datetime, *, execution: Execution, action: str) -> bool:
-    over = Order.objects.filter(account=execution.account, bracket__execution__con_id=execution.con_id, action=action)
-    ended: datetime | None = over.exclude(status=OrderStatus.REJECTED.value).aggregate(at=Max("finished_at"))["at"]
-    return ended is not None and ended > moment
+    # What ended since belongs to what is not finished, or was finished since: the rest of the history is not read.
+    lately = Execution.objects.filter(account=execution.account, finished_at__gte=moment).order_by()
+    rows = [*executions_unfinished().filter(con_id=execution.con_id), *lately.filter(con_id=execution.con_id)]
+    return any(
+        order.action == action
+        and order.account_id == execution.account_id
+        and order.status != OrderStatus.REJECTED.value
+        and order.finished_at is not None
+        and order.finished_at > moment
+        for order in orders_of_executions(row.pk for row in rows)
+    )
 
 
 def room_make(
@@ -68,9 +76,8 @@ def room_make(
     The bracket's own target, else the farthest one of its execution. Written once: later looks send it again. Call it
     inside a transaction, with the execution's row locked.
     """
-    targets = Order.objects.select_related("bracket").filter(
-        bracket__execution=execution, leg=Leg.TAKE_PROFIT.value, status__in=_AT_WORK
-    )
+    legs = orders_of_executions([execution.pk])
+    targets = [order for order in legs if order.leg == Leg.TAKE_PROFIT.value and order.status in _AT_WORK]
     ours = [order for order in targets if not is_foreign(order, holder)]
     going = unsettled(ours, CommandKind.CANCEL).values_list("order_id", flat=True)
     giving = next((order for order in ours if order.pk in set(going)), None)

@@ -33,6 +33,8 @@ class Watch:
     needs: dict[int, _Need] = field(default_factory=dict)
     doubts: dict[int, _Need] = field(default_factory=dict)
     sent_again: SentAgain = field(default_factory=lambda: SentAgain(counts={}))
+    # Why a repair of this look was held up by the database, "" where none was.
+    held_up: str = ""
 
     def seconds(self, bracket_id: int, what: object) -> float:
         """Return for how long the bracket has needed `what`."""

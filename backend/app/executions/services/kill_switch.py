@@ -14,7 +14,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 
 from app.accounts.kill_switch import kill_switch_on, kill_switch_write, kill_switch_write_release, kill_switches_engaged
 from app.accounts.models import Account, KillSwitch
@@ -23,11 +23,10 @@ from app.alerts.services import alert_raise, alert_resolve
 from app.core.errors import Conflict
 from app.core.logging import get_logger
 from app.domain.command import CommandReason
-from app.domain.execution_status import FINISHED
-from app.domain.order_status import TERMINAL
 from app.domain.terms import Leg
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Decision, Execution, Order
+from app.executions.models import Actor, Decision, Execution
+from app.executions.open_rows import executions_of_orders, executions_unfinished, orders_open
 from app.executions.services.cancel import execution_cancel_request
 from app.executions.services.flatten import execution_flatten_request
 
@@ -36,7 +35,6 @@ logger = get_logger(__name__)
 BATCH_MAX = 200
 SAID_AGAIN_MAX = 50
 _ENGAGING = ("ENGAGE", "ENGAGE_FLATTEN", "ENGAGE_AGAIN")
-_DONE = sorted(status.value for status in TERMINAL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +87,7 @@ def kill_switch_enforce(*, now: datetime) -> Enforced:
     switches = list(kill_switches_engaged())
     if not switches:
         return Enforced(cancelled=[], closing=[])
-    stopped = Execution.objects.exclude(status__in=[status.value for status in FINISHED]).filter(kill_switch_on())
+    stopped = executions_unfinished().filter(kill_switch_on())
     cancelled = [pk for pk in _ids(_with_open_entry(stopped)) if _cancel(pk, now=now)]
     closing: list[int] = []
     for switch in switches:
@@ -119,8 +117,8 @@ def _was_said(switch: KillSwitch, *, user: User | None, reason: str) -> bool:
 
 
 def _with_open_entry(executions: QuerySet[Execution]) -> QuerySet[Execution]:
-    entries = Order.objects.filter(bracket__execution=OuterRef("pk"), leg=Leg.ENTRY.value)
-    return executions.filter(Exists(entries.exclude(status__in=_DONE)), cancel_requested_at__isnull=True)
+    entry_open = executions_of_orders(orders_open().filter(leg=Leg.ENTRY.value))
+    return executions.filter(pk__in=entry_open, cancel_requested_at__isnull=True)
 
 
 def _ids(executions: QuerySet[Execution]) -> list[int]:

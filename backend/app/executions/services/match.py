@@ -9,6 +9,7 @@ from datetime import datetime
 
 from app.domain.broker_events import AnyBrokerEvent, CommissionTold, Concluded, FillTold, OrderTold
 from app.executions.models import BrokerEvent, Order
+from app.executions.open_rows import Literal
 
 
 def order_match(event: AnyBrokerEvent) -> Order | None:
@@ -22,7 +23,7 @@ def order_match(event: AnyBrokerEvent) -> Order | None:
         return orders.filter(order_ref=event.order_ref).first()
     of_account = orders.filter(account__account_id=event.account) if event.account else orders
     if isinstance(event, OrderTold | FillTold) and event.perm_id:
-        known = of_account.filter(perm_id=event.perm_id).first()
+        known = of_account.filter(perm_id=event.perm_id, perm_id__gt=Literal(0)).first()
         if known is not None:
             return known
     if not event.order_id:

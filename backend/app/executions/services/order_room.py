@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet
 
 from app.accounts.models import Account
 from app.core.errors import FixRequest
-from app.domain.order_status import TERMINAL
 from app.domain.terms import Action
 from app.executions.models import Execution, Order, ReconcileRun
+from app.executions.open_rows import orders_open
 
 TOO_MANY_ORDERS = "too_many_orders"
 
@@ -48,12 +47,12 @@ def room_needed(orders: Iterable[Order]) -> Counter[Action]:
 
 def orders_at_work(*, account: Account, con_id: int, before: Execution | None = None) -> Counter[Action]:
     """Count the unfinished orders of all executions, and the foreign ones that the broker told when last asked."""
-    ours = Order.objects.exclude(status__in=[status.value for status in TERMINAL])
-    ours = ours.filter(account=account, bracket__execution__con_id=con_id)
-    if before is not None:
-        older = Q(bracket__execution_id__lt=before.pk) | Q(bracket__execution__claimed_at__isnull=False)
-        ours = ours.filter(older).exclude(bracket__execution=before)
-    at_work = Counter({Action(action): count for action, count in _by_action(ours)})
+    ours = orders_open().prefetch_related("bracket__execution")
+    at_work = Counter(
+        Action(order.action)
+        for order in ours
+        if order.account_id == account.pk and _counts(order.bracket.execution, con_id=con_id, before=before)
+    )
     asked = ReconcileRun.objects.filter(account=account, is_complete=True).order_by("-id")
     told: dict[str, Any] = asked.values_list("answered", flat=True).first() or {}
     for action, count in told.get("external_sides", {}).get(str(con_id), {}).items():
@@ -61,6 +60,7 @@ def orders_at_work(*, account: Account, con_id: int, before: Execution | None = 
     return at_work
 
 
-def _by_action(orders: QuerySet[Order]) -> Iterable[tuple[str, int]]:
-    counted: Iterable[tuple[str, int]] = orders.order_by().values_list("action").annotate(count=Count("pk"))
-    return counted
+def _counts(execution: Execution, *, con_id: int, before: Execution | None) -> bool:
+    if execution.con_id != con_id or execution == before:
+        return False
+    return before is None or execution.pk < before.pk or execution.claimed_at is not None

@@ -11,10 +11,10 @@ An entry's own deadline is a column of the execution and does more than tell (se
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef
-from django.db.models.functions import Coalesce
+from django.db.models import Max
 
 from app.domain.command import CommandKind, CommandReason
 from app.domain.execution_status import ExecutionStatus
@@ -22,7 +22,8 @@ from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Execution, Order, OrderCommand
+from app.executions.models import Actor, BrokerEvent, Execution, OrderCommand
+from app.executions.open_rows import executions_unfinished, orders_of_executions, orders_open
 from app.executions.services.attention import attention_add
 
 ASK_BROKER_AFTER = timedelta(seconds=30)
@@ -58,18 +59,22 @@ def overdue_tell(found: Iterable[Overdue], *, now: datetime) -> list[int]:
 
 
 def _without_news(before: datetime) -> Iterable[Overdue]:
-    waiting = Order.objects.filter(status__in=list(_WAITS_FOR_NEWS), sent_at__lte=before).select_related("bracket")
-    silent = waiting.annotate(heard_at=Coalesce(Max("events__recorded_at"), "sent_at")).filter(heard_at__lte=before)
-    for order in silent.order_by("id")[:BATCH_MAX]:
+    waiting = orders_open().filter(status__in=list(_WAITS_FOR_NEWS), sent_at__lte=before).prefetch_related("bracket")
+    orders = sorted(waiting, key=attrgetter("pk"))
+    heard = BrokerEvent.objects.filter(order__in=[order.pk for order in orders]).order_by().values("order_id")
+    heard_at = dict(heard.annotate(last=Max("recorded_at")).values_list("order_id", "last"))
+    heard_or_sent = [(order, heard_at.get(order.pk) or order.sent_at) for order in orders]
+    silent = [(order, since) for order, since in heard_or_sent if since is not None and since <= before]
+    for order, since in silent[:BATCH_MAX]:
         text = f"{order.order_ref}: {_WAITS_FOR_NEWS[order.status]}"
-        yield Overdue(execution_id=order.bracket.execution_id, text=text, since=order.heard_at)
+        yield Overdue(execution_id=order.bracket.execution_id, text=text, since=since)
 
 
 def _not_sent(before: datetime) -> Iterable[Overdue]:
-    taken = Execution.objects.filter(status=ExecutionStatus.SUBMITTING.value, claimed_at__lte=before)
-    sent = Order.objects.filter(bracket__execution=OuterRef("pk"), sent_at__isnull=False)
-    rows = taken.filter(~Exists(sent)).order_by("id").values_list("pk", "claimed_at")[:BATCH_MAX]
-    for pk, claimed_at in rows:
+    taken = executions_unfinished().filter(status=ExecutionStatus.SUBMITTING.value, claimed_at__lte=before)
+    rows = list(taken.values_list("pk", "claimed_at"))
+    sent = {order.bracket.execution_id for order in orders_of_executions(pk for pk, _at in rows) if order.sent_at}
+    for pk, claimed_at in [row for row in rows if row[0] not in sent][:BATCH_MAX]:
         if claimed_at is not None:
             yield Overdue(execution_id=pk, text="a worker took it and has sent nothing", since=claimed_at)
 

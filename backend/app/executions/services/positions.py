@@ -52,7 +52,7 @@ def positions_settle(
     """Take in the broker's complete answer; say what is in doubt and what was settled. Raises Fenced."""
     reported = {position.contract.con_id: position for position in positions}
     compared = ReconcileRun.objects.filter(account=account, is_complete=True, answered__has_key="positions")
-    first = not compared.exists() and not Position.objects.filter(account=account).exists()
+    first = not Position.objects.filter(account=account).exists() and not compared.exists()
     claimed = set(claiming(account, now=now).values_list("con_id", flat=True))
     _unclaimed_take(account, reported, claimed=claimed, now=now)
     seen = PositionsSeen()

@@ -18,9 +18,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 
 from app.accounts.fencing import Holding, fence_require
 from app.brokers.base import BlockingBroker, OpenOrder, Position
@@ -35,6 +37,13 @@ from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 from app.domain.terms import Leg
 from app.executions.models import Actor, Execution, Order, ReconcileRun, open_quantity_of
 from app.executions.moments import is_past
+from app.executions.open_rows import (
+    executions_held,
+    of_account,
+    orders_lacking_deals,
+    orders_of_executions,
+    orders_open,
+)
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.commands_write import cancels_write
 from app.executions.services.match import orders_match, unheard
@@ -228,9 +237,11 @@ def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -
     # What was noted since may have been taken and sent while the questions were asked.
     limits = {"before": asked_at - settle, "now": max(asked_at + settle, clock.now())}
     not_just_sent = Q(sent_at__isnull=True) | is_past("sent_at", **limits)
-    orders = Order.objects.select_related("bracket__execution").filter(account__account_id=account_id)
-    taken = orders.filter(is_past("bracket__execution__claimed_at", **limits), not_just_sent)
-    return taken.exclude(status__in=[status.value for status in TERMINAL]).order_by("id")
+    orders = Order.objects.filter(not_just_sent, pk__in=of_account(orders_open(), account_id)).order_by()
+    found = sorted(orders.prefetch_related("bracket__execution"), key=attrgetter("pk"))
+    executions = Execution.objects.filter(pk__in={order.bracket.execution_id for order in found}).order_by()
+    taken = set(executions.filter(is_past("claimed_at", **limits)).values_list("pk", flat=True))
+    return [order for order in found if order.bracket.execution_id in taken]
 
 
 @transaction.atomic
@@ -296,19 +307,19 @@ def _filled_without_deals(
 
 def _lacking_deals(account_id: str) -> Iterable[Order]:
     """Return the orders of which the broker's status messages say more than the deals that are known."""
-    orders = Order.objects.select_related("bracket").filter(account__account_id=account_id)
-    return orders.filter(told_filled__gt=F("filled_quantity")).order_by("id")
+    orders = Order.objects.filter(pk__in=of_account(orders_lacking_deals(), account_id)).order_by()
+    return sorted(orders.prefetch_related("bracket"), key=attrgetter("pk"))
 
 
 def _entries_without_stop(account_id: str, *, before: datetime) -> Iterable[Order]:
     """Return the filled entries whose stop was over `before` the questions, or is parked, with shares still held."""
-    over = Q(finished_at__lte=before) | Q(status=OrderStatus.INACTIVE.value)
-    stops = Order.objects.filter(over, leg=Leg.STOP_LOSS.value, account__account_id=account_id)
-    for stop in stops.filter(bracket__execution__open_quantity__gt=0).select_related("bracket"):
-        legs = list(Order.objects.select_related("bracket").filter(bracket=stop.bracket))
-        held = open_quantity_of(legs)
+    held = of_account(executions_held().filter(open_quantity__gt=0), account_id)
+    for _bracket_id, orders in groupby(orders_of_executions(held), key=attrgetter("bracket_id")):
+        legs = list(orders)
+        stop = next(leg for leg in legs if leg.leg == Leg.STOP_LOSS.value)
+        over = stop.finished_at is not None and stop.finished_at <= before
         guarded = any(leg.leg == Leg.PROTECT.value and OrderStatus(leg.status) not in TERMINAL for leg in legs)
-        if held > 0 and not guarded:
+        if (over or stop.status == OrderStatus.INACTIVE.value) and open_quantity_of(legs) > 0 and not guarded:
             yield next(leg for leg in legs if leg.leg == Leg.ENTRY.value)
 
 

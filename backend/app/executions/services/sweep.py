@@ -4,15 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from app.domain.command import CommandKind, CommandReason
-from app.domain.execution_status import FINISHED, ExecutionStatus
-from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.execution_status import ExecutionStatus
+from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, selectors
 from app.executions.models import Execution, Order, OrderCommand
 from app.executions.moments import is_past
+from app.executions.open_rows import executions_of_orders, executions_unfinished, orders_open
 from app.executions.services.cancel import execution_expire, orders_to_cancel
 from app.executions.services.commands_settle import commands_settle_rest
 from app.executions.services.commands_write import cancelled_in_vain
@@ -43,9 +44,9 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
     # Read before anything is sent here: else what this sweep sends would keep it from sending what was lost.
     is_queue_empty = not dispatch.broker_queue_length()
     kill_switch_enforce(now=now)
-    for execution_id in _ids(_unfinished().filter(flatten_requested_at__isnull=False, open_quantity__gt=0)):
+    for execution_id in _ids(executions_unfinished().filter(flatten_requested_at__isnull=False, open_quantity__gt=0)):
         dispatch.flatten(execution_id)
-    expired = [pk for pk in _ids(_past_deadline(now)) if execution_expire(execution_id=pk, now=now)]
+    expired = [pk for pk in _past_deadline(now) if execution_expire(execution_id=pk, now=now)]
     # What waits in the queue is not lost: sent again every second, a burst would bury the worker in its own copies.
     resent = _ids(_not_taken(before=before, now=now)) if is_queue_empty else []
     for execution_id in resent:
@@ -63,29 +64,26 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
 
 def requested_resend() -> list[int]:
     """Send every execution that no worker has taken, at once: after a connection became ready."""
-    waiting = _ids(_unfinished().filter(status=ExecutionStatus.REQUESTED.value, claimed_at__isnull=True))
+    waiting = _ids(executions_unfinished().filter(status=ExecutionStatus.REQUESTED.value, claimed_at__isnull=True))
     for execution_id in waiting:
         dispatch.submit(execution_id)
     return waiting
-
-
-def _unfinished() -> QuerySet[Execution]:
-    return Execution.objects.exclude(status__in=[status.value for status in FINISHED]).order_by("id")
 
 
 def _ids(executions: QuerySet[Execution]) -> list[int]:
     return list(executions.values_list("pk", flat=True)[:BATCH_MAX])
 
 
-def _past_deadline(now: datetime) -> QuerySet[Execution]:
+def _past_deadline(now: datetime) -> list[int]:
     to_give_up = Q(claimed_at__isnull=True)
     to_cancel = Q(on_timeout=OnTimeout.CANCEL.value, cancel_requested_at__isnull=True)
-    entry_open = Exists(_entries().filter(bracket__execution=OuterRef("pk")).exclude(status__in=_DONE))
-    return _unfinished().filter(entry_open, to_give_up | to_cancel, deadline_at__lte=now)
+    late = executions_unfinished().filter(to_give_up | to_cancel, deadline_at__lte=now).values_list("pk", flat=True)
+    entry_open = executions_of_orders(orders_open().filter(leg=Leg.ENTRY.value))
+    return [pk for pk in late if pk in entry_open][:BATCH_MAX]
 
 
 def _not_taken(*, before: datetime, now: datetime) -> QuerySet[Execution]:
-    waiting = _unfinished().filter(status=ExecutionStatus.REQUESTED.value, claimed_at__isnull=True)
+    waiting = executions_unfinished().filter(status=ExecutionStatus.REQUESTED.value, claimed_at__isnull=True)
     return waiting.filter(is_past("requested_at", before=before, now=now))
 
 
@@ -98,29 +96,37 @@ def _moves_unsent(*, before: datetime) -> list[int]:
 
 def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:
     """Return executions with a cancel that was asked for, or became due with a refused leg, and shows no effect."""
-    just_tried = OrderCommand.objects.filter(
-        order=OuterRef("pk"), kind=CommandKind.CANCEL, settled_at__isnull=True, tried_at__gt=before, tried_at__lte=now
-    )
+    sent = orders_open().filter(order_id__isnull=False).exclude(status=OrderStatus.PENDING_CANCEL.value)
+    orders = list(sent.prefetch_related("bracket"))
     # Narrowed here to what can be due, so that the batch is never full of executions on which nothing is.
-    legs_over = Order.objects.filter(is_past("finished_at", before=before, now=now), bracket=OuterRef("bracket"))
-    entry_doomed = Q(leg=Leg.ENTRY.value) & (
-        is_past("bracket__execution__cancel_requested_at", before=before, now=now)
-        | Exists(legs_over.filter(Q(status=OrderStatus.REJECTED.value) | Q(leg=Leg.STOP_LOSS.value)))
-    )
-    entry_over = ~Q(leg=Leg.ENTRY.value) & Exists(legs_over.filter(leg=Leg.ENTRY.value, filled_quantity=0))
-    open_orders = Order.objects.filter(bracket__execution=OuterRef("pk"), order_id__isnull=False).exclude(
-        status__in=[*_DONE, OrderStatus.PENDING_CANCEL.value]
-    )
-    in_vain = cancelled_in_vain().filter(order=OuterRef("pk"))
-    can_be_cancelled = open_orders.filter(~Exists(just_tried), ~Exists(in_vain))
-    due = _unfinished().filter(Exists(can_be_cancelled.filter(entry_doomed | entry_over)))
-    for execution in selectors.with_orders(due)[:BATCH_MAX]:
+    brackets = {order.bracket_id for order in orders}
+    over = Order.objects.filter(is_past("finished_at", before=before, now=now), bracket__in=brackets).order_by()
+    lost = Q(status=OrderStatus.REJECTED.value) | Q(leg=Leg.STOP_LOSS.value)
+    broken = set(over.filter(lost).values_list("bracket_id", flat=True))
+    empty = set(over.filter(leg=Leg.ENTRY.value, filled_quantity=0).values_list("bracket_id", flat=True))
+    past_cancel = is_past("cancel_requested_at", before=before, now=now)
+    asked = set(executions_unfinished().filter(past_cancel).values_list("pk", flat=True))
+    not_now = _not_now(orders, before=before, now=now)
+    can_be_due = {
+        order.bracket.execution_id
+        for order in orders
+        if (
+            order.bracket_id in broken or order.bracket.execution_id in asked
+            if order.leg == Leg.ENTRY.value
+            else order.bracket_id in empty
+        )
+        and order.pk not in not_now
+    }
+    unfinished = executions_unfinished().filter(pk__in=can_be_due)
+    for execution in selectors.with_orders(unfinished)[:BATCH_MAX]:
         if orders_to_cancel(execution):
             yield execution
 
 
-def _entries() -> QuerySet[Order]:
-    return Order.objects.filter(leg=Leg.ENTRY.value)
-
-
-_DONE = sorted(status.value for status in TERMINAL)
+def _not_now(orders: Iterable[Order], *, before: datetime, now: datetime) -> set[int]:
+    """Return the orders whose cancel was tried a moment ago, or is of no use any more."""
+    keys = [order.pk for order in orders]
+    cancels = OrderCommand.objects.filter(order__in=keys, settled_at__isnull=True).order_by()
+    tried = cancels.filter(kind=CommandKind.CANCEL, tried_at__gt=before, tried_at__lte=now)
+    in_vain = cancelled_in_vain().filter(order__in=keys).order_by()
+    return {*tried.values_list("order_id", flat=True), *in_vain.values_list("order_id", flat=True)}

@@ -108,12 +108,26 @@ def test_seen_on_the_alert_is_seen_on_the_execution(submitted: Submitted) -> Non
     flag(book, "an odd thing")
     flag(book, "another odd thing")
     watchdog_look(now=clock.now())
-    alert = Alert.objects.get(text__endswith=": an odd thing")
+    alert = Alert.objects.get(execution=book.execution_id)
+    # What came up after the alert was told is not seen by it
+    flag(book, "a third odd thing")
     assert page_of(owner_of(book)).post(f"/alerts/{alert.pk}/seen/").status_code == 302
-    assert attention(book) == "another odd thing"
-    other = Alert.objects.get(text__endswith=": another odd thing")
+    assert attention(book) == "a third odd thing"
+    watchdog_look(now=clock.now())
+    other = Alert.objects.get(text__endswith=": a third odd thing")
     assert script_of(owner_of(book)).post(f"/api/v1/alerts/{other.pk}/acknowledge/").status_code == 200
     assert attention(book) == ""
+
+
+def test_an_alert_is_over_when_all_that_it_told_is_seen(submitted: Submitted) -> None:
+    book = submitted()
+    first, second = flag(book, "an odd thing"), flag(book, "another odd thing")
+    watchdog_look(now=clock.now())
+    seen = f"/api/v1/executions/{book.execution_id}/seen/"
+    script_of(owner_of(book)).post(seen, {"through": first.pk}, format="json")
+    assert Alert.objects.get(execution=book.execution_id).is_open
+    script_of(owner_of(book)).post(seen, {"through": second.pk}, format="json")
+    assert not Alert.objects.get(execution=book.execution_id).is_open
 
 
 @pytest.mark.case("S44")

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
+from django.db.models import F, Value
+from django.db.models.functions import Concat
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from app.accounts.models import BrokerConnection
@@ -18,8 +20,10 @@ from app.accounts.services import (
     worker_sign,
     worker_sign_remove,
 )
+from app.alerts.delivery import alerts_deliver
 from app.alerts.kinds import AlertKind
 from app.alerts.models import Alert
+from app.alerts.notify import Channel
 from app.alerts.selectors import somebody_watches
 from app.alerts.services import alert_acknowledge
 from app.brokers.base import ConnectionState
@@ -187,7 +191,8 @@ def test_the_kill_switch_is_told_from_its_engaging_to_its_release(connection: Br
     assert look(4) == set()
 
 
-def test_each_reason_to_look_is_told_once_and_ends_with_a_person(
+@pytest.mark.case("T26")
+def test_the_reasons_of_one_execution_are_one_alert_that_is_told_once_and_ends_with_a_person(
     connection: BrokerConnection, submitted: Submitted, analyst: User
 ) -> None:
     # Given two reasons on one execution
@@ -197,16 +202,66 @@ def test_each_reason_to_look_is_told_once_and_ends_with_a_person(
     assert look(1) == {K.ATTENTION}
     book.hear(message(book.stop, 99999, "Odder", MessageMeaning.UNKNOWN))
     assert look(2) == look(3) == {K.ATTENTION}
-    first, second = Alert.objects.order_by("id")
-    assert "99998" in first.text
-    assert "99999" in second.text
-    assert (first.execution_id, first.times, second.times) == (book.execution_id, 1, 1)
-    # When a person has seen both
-    for alert in (first, second):
-        alert_acknowledge(alert_id=alert.pk, user=analyst, now=at(4))
-    # Then they are over, and not raised again for the same reasons
+    alert = Alert.objects.get()
+    assert "2 reasons to look, the newest first\nSTOP_LOSS: unknown code 99999: Odder" in alert.text
+    assert alert.text.endswith("STOP_LOSS: unknown code 99998: Odd")
+    assert (alert.execution_id, alert.times, alert.raised_at, alert.last_seen_at) == (
+        book.execution_id,
+        2,
+        at(1),
+        at(2),
+    )
+    # When a person has seen it
+    alert_acknowledge(alert_id=alert.pk, user=analyst, now=at(4))
+    # Then it is over, and not raised again for the same reasons
     assert look(5) == set()
-    assert Alert.objects.count() == 2
+    assert Alert.objects.count() == 1
+    # But for another one
+    book.hear(message(book.stop, 99997, "Odd too", MessageMeaning.UNKNOWN))
+    assert look(6) == {K.ATTENTION}
+
+
+@pytest.mark.case("T26")
+def test_who_was_told_of_an_execution_is_told_again_only_of_what_is_worse(
+    connection: BrokerConnection, submitted: Submitted
+) -> None:
+    # Given an execution with a reason to look, which every channel was told
+    be(connection, S.READY)
+    book = submitted()
+    sent: list[str] = []
+
+    def see_and_deliver(seconds: float) -> None:
+        look(seconds)
+        alerts_deliver(now=at(seconds), channels=[Channel("json://one.example")], send=taken)
+
+    def taken(_channel: Channel, *, title: str, **_more: object) -> None:
+        sent.extend([title] if "silent" not in title else [])  # Of a worker that this test has not.
+
+    def reason(text: str) -> None:
+        book.hear(message(book.stop, 99990 + len(text), text, MessageMeaning.UNKNOWN))
+
+    reason("a")
+    see_and_deliver(1)
+    # When more comes up within minutes, nobody is told anew
+    for number, text in enumerate(["bb", "ccc", "dddd"]):
+        reason(text)
+        see_and_deliver(2 + number)
+    assert sent == ["[CRITICAL] An execution needs a person"]
+    assert Alert.objects.get(execution=book.execution_id).times == 4
+    # When the guard gives up, everybody is, at once
+    gave_up = "tranche 1: 10 shares have no stop"
+    Execution.objects.update(attention=Concat(F("attention"), Value(f"\n{gave_up}")))
+    decision_record(actor=Actor.GUARD, action="ASK", reason=gave_up, execution=book.execution, now=at(6))
+    see_and_deliver(7)
+    assert sent[1:] == ["[CRITICAL] Shares could not be protected"]
+    # And of more of it once in ten minutes
+    reason("eeeee")
+    see_and_deliver(8)
+    reason("ffffff")
+    see_and_deliver(700)
+    see_and_deliver(701)
+    assert sent[2:] == ["[CRITICAL] Shares could not be protected"]
+    assert Alert.objects.filter(execution=book.execution_id).count() == 1
 
 
 def test_what_the_guard_left_to_a_person_is_told_as_such(connection: BrokerConnection, submitted: Submitted) -> None:

@@ -4,11 +4,12 @@ Alert ──┬─ AlertDelivery (one for each channel)      WatchdogSign: when 
         └─ one open alert for each (kind, subject)
 """
 
+from datetime import datetime
 from enum import StrEnum
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from app.accounts.models import Account
 from app.alerts.kinds import AlertKind, Severity
@@ -56,6 +57,12 @@ class Alert(models.Model):
     def is_open(self) -> bool:
         """Whether it still lasts."""
         return self.resolved_at is None
+
+    @property
+    def last_told_at(self) -> datetime:
+        """When a channel last took it; when it was raised where none has."""
+        told: datetime | None = self.deliveries.aggregate(at=Max("sent_at"))["at"]
+        return told or self.raised_at
 
 
 class DeliveryState(StrEnum):

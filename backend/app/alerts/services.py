@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 
 from app.alerts.kinds import NATURE, AlertKind
-from app.alerts.models import Alert, WatchdogSign
+from app.alerts.models import Alert, DeliveryState, WatchdogSign
 from app.core.errors import NotFound
 from app.core.logging import get_logger
 
@@ -51,6 +51,35 @@ def alert_raise(
     else:
         Alert.objects.filter(pk=alert.pk).update(times=F("times") + 1, last_seen_at=now)
     return alert
+
+
+@transaction.atomic
+def alert_update(
+    alert: Alert,
+    *,
+    kind: AlertKind,
+    text: str,
+    details: Mapping[str, Any],
+    more: int,
+    tell_again: bool,
+    now: datetime,
+) -> None:
+    """Bring an open alert up to date: `more` happened since. With `tell_again` every channel is told once more."""
+    nature = NATURE[kind]
+    Alert.objects.filter(pk=alert.pk, resolved_at=None).update(
+        kind=kind.value,
+        severity=nature.severity.value,
+        title=nature.title,
+        text=text,
+        details=dict(details),
+        times=F("times") + more,
+        last_seen_at=now,
+    )
+    if tell_again:
+        alert.deliveries.filter(state=DeliveryState.SENT.value).update(
+            state=DeliveryState.PENDING.value, attempts=0, due_at=now
+        )
+    logger.warning("alert_updated", kind=kind.value, subject=alert.subject, text=text)
 
 
 @transaction.atomic

@@ -5,11 +5,10 @@ is over, but for those about an execution: a person ends them. Who watches the w
 its sign of life grows old.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from app.accounts.kill_switch import kill_switches_engaged
 from app.accounts.models import BrokerConnection
@@ -21,23 +20,19 @@ from app.accounts.selectors import (
     worker_seen,
 )
 from app.alerts.kinds import AlertKind
-from app.alerts.models import Alert
 from app.alerts.selectors import alert_is_open
-from app.alerts.services import alert_raise, alerts_follow, watchdog_sign
+from app.alerts.services import alerts_follow, watchdog_sign
 from app.brokers.base import ConnectionState
-from app.core.decimal_text import plain
 from app.domain.execution_status import FINISHED
 from app.domain.maintenance import maintenance_at
-from app.executions.models import Actor, Decision, Execution, ReconcileRun
-from app.executions.services.attention import flag_subject
+from app.executions.models import Execution, ReconcileRun
+from app.executions.services.attention_alerts import attention_alerts_follow
 from app.executions.services.bare_shares import bare_shares_tell
 from app.worker.account_check import ACCOUNT_CHANGED
 
 GATEWAY_AGE_SECONDS_MAX = 10
 EVENT_AGE_SECONDS_MAX = 10
 EVENTS_WAITING_MAX = 1000
-FLAGGED_MAX = 500
-FLAGGED_WITHIN = timedelta(days=1)
 CONNECTED = (ConnectionState.READY.value, ConnectionState.SYNCHRONISING.value, ConnectionState.DEGRADED.value)
 DATA_WORKER = "data worker"
 WORKER = "broker worker"  # The subject while no account is known.
@@ -64,7 +59,7 @@ def watchdog_look(*, now: datetime) -> None:
         alerts_follow(kind=kind, texts=texts, account_ids=accounts, now=now)
     alerts_follow(kind=AlertKind.KILL_SWITCH, texts=_kill_switches(), now=now)
     bare_shares_tell(now=now)
-    _attention(now=now)
+    attention_alerts_follow(now=now)
     watchdog_sign(now=now)
 
 
@@ -156,37 +151,3 @@ def _reconcile_failed(connection: BrokerConnection) -> dict[str, str]:
 
 def _kill_switches() -> dict[str, str]:
     return {switch.subject: switch.reason for switch in kill_switches_engaged()}
-
-
-def _attention(*, now: datetime) -> None:
-    """Raise each reason of each flagged execution once, ever: a person has ended it, or will."""
-    lately = Q(finished_at__isnull=True) | Q(finished_at__gt=now - FLAGGED_WITHIN)
-    flagged = list(Execution.objects.exclude(attention="").filter(lately).order_by("-id")[:FLAGGED_MAX])
-    told = {
-        flag_subject(execution_id=execution.pk, sentence=line): (execution, line)
-        for execution in flagged
-        for line in execution.attention.splitlines()
-    }
-    known = set(Alert.objects.filter(subject__in=told).values_list("subject", flat=True))
-    given_up = _given_up(flagged) if set(told) - known else {}
-    for subject, (execution, line) in told.items():
-        if subject in known:
-            continue
-        alert_raise(
-            kind=AlertKind.GUARD_GAVE_UP if line in given_up.get(execution.pk, ()) else AlertKind.ATTENTION,
-            subject=subject,
-            text=f"{execution.symbol} {execution.side} {plain(execution.quantity)}: {line}",
-            account_id=execution.account_id,
-            execution_id=execution.pk,
-            now=now,
-        )
-
-
-def _given_up(executions: list[Execution]) -> Mapping[int, set[str]]:
-    """Return what the guard left to a person, by execution."""
-    found: dict[int, set[str]] = {}
-    asked = Decision.objects.filter(execution__in=executions, actor=Actor.GUARD.value, action="ASK")
-    for execution_id, reason in asked.values_list("execution_id", "reason"):
-        if execution_id is not None:
-            found.setdefault(execution_id, set()).add(reason)
-    return found

@@ -1,13 +1,12 @@
 """Why a person must look at an execution, and that somebody has.
 
     attention_add ──> ExecutionFlag (sentence, raised_at) ──> execution.attention: the sentences nobody has seen yet
-    execution_seen, alert_seen ──> seen_at, seen_by, a decision SEEN; the alert about that sentence is over
+    execution_seen, alert_seen ──> seen_at, seen_by, a decision SEEN; the alert is over when all that it told is seen
 
 Flags are kept for good. A sentence that somebody has seen does not come back by being found again at the next look;
 another sentence raises the execution again.
 """
 
-import hashlib
 from datetime import datetime
 
 from django.contrib.auth.models import User
@@ -20,6 +19,7 @@ from app.core.logging import get_logger
 from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Execution, ExecutionFlag
+from app.executions.services.attention_alerts import alert_subject, sentences_told
 
 logger = get_logger(__name__)
 
@@ -39,11 +39,6 @@ def attention_add(execution: Execution, text: str) -> None:
         return
     execution.attention = f"{execution.attention}\n{text}".strip()
     logger.warning("attention", reason=text)
-
-
-def flag_subject(*, execution_id: int, sentence: str) -> str:
-    """Return the subject of the alert about one sentence of an execution."""
-    return f"execution:{execution_id}:{hashlib.sha256(sentence.encode()).hexdigest()[:12]}"
 
 
 @transaction.atomic
@@ -67,11 +62,8 @@ def alert_seen(*, alert_id: int, user: User, now: datetime) -> Alert:
     execution = executions.get(pk=execution_id) if execution_id is not None else None
     alert = alert_acknowledge(alert_id=alert_id, user=user, now=now)
     if execution is not None:
-        flags = [
-            flag
-            for flag in execution.flags.filter(seen_at__isnull=True)
-            if flag_subject(execution_id=execution.pk, sentence=flag.sentence) == alert.subject
-        ]
+        told = set(sentences_told(alert))
+        flags = [flag for flag in execution.flags.filter(seen_at__isnull=True) if flag.sentence in told]
         _see(execution, flags, user=user, now=now)
     return alert
 
@@ -85,9 +77,10 @@ def _see(execution: Execution, flags: list[ExecutionFlag], *, user: User | None,
     seen = {flag.sentence for flag in flags}
     execution.attention = "\n".join(line for line in execution.attention.splitlines() if line not in seen)
     execution.save(update_fields=["attention"])
-    subjects = [flag_subject(execution_id=execution.pk, sentence=sentence) for sentence in seen]
-    for alert_id in Alert.objects.filter(subject__in=subjects, acknowledged_at=None).values_list("pk", flat=True):
-        alert_acknowledge(alert_id=alert_id, user=user, now=now)
+    left = set(execution.attention.splitlines())
+    for alert in Alert.objects.filter(subject=alert_subject(execution.pk), acknowledged_at=None):
+        if not left & set(sentences_told(alert)):
+            alert_acknowledge(alert_id=alert.pk, user=user, now=now)
     decision_record(
         actor=Actor.PERSON,
         user=user,

@@ -19,22 +19,20 @@ from operator import attrgetter
 from typing import Any
 
 from django.db import OperationalError, transaction
-from django.db.models import Max
 
 from app.accounts.fencing import fence_check
 from app.accounts.statement_limit import is_held_up
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
-from app.core.decimal_text import plain
 from app.core.errors import Conflict, RetryLater
 from app.core.logging import bind_order, get_logger
 from app.domain.command import CommandReason
-from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.order_status import OrderStatus
 from app.domain.protection import LegFacts, Protection, Repair, RepairKind, assess
 from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Bracket, BrokerEvent, Execution, Order
+from app.executions.models import Actor, Bracket, Execution, Order
 from app.executions.open_rows import bracket_executions, executions_held, executions_of_orders, of_account, orders_open
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
@@ -43,10 +41,11 @@ from app.executions.services.commands_write import cancels_write, change_write, 
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 from app.executions.services.flatten import is_flattening
-from app.executions.services.guard_bounds import repairs_lately, replaced_in_vain
+from app.executions.services.guard_bounds import refused_alike, repairs_lately, replaced_in_vain
 from app.executions.services.guard_orders import protect_create, repair_discard
 from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
 from app.executions.services.guard_watch import ANSWER_SECONDS, ASK_AGAIN_SECONDS, Watch
+from app.executions.services.guard_words import asked_sentence, came_of, last_protect
 
 logger = get_logger(__name__)
 
@@ -282,7 +281,11 @@ def _write_down(
         return None
     if repair.kind is not RepairKind.CANCEL_ENTRY and repairs_lately(bracket_id, now=now) >= REPAIRS_MAX:
         in_vain = f"{REPAIRS_MAX} repairs in a minute did not help"
-        _ask(execution, f"{of_tranche}; {in_vain}{_came_of(_last_protect(bracket), is_last=True)}", now=now)
+        _ask(execution, f"{of_tranche}; {in_vain}{came_of(last_protect(bracket), is_last=True)}", now=now)
+        return None
+    if repair.kind is RepairKind.PLACE_STOP and (refused := refused_alike(bracket, now=now)) is not None:
+        said = came_of(refused, is_last=True)
+        _ask(execution, f"{of_tranche}{said}, as the one before; it is tried at longer and longer intervals", now=now)
         return None
     if repair.kind is RepairKind.PLACE_STOP and replaced_in_vain(bracket, now=now):
         _ask(execution, f"{of_tranche}; its replacements were cancelled by hand, so none is placed", now=now)
@@ -290,7 +293,7 @@ def _write_down(
     if repair.kind is RepairKind.PLACE_STOP:
         order = protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
         place_of([order], actor=Actor.GUARD, reason=CommandReason.BARE_SHARES, now=now).save()
-        attention_add(execution, _asked_sentence(bracket, order, now=now))
+        attention_add(execution, asked_sentence(bracket, order, now=now))
     targets = [leg for leg in bracket.orders.all() if leg.pk in repair.cancels]
     for target in targets:
         can = (
@@ -356,38 +359,6 @@ def _send(
     elif kind is RepairKind.RESIZE:
         cut = Order.objects.get(pk=order_pk)
         changes_send(execution_id=execution_id, orders=[cut], broker=broker, now=now)
-
-
-def _stop_lost_at(bracket: Bracket) -> datetime | None:
-    """Return when the broker last spoke of a stop of the bracket that is over by now; None where none is."""
-    # A replacement that was refused was no stop at any time: the shares have had none since before it.
-    refused = (Leg.PROTECT.value, OrderStatus.REJECTED.value)
-    stops = [leg for leg in bracket.orders.all() if leg.leg in _STOPS and (leg.leg, leg.status) != refused]
-    over = [leg.pk for leg in stops if OrderStatus(leg.status) in TERMINAL]
-    heard: datetime | None = BrokerEvent.objects.filter(order__in=over).aggregate(at=Max("received_at"))["at"]
-    return heard
-
-
-def _last_protect(bracket: Bracket) -> Order | None:
-    legs = [order for order in bracket.orders.all() if order.leg == Leg.PROTECT.value]
-    return max(legs, key=attrgetter("pk"), default=None)
-
-
-def _asked_sentence(bracket: Bracket, order: Order, *, now: datetime) -> str:
-    """Return what was asked for. It is not there yet: what came of it is said by the next sentence."""
-    lost_at = _stop_lost_at(bracket)
-    since = f" since {lost_at:%H:%M:%S} UTC" if lost_at is not None and lost_at <= now else ""
-    bare = f"tranche {bracket.tranche}: {plain(order.quantity)} shares had no stop{since}"
-    return f"{bare}; {order.order_ref} was asked for at {now:%H:%M:%S} UTC{_came_of(_last_protect(bracket))}"
-
-
-def _came_of(before: Order | None, *, is_last: bool = False) -> str:
-    """Return what came of the stop that was asked for before, as the rest of a sentence; "" where it was a stop."""
-    if before is None or before.status not in (OrderStatus.REJECTED.value, OrderStatus.NOT_PLACED.value):
-        return ""
-    said = f" ({before.last_error_code}: {before.last_error})" if before.last_error_code is not None else ""
-    came = f"was refused{said}" if before.status == OrderStatus.REJECTED.value else "did not arrive at the broker"
-    return f": the last stop {came}" if is_last else f", after {before.order_ref} {came}"
 
 
 def _ask(execution: Execution, text: str, *, now: datetime) -> None:

@@ -1,16 +1,20 @@
 """How much the guard has tried on a bracket lately: beyond that a person is asked."""
 
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from app.domain.order_status import OrderStatus
 from app.domain.protection import RepairKind
 from app.domain.terms import Leg
-from app.executions.models import Actor, Bracket, Decision
+from app.executions.models import Actor, Bracket, Decision, Order
 
 REPAIRS_WINDOW = timedelta(minutes=1)
 # Who cancels a stop by hand again and again wants it gone: after so many replacements a person is asked instead.
 CANCELLED_BY_HAND_MAX = 2
 CANCELLED_BY_HAND_WINDOW = timedelta(minutes=10)
+REFUSED_ALIKE_MAX = 2
+REFUSED_PAUSE_MIN, REFUSED_PAUSE_MAX = timedelta(seconds=30), timedelta(minutes=2)
+_REFUSED_COUNTED_MAX = 5
 
 
 def repairs_lately(bracket_id: int, *, now: datetime) -> int:
@@ -19,6 +23,34 @@ def repairs_lately(bracket_id: int, *, now: datetime) -> int:
         bracket_id=bracket_id, actor=Actor.GUARD.value, decided_at__gt=now - REPAIRS_WINDOW, decided_at__lte=now
     )
     return lately.exclude(action=RepairKind.CANCEL_ENTRY.value).count()
+
+
+def refused_alike(bracket: Bracket, *, now: datetime) -> Order | None:
+    """Return the guard's last stop where it was refused as the one before, and it is too early to try again.
+
+    What the broker refuses twice with one code it will mostly refuse again: the contract is gone, the API is read-only.
+    From then on each try waits longer: 30 s, one minute, two minutes.
+
+    >>> [refused_pause(times).total_seconds() for times in (2, 3, 4, 9)]
+    [30.0, 60.0, 120.0, 120.0]
+    """
+    stops = list(bracket.orders.filter(leg=Leg.PROTECT.value).order_by("-id")[:_REFUSED_COUNTED_MAX])
+    alike = list(
+        takewhile(
+            lambda stop: stop.status == OrderStatus.REJECTED and stop.last_error_code == stops[0].last_error_code, stops
+        )
+    )
+    if len(alike) < REFUSED_ALIKE_MAX:
+        return None
+    tried = Decision.objects.filter(order=stops[0], action=RepairKind.PLACE_STOP.value)
+    early = tried.filter(decided_at__gt=now - refused_pause(len(alike)), decided_at__lte=now).exists()
+    return stops[0] if early else None
+
+
+def refused_pause(times: int) -> timedelta:
+    """Return how long after a stop that was refused so many times in a row the next one is tried."""
+    pause: timedelta = REFUSED_PAUSE_MIN * 2 ** (times - REFUSED_ALIKE_MAX)
+    return min(REFUSED_PAUSE_MAX, pause)
 
 
 def replaced_in_vain(bracket: Bracket, *, now: datetime) -> bool:

@@ -157,6 +157,7 @@ def beat_spec(*, local: Path, environment: Mapping[str, str]) -> ProcessSpec:
     """Return how to start beat. Not as `worker -B`, whose child would outlive a worker that is killed."""
     schedule = local / "beat"
     schedule.mkdir(exist_ok=True)
+    schedule.chmod(0o700)  # beat loads its schedule as code: nobody else may write it, whatever the umask.
     arguments = [*CELERY, "beat", "--schedule", str(schedule / "schedule"), "--loglevel", "INFO"]
     return _python(
         "beat",

@@ -41,7 +41,7 @@ def ended(program: str, **changed: str) -> subprocess.CompletedProcess[str]:
         )
 
 
-@pytest.mark.case("S24")
+@pytest.mark.case("S24", "S82")
 @pytest.mark.parametrize(
     ("changed", "found"),
     [
@@ -58,6 +58,11 @@ def ended(program: str, **changed: str) -> subprocess.CompletedProcess[str]:
         ({"DEBUG": True}, set()),
         ({"DEBUG": True, "IB_TRADING_MODE": "live", "IB_ACCOUNT": "U1234567"}, {"trading.E005"}),
         ({"IB_CLIENT_ID": 2, "IB_DATA_CLIENT_ID": 2}, {"trading.E006"}),
+        ({"OTHERS_CLIENT_IDS": (7, 1)}, {"trading.E010"}),
+        ({"OTHERS_CLIENT_IDS": (2,)}, {"trading.E010"}),
+        ({"OTHERS_CLIENT_IDS": (7,)}, set()),
+        ({"OTHERS_CLIENT_IDS": (7,), "ACCOUNT_USE": "EXCLUSIVE"}, {"trading.E011"}),
+        ({"ACCOUNT_USE": "EXCLUSIVE"}, set()),
         ({"IB_ACCOUNT": "U1234567"}, {"trading.W001"}),
         ({"IB_MESSAGES_PER_SECOND": 47}, set()),
         ({"IB_MESSAGES_PER_SECOND": 48}, {"trading.W002"}),

@@ -26,7 +26,7 @@ ANSWERING = [
     APP / "accounts" / "kill_switch.py",
     *(APP / "alerts").glob("*.py"),
     APP / "market" / "dispatch.py",
-    *(APP / "executions" / "services" / name for name in ("plan.py", "request.py", "cancel.py", "move.py")),
+    *(APP / "executions" / "services" / f"{name}.py" for name in ("plan", "request", "order_room", "cancel", "move")),
     *(APP / "executions" / "services").glob("resolve*.py"),
     APP / "executions" / "selectors.py",
 ]

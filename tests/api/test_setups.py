@@ -131,6 +131,7 @@ WRONG: list[tuple[dict[str, Any], int, str, str]] = [
     ({"tags": "gap"}, 400, "field_invalid", "tags"),
     ({"tags": ["x" * 41]}, 400, "value_too_long", "tags.0"),
     ({"tags": ["x"] * 21}, 400, "value_too_long", "tags"),
+    ({"tags": ["a,b"]}, 400, "field_invalid", "tags.0"),
     ({"account": "x" * 33}, 400, "value_too_long", "account"),
     ({"stop_prize": "185"}, 400, "unknown_field", "stop_prize"),
     ({"id": 7}, 400, "unknown_field", "id"),
@@ -254,6 +255,14 @@ def test_an_archived_setup_is_out_of_sight_but_not_gone(
     assert [setup["id"] for setup in api.get(URL, {"state": "ARCHIVED"}).json()["results"]] == [Setup.objects.get().pk]
     assert api.patch(url, {"notes": "x"}).json()["code"] == "setup_archived"
     assert api.post(url + "execute/", headers={"Idempotency-Key": "k"}).json()["code"] == "setup_archived"
+
+
+@pytest.mark.case("S79")
+def test_line_ends_of_notes_are_stored_as_the_page_stores_them(
+    api: APIClient, apple: Instrument, account: Account
+) -> None:
+    answer = api.post(URL, STOP_LIMIT | {"notes": "one\r\ntwo\rthree\n"})
+    assert answer.json()["notes"] == "one\ntwo\nthree"
 
 
 def test_lists_can_be_narrowed(api: APIClient, analyst: User, make_setup: MakeSetup) -> None:

@@ -32,6 +32,7 @@ class Hook:
     port: int = 0
     posts: list[dict[str, Any]] = field(default_factory=list)
     status: int = 200
+    followed: int = 0
 
     @property
     def address(self) -> str:
@@ -88,6 +89,13 @@ def web_hook() -> Iterator[Hook]:
             if hook.status == 200 and self.path == f"/hook/{SECRET}":
                 hook.posts.append(post)
             self.send_response(hook.status)
+            if 300 <= hook.status < 400:
+                self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            hook.followed += 1
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the library

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from pytest_django import Settings
 
 from app.alerts import delivery, notify
@@ -161,6 +161,45 @@ def test_a_refusal_is_seen_and_tried_again_until_it_arrives(mailbox: Mailbox, ho
     assert (len(mailbox.mails), len(hook.posts)) == (1, 1)
 
 
+@pytest.mark.case("S81")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_webhook_that_leads_elsewhere_has_not_taken_it(hook: Hook, settings: Settings, status: int) -> None:
+    settings.ALERT_URLS = [hook.address]
+    raised()
+    hook.status = status
+    assert alerts_deliver(now=at(1)) == DeliveryReport(sent=0, failed=1)
+    assert AlertDelivery.objects.get().state == "PENDING"
+    assert hook.followed == 0
+
+
+@pytest.mark.case("S80")
+def test_a_channel_that_hangs_holds_back_no_other_and_new_alerts_go_first() -> None:
+    # Given a channel that hangs, and alerts that were refused before a new one was raised
+    order: list[tuple[str, str]] = []
+    two_has_all = threading.Event()
+
+    def send_slowly(channel: Channel, *, title: str, body: str, severity: object) -> None:
+        if channel is ONE:
+            assert two_has_all.wait(20), "the other channel waits for this one"
+            raise NotDelivered("it hung")
+        order.append((channel.address, body.splitlines()[0]))
+        if len(order) == 3:
+            two_has_all.set()
+
+    for number in range(2):
+        alert_raise(kind=K.WORKER_SILENT, subject=f"DU1/{number}", text=f"old {number}", now=at(0))
+    refused = FakeChannel()
+    refused.refuses = True
+    for seconds in (0, 5):
+        deliver(refused, seconds, ONE, TWO)
+    alert_raise(kind=K.WORKER_SILENT, subject="DU1/9", text="new", now=at(30))
+    # When all of it is due
+    report = alerts_deliver(now=at(60), channels=[ONE, TWO], send=send_slowly)
+    # Then the other channel has everything before the first one's only try has ended
+    assert order == [(TWO.address, "new"), (TWO.address, "old 0"), (TWO.address, "old 1")]
+    assert report == DeliveryReport(sent=3, failed=1)
+
+
 def test_what_is_secret_in_an_address_is_neither_stored_nor_logged(
     hook: Hook, settings: Settings, logged: list[str]
 ) -> None:
@@ -198,6 +237,7 @@ def test_the_addresses_of_the_docs_can_be_read(address: str) -> None:
 # Once
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_processes_at_once_send_it_once() -> None:
     # Given two alerts, which the first process has read as due
     raised()
@@ -208,6 +248,7 @@ def test_two_processes_at_once_send_it_once() -> None:
         def send(self, channel: Channel, **message: object) -> None:
             # When a second process runs while the first is sending
             deliver(second, 1)
+            connections.close_all()
             super().send(channel, **message)
 
     first = First()

@@ -101,7 +101,7 @@ def test_a_target_that_outlived_the_replaced_stop_is_cancelled(submitted: Submit
     guard.broker.cancelled.clear()
     book.hear(told(protect_of(book)[0], T.PRE_SUBMITTED))
     # When the next one looks
-    guard.look(book, after=5)
+    guard.look(book, after=60)
     assert guard.look(book, after=1) == 1
     # Then it cancels it
     assert guard.broker.cancelled == [book.target.order_id]

@@ -307,3 +307,15 @@ def test_execute_is_off_where_it_could_only_be_refused_and_the_server_refuses(
     answer = visit.post(f"/setups/{setup.pk}/execute/", form.hidden() | {"real_money": "U7654321"})
     assert page_read(answer.content).only("div", role="alert").only("code").text == code
     assert not Execution.objects.exists()
+
+
+@pytest.mark.case("S79")
+def test_an_edit_that_changes_nothing_keeps_as_many_tags_as_the_api_takes(
+    visit: Client, analyst: User, make_setup: MakeSetup
+) -> None:
+    tags = [f"{number:02d}" + "x" * 38 for number in range(20)]
+    setup = make_setup(analyst, tags=tags)
+    answer = visit.post(f"/setups/{setup.pk}/edit/", typed(look(visit, setup, "edit/")))
+    assert answer.status_code == 302
+    after = Setup.objects.get(pk=setup.pk)
+    assert (after.tags, after.revision) == (tags, setup.revision)

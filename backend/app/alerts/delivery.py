@@ -11,8 +11,10 @@ channels. A refusal is certain, so that is tried again. The row is the outbox: n
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Q
 
@@ -53,14 +55,42 @@ def alerts_deliver(
     _rows_make(by_name, now=now)
     _lost_tell(now=now)
     due = AlertDelivery.objects.filter(state=DeliveryState.PENDING.value, due_at__lte=now, channel__in=by_name)
+    queues: dict[str, list[AlertDelivery]] = {}
+    for name in by_name:
+        # What was never tried goes before what was refused.
+        of_channel = due.filter(channel=name).select_related("alert").order_by("attempts", "due_at", "id")
+        queues[name] = list(of_channel[:BATCH_MAX])
+    return _round(queues, by_name=by_name, send=send, now=now)
+
+
+def _round(
+    queues: dict[str, list[AlertDelivery]], *, by_name: dict[str, Channel], send: Send, now: datetime
+) -> DeliveryReport:
+    """Send each channel's deliveries one after the other, and the channels at once: one that hangs delays no other.
+
+    A channel that fails has its turn again at the next round, so that a round ends. Rows are written by this thread.
+    """
     sent = failed = 0
-    for delivery in due.select_related("alert").order_by("due_at", "id")[:BATCH_MAX]:
-        if not _claim(delivery, now=now):
-            continue
-        if _send(delivery, by_name[delivery.channel], send=send, now=now):
-            sent += 1
-        else:
-            failed += 1
+    going: dict[Future[None], AlertDelivery] = {}
+    with ThreadPoolExecutor(max_workers=max(1, len(queues)), thread_name_prefix="alert") as pool:
+
+        def begin_next(name: str) -> None:
+            while queues[name]:
+                delivery = queues[name].pop(0)
+                if _claim(delivery, now=now):
+                    going[pool.submit(send, by_name[name], **_message(delivery.alert))] = delivery
+                    return
+
+        for name in queues:
+            begin_next(name)
+        while going:
+            for future in wait(going, return_when=FIRST_COMPLETED).done:
+                delivery = going.pop(future)
+                if _note(delivery, future, now=now):
+                    sent += 1
+                    begin_next(delivery.channel)
+                else:
+                    failed += 1
     return DeliveryReport(sent=sent, failed=failed)
 
 
@@ -87,17 +117,22 @@ def _claim(delivery: AlertDelivery, *, now: datetime) -> bool:
     return free.update(state=DeliveryState.SENDING.value, claimed_at=now) == 1
 
 
-def _send(delivery: AlertDelivery, channel: Channel, *, send: Send, now: datetime) -> bool:
-    alert = delivery.alert
+def _message(alert: Alert) -> dict[str, Any]:
+    severity = Severity(alert.severity)
+    return {"title": f"[{alert.severity}] {alert.title}", "body": _body(alert), "severity": severity}
+
+
+def _note(delivery: AlertDelivery, sending: Future[None], *, now: datetime) -> bool:
+    """Store what came of it; say whether the channel has taken it."""
     try:
-        send(channel, title=f"[{alert.severity}] {alert.title}", body=_body(alert), severity=Severity(alert.severity))
+        sending.result()
     except NotDelivered as error:
         _note_failed(delivery, because=error.message, now=now)
         return False
     delivery.state, delivery.sent_at, delivery.error = DeliveryState.SENT.value, now, ""
     delivery.attempts += 1
     delivery.save(update_fields=["state", "sent_at", "attempts", "error"])
-    logger.info("alert_sent", alert=alert.pk, kind=alert.kind, channel=channel.name)
+    logger.info("alert_sent", alert=delivery.alert_id, kind=delivery.alert.kind, channel=delivery.channel)
     return True
 
 

@@ -65,7 +65,9 @@ def channels_unreadable(addresses: Sequence[str]) -> list[int]:
 def send(channel: Channel, *, title: str, body: str, severity: Severity) -> None:
     """Send one notification and wait until the channel has taken it. Raises NotDelivered."""
     library = _library()
-    service = library.Apprise.instantiate(channel.address, suppress_exceptions=True)
+    # A request that is led elsewhere arrives there without its text: it is no delivery.
+    asset = library.AppriseAsset(http_redirects=False)
+    service = library.Apprise.instantiate(channel.address, asset=asset, suppress_exceptions=True)
     if service is None:
         raise NotDelivered("The address cannot be read.")
     kind = library.NotifyType.FAILURE if severity is Severity.CRITICAL else library.NotifyType.WARNING

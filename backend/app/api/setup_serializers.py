@@ -11,10 +11,16 @@ from app.domain.terms import EntryType, OnTimeout, Side, TimeInForce
 from app.setups.models import Setup
 
 TARGETS_MAX = 10
-TAGS_MAX = 20
+TAGS_MAX, TAG_LENGTH_MAX = 20, 40
 NOTES_LENGTH_MAX = 10_000
 ENTRY_TIMEOUT_SECONDS_MAX = 30 * 24 * 3600
 SYMBOL_PATTERN = r"^\s*[A-Za-z0-9][A-Za-z0-9 .\-]{0,31}\s*$"
+
+
+def _without_comma(tag: str) -> None:
+    """Raise ValidationError for a tag that the page, which separates tags by commas, could not keep."""
+    if "," in tag:
+        raise serializers.ValidationError("A tag has no comma.", code="invalid")
 
 
 class TargetInput(StrictInput):
@@ -48,8 +54,21 @@ class SetupInput(StrictInput):
         min_value=1, max_value=ENTRY_TIMEOUT_SECONDS_MAX, required=False, allow_null=True
     )
     on_timeout = StrictChoice(choices=[policy.value for policy in OnTimeout], required=False)
-    notes = StrictText(max_length=NOTES_LENGTH_MAX, required=False, allow_blank=True)
-    tags = serializers.ListField(child=StrictText(max_length=40), max_length=TAGS_MAX, required=False)
+    notes = StrictText(
+        max_length=NOTES_LENGTH_MAX,
+        required=False,
+        allow_blank=True,
+        help_text="Each line end is stored as LF.",
+    )
+    tags = serializers.ListField(
+        child=StrictText(max_length=TAG_LENGTH_MAX, validators=[_without_comma], help_text="Without a comma."),
+        max_length=TAGS_MAX,
+        required=False,
+    )
+
+    def validate_notes(self, value: str) -> str:
+        """Return the notes with the line ends that the page stores: an edit there that changes nothing keeps them."""
+        return value.replace("\r\n", "\n").replace("\r", "\n")
 
     def validate_symbol(self, value: str) -> str:
         """Return the symbol as the broker spells it."""

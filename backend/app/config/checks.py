@@ -37,11 +37,13 @@ def trading_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
         Error(one.message, hint=one.hint, id=one.id)
         for one in contradictions(
             allowed_hosts=settings.ALLOWED_HOSTS,
+            account_use=settings.ACCOUNT_USE,
             debug=settings.DEBUG,
             ib_account=settings.IB_ACCOUNT,
             ib_client_id=settings.IB_CLIENT_ID,
             ib_data_client_id=settings.IB_DATA_CLIENT_ID,
             ib_trading_mode=settings.IB_TRADING_MODE,
+            others_client_ids=settings.OTHERS_CLIENT_IDS,
             secret_key=settings.SECRET_KEY_GIVEN,
             secure=settings.SECURE,
         )

@@ -33,6 +33,8 @@ def dotenv_read(path: Path) -> DotenvFile:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
+        if path.is_symlink():  # What it leads to may be a folder that is not mounted yet.
+            return DotenvFile(problems=[f"{path} cannot be read: it is a link to a file that does not exist."])
         return DotenvFile()
     except OSError as error:
         return DotenvFile(problems=[f"{path} cannot be read: {error.strerror}."])

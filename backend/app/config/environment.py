@@ -29,12 +29,14 @@ _NUMBER = re.compile(r"[-+]?[\d.,_]{1,12}")
 # They stand in our code for everybody to read, so whoever sees one of them in a log has learned nothing.
 _PUBLISHED_WORDS = frozenset(word.lower() for variable in VARIABLES for word in variable.words)
 _RULED = (
+    "ACCOUNT_USE",
     "ALLOWED_HOSTS",
     "DEBUG",
     "IB_ACCOUNT",
     "IB_CLIENT_ID",
     "IB_DATA_CLIENT_ID",
     "IB_TRADING_MODE",
+    "OTHERS_CLIENT_IDS",
     "SECRET_KEY",
     "SECURE",
 )

@@ -6,11 +6,15 @@ trading.E005  DEBUG together with SECURE or live trading: error pages show what 
 trading.E006  the broker worker and the data worker share one client id: each would throw the other out
 trading.E007  SECURE with a SECRET_KEY that can be guessed
 trading.E008  SECURE with ALLOWED_HOSTS=*: any name would be believed, in links that are mailed and cached too
+trading.E010  our own client id among those of other programs: our deals would be taken for theirs
+trading.E011  other programs' client ids in an account that is ours alone
 trading.E009  an address in ALERT_URLS that no service of Apprise can read: the alert would reach nobody
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from app.domain.exposure import AccountUse
 
 # What Django's own deployment check asks for (security.W009).
 KEY_LENGTH_MIN = 50
@@ -28,12 +32,14 @@ class Contradiction(NamedTuple):
 
 def contradictions(
     *,
+    account_use: str,
     allowed_hosts: Sequence[str],
     debug: bool,
     ib_account: str,
     ib_client_id: int,
     ib_data_client_id: int,
     ib_trading_mode: str,
+    others_client_ids: Sequence[int],
     secret_key: str,
     secure: bool,
 ) -> list[Contradiction]:
@@ -53,6 +59,13 @@ def contradictions(
     if ib_client_id == ib_data_client_id:
         message = f"IB_CLIENT_ID and IB_DATA_CLIENT_ID are both {ib_client_id}."
         found.append(Contradiction("trading.E006", message, "A Gateway accepts each client id once."))
+    ours = {ib_client_id: "IB_CLIENT_ID", ib_data_client_id: "IB_DATA_CLIENT_ID"}
+    for own in sorted(ours.keys() & set(others_client_ids)):
+        message = f"OTHERS_CLIENT_IDS holds {own}, which is {ours[own]}."
+        found.append(Contradiction("trading.E010", message, "Name the client ids of other programs only."))
+    if others_client_ids and account_use == AccountUse.EXCLUSIVE:
+        message = "OTHERS_CLIENT_IDS together with ACCOUNT_USE=EXCLUSIVE."
+        found.append(Contradiction("trading.E011", message, "An account that others trade in is SHARED."))
     if secure and "*" in allowed_hosts:
         hint = "Name the hosts that the site is reached by."
         found.append(Contradiction("trading.E008", "SECURE=true with * in ALLOWED_HOSTS.", hint))

@@ -29,7 +29,7 @@ CSRF_TRUSTED_ORIGINS = given["CSRF_TRUSTED_ORIGINS"]
 
 INSTALLED_APPS = [
     "app.web",  # Before the admin, whose templates some of its own stand for.
-    "django.contrib.admin",
+    "app.web.admin_site.OrderHistoryConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,6 +1,6 @@
 """What the lists on the pages are narrowed and sorted by. What cannot be understood is said, and nothing is listed."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django import forms
@@ -61,7 +61,7 @@ class ListForm(forms.Form):
         if day := self.asked("day_from"):
             rows = rows.filter(**{f"{moment}__gte": datetime.combine(day, time(), tzinfo=UTC)})
         if day := self.asked("day_to"):
-            rows = rows.filter(**{f"{moment}__lt": datetime.combine(day, time(), tzinfo=UTC) + timedelta(days=1)})
+            rows = rows.filter(**{f"{moment}__lte": datetime.combine(day, time.max, tzinfo=UTC)})
         return rows
 
 

@@ -14,6 +14,8 @@ from app.web.number_field import NumberField
 from app.web.setup_problems import problem_told
 
 TARGETS_SHOWN = 3
+TAGS_MAX, TAG_LENGTH_MAX = 20, 40
+TAGS_TEXT_MAX = TAGS_MAX * (TAG_LENGTH_MAX + len(", "))
 ENTRY_TIMEOUT_SECONDS_MAX = 30 * 24 * 3600
 _PRICES = ("entry_price", "entry_limit_price", "stop_price")
 _AS_STORED = (
@@ -60,7 +62,7 @@ class SetupForm(forms.Form):
     )
     on_timeout = forms.ChoiceField(label="After the time limit", choices=_words(OnTimeout))
     notes = forms.CharField(required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 2}))
-    tags = forms.CharField(required=False, max_length=400, help_text="Separated by commas.")
+    tags = forms.CharField(required=False, max_length=TAGS_TEXT_MAX, help_text="Separated by commas.")
 
     def __init__(self, *args: Any, targets: int = TARGETS_SHOWN, **kwargs: Any) -> None:
         """`targets` is how many can be given: a plan that came over the API may have more than the usual three."""
@@ -89,13 +91,15 @@ class SetupForm(forms.Form):
     def clean_tags(self) -> list[str]:
         """Return the tags as a list."""
         tags = [tag.strip() for tag in self.cleaned_data["tags"].split(",") if tag.strip()]
-        if any(len(tag) > 40 for tag in tags):
-            raise forms.ValidationError("A tag has at most 40 characters.")
+        if any(len(tag) > TAG_LENGTH_MAX for tag in tags):
+            raise forms.ValidationError(f"A tag has at most {TAG_LENGTH_MAX} characters.")
+        if len(tags) > TAGS_MAX:
+            raise forms.ValidationError(f"A setup has at most {TAGS_MAX} tags.")
         return tags
 
     def clean_notes(self) -> str:
         """Return the notes with plain line ends: a browser sends two characters for each, and that is no change."""
-        return str(self.cleaned_data["notes"]).replace("\r\n", "\n")
+        return str(self.cleaned_data["notes"]).replace("\r\n", "\n").replace("\r", "\n")
 
     def values(self) -> dict[str, Any]:
         """Return the setup as the services take it."""

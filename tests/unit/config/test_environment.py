@@ -323,6 +323,13 @@ def test_a_line_that_cannot_be_read_is_named_and_not_shown(tmp_path: Path, conte
     assert dotenv_read(path).problems == [problem.format(path=path)]
 
 
+@pytest.mark.case("S83")
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to(tmp_path / "not mounted" / ".env")
+    [problem] = dotenv_read(tmp_path / ".env").problems
+    assert problem == f"{tmp_path / '.env'} cannot be read: it is a link to a file that does not exist."
+
+
 @pytest.mark.case("S25")
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()

@@ -16,8 +16,6 @@ from app.domain.terms import Action
 from app.executions.models import Execution, Order, ReconcileRun
 from app.executions.open_rows import orders_open
 
-TOO_MANY_ORDERS = "too_many_orders"
-
 
 def room_require(
     *, account: Account, con_id: int, needed: Mapping[Action, int], before: Execution | None = None
@@ -34,7 +32,7 @@ def room_require(
             raise FixRequest(
                 f"It needs {count} {action.value} orders, and {at_work[action]} are there already: the broker works "
                 f"with {limit} on each side of a contract in an account. Use fewer targets, or end others first.",
-                code=TOO_MANY_ORDERS,
+                code="too_many_orders",
                 details={"action": action.value, "needed": count, "working": at_work[action], "limit": limit},
             )
     return dict(at_work)

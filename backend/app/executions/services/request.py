@@ -113,7 +113,7 @@ def require_entries_allowed(account: Account, *, now: datetime) -> None:
     refusal = entry_refusal(account, now=now)
     if refusal is None:
         return
-    details = {"until": refusal.until.isoformat()} if refusal.until else {}
+    details = {"until": _as_the_api_writes(refusal.until)} if refusal.until else {}
     if refusal.code == CIRCUIT_OPEN:
         raise RetryLater(refusal.reason, code="circuit_open", details=details)
     raise RetryLater(refusal.reason, code="gateway_maintenance", details=details)
@@ -237,6 +237,10 @@ def require_account_allowed(*, account: Account, user: User) -> None:
         raise Forbidden(f"You may not trade the live account {account}.", code="live_not_allowed")
 
 
+def _as_the_api_writes(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 def require_not_stopped(account: Account) -> None:
     """Raise Conflict `kill_switch_engaged` while trading on the account is stopped."""
     switch = kill_switches_engaged(account).first()
@@ -246,7 +250,7 @@ def require_not_stopped(account: Account) -> None:
             code="kill_switch_engaged",
             details={
                 "account": switch.account.account_id if switch.account else None,
-                "engaged_at": switch.engaged_at.isoformat(),
+                "engaged_at": _as_the_api_writes(switch.engaged_at),
                 "reason": switch.reason,
             },
         )

@@ -128,7 +128,7 @@ def _claim(*, execution_id: int, account_id: str, try_on: int | None, now: datet
         needed = room_needed(Order.objects.filter(bracket__execution=execution))
         room_require(account=execution.account, con_id=execution.con_id, needed=needed, before=execution)
     except FixRequest as error:
-        execution_give_up(execution=execution, reason_code=error.code, reason=error.message, now=now)
+        execution_give_up(execution=execution, reason_code="too_many_orders", reason=error.message, now=now)
         return False
     # A claim that a crash of the database forgets is one of which nothing was sent: this commit need not wait for the
     # disk. The write-ahead's does, and makes this one durable with it.

@@ -23,6 +23,7 @@ def test_the_description_is_valid_and_whole(capsys: pytest.CaptureFixture[str]) 
     for route in routes:
         if route.endswith("/"):
             name = "/api/" + route.replace("<int:pk>", "{id}").replace("<slug:account_id>", "{account_id}")
+            name = name.replace("<int:tranche>", "{tranche}")
             assert f"  {name}:" in described, name
 
 

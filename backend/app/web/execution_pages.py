@@ -18,6 +18,7 @@ from app.executions.selectors import (
     executions_visible_to,
     flags_of,
     require_may_look,
+    require_may_resolve,
     with_fills,
     with_orders,
 )
@@ -39,14 +40,6 @@ FLAG_DIGITS_MAX = 19  # Of an id that fits into the database's 64 bits.
 def execution_list(request: HttpRequest) -> HttpResponse:
     """Show the executions the user may see, newest first."""
     return render(request, "web/execution_list.html", executions_asked_for(request, request.GET))
-
-
-@login_required
-@require_safe
-def execution_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show one execution; the page keeps itself current."""
-    execution = execution_of(request, pk=pk)
-    return render(request, "web/execution_detail.html", execution_context(request, execution))
 
 
 @login_required
@@ -105,6 +98,7 @@ def execution_context(request: HttpRequest, execution: Execution) -> dict[str, A
         "events": events_of(execution, newest_max=EVENTS_SHOWN_MAX),
         "may_cancel": entry_is_open and not asked and may_act,
         "may_act": may_act,
+        "may_resolve": _may_resolve(request, execution),
         "entry_is_open": entry_is_open,
         "waits": waiting_words(execution, is_ready=trading_now().ready) if entry_is_open else "",
     }
@@ -113,6 +107,14 @@ def execution_context(request: HttpRequest, execution: Execution) -> dict[str, A
 def _may_look(request: HttpRequest, execution: Execution) -> bool:
     try:
         require_may_look(execution, user=request.user)
+    except Forbidden:
+        return False
+    return True
+
+
+def _may_resolve(request: HttpRequest, execution: Execution) -> bool:
+    try:
+        require_may_resolve(execution, user=request.user)
     except Forbidden:
         return False
     return True

@@ -101,7 +101,7 @@ def _write(
     if execution.is_finished:
         raise Conflict(f"The execution is finished: {execution.status}.", code="execution_finished")
     brackets = _brackets(execution, move)
-    orders = [order for bracket in brackets for order in _orders_to_move(bracket, move.what)]
+    orders = [order for bracket in brackets for order in orders_to_move(bracket, move.what)]
     if not orders:
         raise Conflict(f"No {move.what} works at the broker that could be moved.", code="nothing_to_move")
     _require_where_expected(orders, move)
@@ -174,7 +174,8 @@ def _brackets(execution: Execution, move: Move) -> list[Bracket]:
     return chosen
 
 
-def _orders_to_move(bracket: Bracket, what: Moved) -> Iterable[Order]:
+def orders_to_move(bracket: Bracket, what: Moved) -> Iterable[Order]:
+    """Return the bracket's orders of that kind that work at the broker; its orders were read."""
     for order in bracket.orders.all():
         if order.leg in what.legs and OrderStatus(order.status) in _MOVABLE and order.order_id is not None:
             yield order

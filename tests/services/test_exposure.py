@@ -12,10 +12,11 @@ from app.alerts.models import Alert
 from app.brokers.errors import BrokerTimeout
 from app.core.errors import FixRequest, RetryLater
 from app.domain.broker_events import ToldStatus
+from app.domain.close import CLOSES_MAX
 from app.domain.terms import Leg
 from app.executions.models import Actor, Decision, Order
 from app.executions.services.exposure import PushedLook, pushed_positions_look
-from app.executions.services.flatten import CLOSES_MAX, execution_flatten_request, execution_flatten_send
+from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.replay import execution_replay
 from app.executions.services.resolve import execution_resolve

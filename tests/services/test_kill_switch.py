@@ -20,7 +20,8 @@ from app.domain.broker_events import ToldStatus
 from app.domain.terms import Leg
 from app.executions.models import Actor, Decision, Execution
 from app.executions.services.cancel import execution_cancel_send
-from app.executions.services.flatten import execution_flatten_send, is_flattening
+from app.executions.services.close_facts import is_flattening
+from app.executions.services.flatten import execution_flatten_send
 from app.executions.services.kill_switch import (
     kill_switch_enforce,
     kill_switch_engage,

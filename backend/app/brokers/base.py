@@ -48,6 +48,8 @@ class OrderTicket:
     stop_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
     outside_rth: bool = False
+    oca_group: str = ""  # of a new order; a change never restates it (10326, 10327)
+    oca_type: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,6 +21,7 @@ from app.config.addresses import (
     redis_url_read,
     served_host_read,
 )
+from app.domain.close import CloseRoad
 from app.domain.exposure import AccountUse
 from app.domain.maintenance import NORTH_AMERICA, maintenance_read
 from app.domain.order_room import ORDERS_PER_CONTRACT_MAX
@@ -167,6 +168,7 @@ VARIABLES: tuple[Variable, ...] = (
         is_number=True,
     ),
     _number("ORDERS_PER_CONTRACT_MAX", least=0, most=1000, default=ORDERS_PER_CONTRACT_MAX),
+    _word("CLOSE_ROAD", words=tuple(road.value for road in CloseRoad), default=CloseRoad.AUTO.value),
     Variable(
         name="GATEWAY_MAINTENANCE",
         read=_windows,

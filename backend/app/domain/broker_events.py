@@ -77,6 +77,7 @@ class OrderTold(BrokerEvent):
 
     `filled` and `remaining` are what the message claims; filled quantities are taken from fills only. Prices are None
     where the broker has not told them, or the order has none; a trailing order's stop is where it stands by now.
+    What only an open-order message says (`order_type`, the OCA group) is "" until one came.
     """
 
     kind: ClassVar[str] = "order_told"
@@ -94,6 +95,9 @@ class OrderTold(BrokerEvent):
     parent_id: int = 0
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    order_type: str = ""  # in our words where we have one
+    oca_group: str = ""
+    oca_type: int = 0
     source: str = "status"  # status | open_order | completed_order
     ended_because: str = ""  # of what was cancelled, in the broker's own words
 

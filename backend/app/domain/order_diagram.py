@@ -95,10 +95,38 @@ def order_table() -> str:
     return "\n".join(rows)
 
 
+_CLOSING = """
+## Closing
+
+How a position is closed, or a part of it, is decided by `backend/app/domain/close.py`, for each bracket and after each
+word of the broker. `CLOSE_ROAD` ([Configuration](configuration.md)) is `auto`, or one of these for all:
+
+- `target`: the target becomes a market order, under its own id; the broker ends the stop when it fills. Never without a
+  stop. Proved on paper accounts (the change is echoed; a target that is made marketable fills and takes its stop with
+  it), not recorded on live ones.
+- `join`: a CLOSE names the OCA group that the broker echoed for all exits; whichever fills first ends the others. Never
+  without a stop. Proved on paper accounts for groups that a client named, not known for those that the Gateway names
+  itself, as it does for a bracket's children.
+- `cancel_first`: the exits are cancelled; when the broker has said so, a CLOSE for exactly what is held. Without a stop
+  for one round trip. Proved everywhere.
+
+A part of a bracket: the exits are cut to what is kept; when the broker has echoed that, a CLOSE for the rest, which
+has no stop for one round trip. `auto` takes the first that the *echoed* orders allow: `target` where one target at
+work covers what is held and stands in one group with the bracket's own stop; `join` only for a group that a client
+named, and never on a live account; else `cancel_first`. What the broker refuses on one road goes on with
+`cancel_first`. A lone stop belongs to no group, as far as is known, so it is cancelled first.
+
+Never twice: before anything is sent the account is asked whether it holds the shares; a CLOSE is sent only where no
+exit can fill beside it, or the broker ends one with the other; and with the recorded closing fill the cancels of all
+exits that are left leave at once. `OCA group is already filled` means that an exit was faster: its deals are waited
+for.
+"""
+
+
 def order_lifecycle_page() -> str:
     """Return the text of docs/order_lifecycle.md."""
     meanings = "\n".join(f"| **{status}** | {_MEANINGS[status]} |" for status in OrderStatus)
-    return _PAGE.format(diagram=order_diagram(), meanings=meanings, table=order_table())
+    return _PAGE.format(diagram=order_diagram(), meanings=meanings, table=order_table()) + _CLOSING
 
 
 def _cell(status: OrderStatus, result: Transition) -> str:

@@ -73,6 +73,7 @@ class Execution(models.Model):
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_reason = models.CharField(max_length=64, blank=True)
     flatten_requested_at = models.DateTimeField(null=True)
+    close_requested_at = models.DateTimeField(null=True)  # of a part of it, or at a limit, until that is done
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -118,6 +119,10 @@ class Bracket(models.Model):
     execution = models.ForeignKey(Execution, on_delete=models.PROTECT, related_name="brackets")
     tranche = models.PositiveSmallIntegerField()
     quantity = models.DecimalField(max_digits=20, decimal_places=4)
+    # To how many open shares it is to be reduced (see domain.close); null: it is not being closed.
+    keep_quantity = models.DecimalField(max_digits=20, decimal_places=4, null=True)
+    close_limit_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
+    close_tries = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ["execution_id", "tranche"]
@@ -154,6 +159,9 @@ class Order(models.Model):
     stop_price = models.DecimalField(max_digits=20, decimal_places=8, null=True)
     time_in_force = models.CharField(max_length=8, choices=_choices(TimeInForce))
     outside_rth = models.BooleanField(default=False)
+    # As the broker echoes it: orders of one group end or reduce one another. Of a CLOSE also before: what it joins.
+    oca_group = models.CharField(max_length=64, blank=True, default="")
+    oca_type = models.PositiveSmallIntegerField(default=0)
     status = models.CharField(max_length=16, choices=_choices(OrderStatus), default=OrderStatus.CREATED.value)
     filled_quantity = models.DecimalField(max_digits=20, decimal_places=4, default=0)
     told_filled = models.DecimalField(max_digits=20, decimal_places=4, default=0)

@@ -91,6 +91,10 @@ class FlattenWaits:
             logger.info("flatten_goes_on", execution=execution_id, waited_for=wait.reason)
 
 
+# Of this process: the steps of one execution are taken by its tasks and by the thread that closes.
+flatten_waits = FlattenWaits()
+
+
 def _is_settled(execution_id: int, wait: _Wait) -> bool:
     """Say whether the comparison that noted the doubt was followed by one that ended it."""
     return wait.was_noted and not _is_noted(execution_id)

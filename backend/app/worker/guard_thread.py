@@ -38,14 +38,23 @@ STATEMENT_SECONDS_MAX = 2.0
 
 
 class GuardThread:
-    """Keeps promise 2 for one connection. `on_unknown` is called when only the broker's answer can tell more."""
+    """Keeps promise 2 for one connection. `on_unknown` is called when only the broker's answer can tell more.
+
+    `on_closing` is called with an execution whose shares have no stop, because they are being closed.
+    """
 
     def __init__(
-        self, *, broker: BlockingBroker, state: Callable[[], ConnectionState], on_unknown: Callable[[], None]
+        self,
+        *,
+        broker: BlockingBroker,
+        state: Callable[[], ConnectionState],
+        on_unknown: Callable[[], None],
+        on_closing: Callable[[int], None] = lambda _execution_id: None,
     ) -> None:
         self._broker = broker
         self._state = state
         self._on_unknown = on_unknown
+        self._on_closing = on_closing
         self._watch = Watch()
         self._woken: set[int] = set()
         self._lock = threading.Lock()
@@ -109,6 +118,8 @@ class GuardThread:
             return SWEEP_SECONDS
         if found.asks_broker:
             self._on_unknown()
+        for execution_id in sorted(found.closing):
+            self._on_closing(execution_id)
         with self._lock:
             self._woken |= found.again
         return RECHECK_SECONDS if found.again else SWEEP_SECONDS

@@ -24,6 +24,7 @@ from app.domain.broker_events import AnyBrokerEvent, MessageMeaning, OrderMessag
 from app.executions import dispatch
 from app.executions.services.aftermath import cancel_rest_of_broken, ended_without_a_word, is_over_unheard
 from app.worker.broker_thread import BrokerThread
+from app.worker.close_thread import CloseThread
 from app.worker.data_thread import DataThread
 from app.worker.event_recorder import EventRecorder
 from app.worker.guard_thread import GuardThread
@@ -44,6 +45,7 @@ class _Held:
     data: DataThread | None = None
     recorder: EventRecorder | None = None
     guard: GuardThread | None = None
+    close: CloseThread | None = None
     consumer: Any = None
     is_holder = False
 
@@ -98,9 +100,16 @@ def start(sender: Any, **_: Any) -> None:
         # A stand-by takes no task: it could only let it lie. The queue is consumed while the connection is held.
         sender.app.amqp.queues.deselect(dispatch.BROKER_QUEUE)
         broker = _Held.broker
-        _Held.guard = GuardThread(broker=broker, state=lambda: broker.state, on_unknown=broker.reconcile_soon)
+        _Held.close = CloseThread(broker=broker, on_doubt=broker.reconcile_soon)
+        _Held.guard = GuardThread(
+            broker=broker,
+            state=lambda: broker.state,
+            on_unknown=broker.reconcile_soon,
+            on_closing=_Held.close.wake,
+        )
         _Held.recorder.start()
         _Held.broker.start()
+        _Held.close.start()
         _Held.guard.start()
     if dispatch.DEFAULT_QUEUE in queues:
         # Beat asks for the first look only after its interval: until then, that the worker starts is the sign.
@@ -150,6 +159,8 @@ def stop(**_: Any) -> None:
     """Close the connections; the pool has drained by now."""
     if _Held.guard is not None:
         _Held.guard.stop(seconds_max=STOP_SECONDS_MAX)
+    if _Held.close is not None:
+        _Held.close.stop(seconds_max=STOP_SECONDS_MAX)
     if _Held.broker is not None:
         _Held.broker.stop(seconds_max=STOP_SECONDS_MAX)
     if _Held.recorder is not None:

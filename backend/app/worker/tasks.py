@@ -15,14 +15,13 @@ from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import execution_sweep
 from app.executions.services.wait import execution_wait_for_fill
 from app.worker import life
-from app.worker.flatten_waits import FlattenWaits
+from app.worker.flatten_waits import flatten_waits
 from app.worker.watchdog import watchdog_look
 
 logger = get_logger(__name__)
 
 ANSWER_AFTER_DEADLINE_SECONDS = 15.0
 WAIT_SECONDS_MAX = 75.0
-_flatten_waits = FlattenWaits()
 
 
 @shared_task(name="executions.submit")
@@ -60,7 +59,7 @@ def flatten(execution_id: int) -> None:
     except RetryLater as error:
         logger.warning("flatten_waits", execution=execution_id, reason=error.code)
         return
-    if _flatten_waits.step(execution_id, broker=broker, now=clock.now()):
+    if flatten_waits.step(execution_id, broker=broker, now=clock.now()):
         broker.reconcile_soon()
 
 

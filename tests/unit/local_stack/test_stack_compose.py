@@ -32,6 +32,7 @@ CHANGED = {
     "ACCOUNT_USE": "EXCLUSIVE",
     "OTHERS_CLIENT_IDS": "7,8",
     "ORDERS_PER_CONTRACT_MAX": "20",
+    "CLOSE_ROAD": "cancel_first",
     "GATEWAY_MAINTENANCE": "none",
     "DATABASE_URL": "postgres://u:p%40@database.example:5433/other?sslmode=require",
     "REDIS_URL": "redis://:p%40@redis.example:6380/2",

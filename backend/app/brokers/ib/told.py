@@ -60,6 +60,9 @@ class _State:
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     ended_because: str = ""
+    order_type: str = ""
+    oca_group: str = ""
+    oca_type: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,6 +116,10 @@ class SessionTold:
             parent_id=translate.to_identifier(order.parentId) or told.state.parent_id,
             limit_price=translate.to_limit_price(order),
             stop_price=translate.to_stop_price(order),
+            order_type=translate.to_order_type(order.orderType),
+            # A plain order is echoed with a type and without a group.
+            oca_group=order.ocaGroup,
+            oca_type=order.ocaType if order.ocaGroup else 0,
         )
         told.what = _What(
             contract=translate.to_contract(contract),
@@ -287,6 +294,9 @@ class SessionTold:
             parent_id=state.parent_id,
             limit_price=state.limit_price,
             stop_price=state.stop_price,
+            order_type=state.order_type,
+            oca_group=state.oca_group,
+            oca_type=state.oca_type,
             source=source,
             ended_because=state.ended_because,
         )

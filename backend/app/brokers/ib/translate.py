@@ -138,6 +138,8 @@ def wire_order(
         parentId=parent_id,
         outsideRth=ticket.outside_rth,
         account=account,
+        ocaGroup=ticket.oca_group,
+        ocaType=ticket.oca_type,
     )
 
 

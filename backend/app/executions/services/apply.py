@@ -30,7 +30,7 @@ from app.domain.broker_events import (
 )
 from app.domain.execution_status import FINISHED, ExecutionStatus, OrderFacts, execution_outcome
 from app.domain.order_status import TERMINAL, OrderEvent, OrderStatus
-from app.domain.terms import Leg
+from app.domain.terms import Leg, OrderType
 from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
 from app.executions.services.attention import attention_add
@@ -149,7 +149,7 @@ def execution_recompute(
     orders.sort(key=lambda order: order.pk)
     facts = [
         OrderFacts(
-            leg=Leg(order.leg),
+            leg=_leg_of(order),
             status=OrderStatus(order.status),
             filled_quantity=order.filled_quantity,
             closed_elsewhere=order.closed_elsewhere,
@@ -169,6 +169,12 @@ def execution_recompute(
         execution.save()
     else:
         row_save(execution, as_read=as_read)
+
+
+def _leg_of(order: Order) -> Leg:
+    """Return what the order is for: a target that was made a market order closes the position."""
+    is_close = order.leg == Leg.TAKE_PROFIT and order.order_type == OrderType.MARKET
+    return Leg.CLOSE if is_close else Leg(order.leg)
 
 
 def _missing_legs_tell(execution: Execution, *, orders: list[Order]) -> None:
@@ -226,6 +232,7 @@ def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None
         return
     _quantity_follow(event, order=order, execution=execution)
     _prices_follow(event, order=order)
+    _group_follow(event, order=order)
     moved = _EVENT_OF_TOLD[event.status]
     if event.source == "completed_order" and event.status is ToldStatus.INACTIVE:
         # Not parked: it is listed among what finished. What the broker refused while nobody heard it ends there.
@@ -288,6 +295,15 @@ def _prices_follow(event: OrderTold, *, order: Order) -> None:
         if told and known is not None and told != known:
             logger.info("order_price_moved", price=name, was=str(known), told=str(told))
             setattr(order, name, told)
+
+
+def _group_follow(event: OrderTold, *, order: Order) -> None:
+    """Take over the group that the broker has the order in, and that a target was made a market order to close."""
+    if event.source != "open_order":
+        return
+    order.oca_group, order.oca_type = event.oca_group, event.oca_type
+    if order.leg == Leg.TAKE_PROFIT and event.order_type in (OrderType.MARKET, OrderType.LIMIT):
+        order.order_type = event.order_type
 
 
 def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:

@@ -19,7 +19,7 @@ from app.executions import news
 from app.executions.models import Bracket, BrokerEvent, Execution, Order
 from app.executions.open_rows import executions_held
 from app.executions.services.attention import attention_add
-from app.executions.services.flatten import is_flattening
+from app.executions.services.close_facts import is_flattening
 from app.executions.services.guard import bracket_protection
 
 # A repair takes a second; shares that were closed elsewhere are known to be after twenty.

@@ -8,6 +8,7 @@ A change and a cancel may be repeated: they carry the id of an order that exists
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -25,7 +26,7 @@ from app.executions import news
 from app.executions.models import Bracket, Execution, Order, OrderCommand
 from app.executions.services.attention import attention_add
 from app.executions.services.change_outcome import change_outcome_tell
-from app.executions.services.commands_write import command_settle, unsettled
+from app.executions.services.commands_write import command_settle, unsettled, wanted_value
 from app.executions.services.send_permit import BracketPermit, OrderPermit, require_unsent
 from app.executions.services.ticket import bracket_ticket, contract_of, order_ticket
 
@@ -113,7 +114,7 @@ def _send(
                 broker.cancel_order(order.order_id or 0)
             else:
                 for name, value in command.change.items():
-                    setattr(order, name, Decimal(value))  # In memory: the row follows the broker's echo.
+                    setattr(order, name, wanted_value(name, value))  # In memory: the row follows the broker's echo.
                 _modify(order, broker=broker)
         except (NotConnected, QueueFull):
             _give_back(due[number:])
@@ -137,7 +138,8 @@ def _modify(order: Order, *, broker: BlockingBroker) -> None:
     broker.modify_order(
         order_id=order.order_id or 0,
         contract=contract_of(order.bracket.execution),
-        ticket=order_ticket(order),
+        # No OCA fields: a change that restates another group or type is refused, and one without them is not.
+        ticket=replace(order_ticket(order), oca_group="", oca_type=0),
         parent_id=_parent_of(order),
     )
 

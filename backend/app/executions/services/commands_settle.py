@@ -8,7 +8,6 @@ PLACE    that each of its orders was answered, or proved absent
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.db import transaction
 
@@ -28,7 +27,7 @@ from app.domain.command import (
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.executions.models import Order, OrderCommand, ReconcileRun
 from app.executions.services.change_outcome import change_outcome_tell
-from app.executions.services.commands_write import command_settle
+from app.executions.services.commands_write import command_settle, wanted_value
 
 BATCH_MAX = 200
 UNWANTED_AFTER = timedelta(seconds=30)
@@ -125,7 +124,7 @@ def _how(command: OrderCommand, order: Order, event: AnyBrokerEvent) -> str:
 
 
 def _is_as_wanted(command: OrderCommand, order: Order) -> bool:
-    return all(getattr(order, name) == Decimal(value) for name, value in command.change.items())
+    return all(getattr(order, name) == wanted_value(name, value) for name, value in command.change.items())
 
 
 def _statuses_of(order_refs: Sequence[str], *, known: Mapping[str, Order]) -> list[OrderStatus]:

@@ -47,7 +47,7 @@ def change_write(
     *,
     order: Order,
     execution: Execution,
-    change: Mapping[str, Decimal],
+    change: Mapping[str, Decimal | str],
     actor: Actor,
     reason: CommandReason,
     now: datetime,
@@ -84,6 +84,11 @@ def change_write(
     )
     logger.info("change_written", order_ref=order.order_ref, actor=str(actor), **wanted)
     return command
+
+
+def wanted_value(column: str, text: str) -> Decimal | str:
+    """Return what a change wants a column of the order to be: its type is a word, all else are numbers."""
+    return text if column == "order_type" else Decimal(text)
 
 
 def cancels_write(

@@ -1,11 +1,11 @@
-"""Close a position of ours at the market: first its exits out of the way, then one CLOSE for exactly what is held.
+"""Close what is held, or a part of it: one step after the other, each after the broker's word about the last.
 
-    wish (a row) ── exits still open ──> cancel them, wait for the broker's word
-                 └─ none is open     ──> leg CLOSE, a market order for entry's fills - exits' fills
+    wish (rows) ──> facts ── domain.close ──> step ── written down under the lock ──> sent by commands_send
+                       └───────────── the broker's word <────────────────────────────────┘
 
-Never both at once: a stop that fills beside the CLOSE would turn the position round. Between the two the shares have
-no stop, for the moment that the broker takes to confirm a cancel. A CLOSE that the broker refuses is sent anew, at most
-`CLOSES_MAX` times; then a person is asked, and the guard protects what is held again.
+The wish is a row of each bracket: to how many open shares it is to be reduced. The next step is taken at once where the
+broker has spoken of shares that have no stop meanwhile, and every second by the sweep. A CLOSE that the broker refuses
+is sent anew, at most `CLOSES_MAX` times; then a person is asked, and the guard protects what is held again.
 """
 
 from dataclasses import dataclass, field
@@ -18,31 +18,36 @@ from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.core.errors import RetryLater
-from app.core.logging import bind_order
+from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
+from app.domain.close import ClosePlan, CloseStep, plan_close
 from app.domain.command import CommandReason
 from app.domain.order_ref import OrderRef
-from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg, OrderType, TimeInForce
 from app.executions import dispatch, news
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Bracket, Execution, Order, open_quantity_of
+from app.executions.models import Actor, Bracket, Decision, Execution, Order, open_quantity_of
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
-from app.executions.services.commands_send import cancels_send, connection_of, is_foreign, order_send
-from app.executions.services.commands_write import cancels_write, place_of
+from app.executions.services.close_facts import close_facts, keep_of
+from app.executions.services.commands_send import cancels_send, changes_send, connection_of, order_send
+from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 
-CLOSES_MAX = 3
+logger = get_logger(__name__)
+
 POSITION_IN_DOUBT = "position_in_doubt"  # The code of a close that waits until the account was asked once more.
+FLATTEN, CLOSE_REQUESTED = "FLATTEN", "CLOSE_REQUESTED"  # The decisions that begin it.
 
 
 @dataclass(slots=True)
 class _Due:
-    """What a bracket needs next: cancels of these orders, and these orders sent."""
+    """What is to be sent next: cancels and changes of these orders, and these orders themselves."""
 
     cancels: list[Order] = field(default_factory=list)
+    changes: list[Order] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
 
 
@@ -50,16 +55,17 @@ class _Due:
 def execution_flatten_request(
     *, execution_id: int, actor: Actor, user: User | None, reason: str, now: datetime
 ) -> bool:
-    """Note that what the execution holds is to be closed, and have it done; say whether that is new."""
+    """Note that what the execution holds is to be closed at the market, and have it done; say whether that is new."""
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     if execution.flatten_requested_at is not None or execution.is_finished:
         return False
     execution.flatten_requested_at = now
     execution.save(update_fields=["flatten_requested_at"])
+    execution.brackets.update(keep_quantity=0, close_limit_price=None, close_tries=0)
     decision_record(
         actor=actor,
         user=user,
-        action="FLATTEN",
+        action=FLATTEN,
         reason=reason,
         evidence={"open_quantity": str(execution.open_quantity)},
         account=execution.account,
@@ -84,10 +90,11 @@ def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: da
         if not exits_settle(order_pks=_refused_exits(execution_id), broker=broker, now=now):
             raise RetryLater("It is not known whether an exit that was refused lives.", code=POSITION_IN_DOUBT)
         due = _write_down(execution_id, connection=connection, fence=broker.fence, now=now)
-        cancelled = cancels_send(execution_id=execution_id, orders=due.cancels, broker=broker, now=now)
+        sent = changes_send(execution_id=execution_id, orders=due.changes, broker=broker, now=now)
+        sent += cancels_send(execution_id=execution_id, orders=due.cancels, broker=broker, now=now)
         for order_pk in due.places:
             order_send(order_pk=order_pk, broker=broker)
-    return cancelled + len(due.places)
+    return sent + len(due.places)
 
 
 @transaction.atomic
@@ -106,81 +113,113 @@ def flatten_wait_tell(*, execution_id: int) -> None:
 def _refused_exits(execution_id: int) -> list[int]:
     """Return the exits that were refused, which may live all the same: beside a CLOSE they would close it twice."""
     refused = Order.objects.filter(status=OrderStatus.REJECTED, refusal_proved=False).exclude(leg=Leg.ENTRY)
-    of_it = refused.filter(bracket__execution=execution_id, bracket__execution__flatten_requested_at__isnull=False)
-    return list(of_it.values_list("pk", flat=True))
+    of_it = refused.filter(bracket__execution=execution_id).select_related("bracket__execution")
+    return [order.pk for order in of_it if keep_of(order.bracket.execution, order.bracket) is not None]
 
 
 def _may_not_hold_it(execution_id: int, *, broker: BlockingBroker, now: datetime) -> bool:
     """Say whether what is to be closed may not be held any more: to sell it would open a position."""
     execution = Execution.objects.filter(pk=execution_id).exclude(open_quantity=0).first()
-    if execution is None or execution.flatten_requested_at is None:
+    if execution is None or all(keep_of(execution, bracket) is None for bracket in execution.brackets.all()):
         return False
     return bool(exposure_doubts(executions=[execution], broker=broker, now=now))
 
 
-def is_flattening(execution: Execution, bracket: Bracket) -> bool:
-    """Say whether this bracket, whose orders were read, is being closed: so that nobody places a stop beside it."""
-    wanted = execution.flatten_requested_at is not None and open_quantity_of(list(bracket.orders.all())) > 0
-    return wanted and len(_closes(bracket)) < CLOSES_MAX + _still_open(bracket)
-
-
 @transaction.atomic
 def _write_down(execution_id: int, *, connection: BrokerConnection, fence: int, now: datetime) -> _Due:
-    """Decide the next step under the lock, and write down what it places. Raises Fenced."""
+    """Decide the next step under the lock, and write down what it places, changes and cancels. Raises Fenced."""
     due = _Due()
     fence_require(Holding(connection_id=connection.pk, fence=fence))
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
-    if execution.flatten_requested_at is None or execution.is_finished:
+    if execution.is_finished:
         return due
-    for bracket in Bracket.objects.filter(execution=execution).prefetch_related("orders").order_by("tranche"):
-        _bracket_due(due, execution, bracket, connection=connection, now=now)
-    cancels_write(
-        orders=due.cancels, execution_id=execution_id, actor=Actor.KILL_SWITCH, reason=CommandReason.CLOSING, now=now
-    )
-    execution.save(update_fields=["attention"])
+    brackets = Bracket.objects.filter(execution=execution).prefetch_related("orders").order_by("tranche")
+    if all(keep_of(execution, bracket) is None for bracket in brackets):
+        return due
+    asked = Decision.objects.filter(execution=execution, action__in=(FLATTEN, CLOSE_REQUESTED)).last()
+    actor = Actor(asked.actor) if asked else Actor.KILL_SWITCH
+    steps = {_bracket_due(due, execution, bracket, connection=connection, actor=actor, now=now) for bracket in brackets}
+    if steps <= {CloseStep.NOTHING}:
+        execution.close_requested_at = None
+    execution.save(update_fields=["attention", "close_requested_at"])
     return due
 
 
 def _bracket_due(
-    due: _Due, execution: Execution, bracket: Bracket, *, connection: BrokerConnection, now: datetime
-) -> None:
-    orders = list(bracket.orders.all())
-    entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
-    if not _is_over(entry) or open_quantity_of(orders) <= 0:
-        return  # An entry that may still fill is cancelled first; what is not held needs no closing.
-    if any(order.told_filled > order.filled_quantity for order in orders):
-        return  # An exit has closed more than its deals say: what is held is known once they are told.
-    if any(o.leg != Leg.ENTRY and o.status == OrderStatus.REJECTED and not o.refusal_proved for o in orders):
-        return  # Refused since it was asked for: it may live.
-    open_exits = [order for order in orders if order is not entry and not _is_over(order)]
-    closing = [order for order in open_exits if order.leg == Leg.CLOSE.value]
-    unsent = [order for order in open_exits if order.status == OrderStatus.CREATED.value]
-    if closing:
-        due.places += [order.pk for order in closing if order in unsent]
-        return
-    tried, held = len(_closes(bracket)), open_quantity_of(orders)
-    if tried >= CLOSES_MAX:
-        # The guard protects the shares again from here on; to cancel its stop would leave them naked.
-        attention_add(
-            execution, f"tranche {bracket.tranche}: {tried} orders to close {held.normalize():f} shares failed"
+    due: _Due, execution: Execution, bracket: Bracket, *, connection: BrokerConnection, actor: Actor, now: datetime
+) -> CloseStep:
+    """Write down the next step for a bracket, and return it."""
+    facts = close_facts(execution, bracket, connection=connection)
+    if facts is None:
+        return CloseStep.NOTHING
+    orders = {order.pk: order for order in bracket.orders.all()}
+    plan = plan_close(facts)
+    named = [orders[key] for key in plan.keys]
+    if plan.step is CloseStep.NOTHING:
+        _end(bracket)
+    elif plan.step is CloseStep.SEND:
+        due.places += plan.keys
+    elif plan.step is CloseStep.MOVE_TARGET:
+        target, price = named[0], facts.limit_price
+        change = {"order_type": OrderType.MARKET} if price is None else {"limit_price": price}
+        change_write(
+            order=target, execution=execution, change=change, actor=actor, reason=CommandReason.CLOSING, now=now
         )
+        due.changes.append(target)
+    elif plan.step in (CloseStep.JOIN, CloseStep.CLOSE):
+        _discard_unsent(bracket, execution, now=now)
+        due.places.append(_close_create(execution, bracket, plan, actor=actor, now=now))
+    elif plan.step in (CloseStep.CANCEL, CloseStep.CUT):
+        _discard_unsent(bracket, execution, now=now)
+        for key, quantity in plan.sizes:
+            wanted = {"quantity": quantity}
+            change_write(
+                order=orders[key],
+                execution=execution,
+                change=wanted,
+                actor=actor,
+                reason=CommandReason.CLOSING,
+                now=now,
+            )
+            due.changes.append(orders[key])
+        cancels_write(orders=named, execution_id=execution.pk, actor=actor, reason=CommandReason.CLOSING, now=now)
+        due.cancels += named
+    elif plan.step is CloseStep.FOREIGN:
+        for order in named:
+            attention_add(
+                execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it"
+            )
+    elif plan.step is CloseStep.GIVE_UP:
+        _give_up(execution, bracket)
+    return plan.step
+
+
+def _give_up(execution: Execution, bracket: Bracket) -> None:
+    """Tell a person. The guard protects the shares again from here on; to cancel its stop would leave them naked."""
+    if bracket.close_limit_price is not None:
+        price = f"{bracket.close_limit_price.normalize():f}"
+        attention_add(
+            execution, f"tranche {bracket.tranche}: it cannot be closed at {price}: no target at work could be moved"
+        )
+        _end(bracket, whole=True)
         return
-    for order in unsent:
-        _discard(order, execution, now=now)
-    left = [order for order in open_exits if order not in unsent]
-    foreign = [order for order in left if is_foreign(order, connection)]
-    for order in foreign:
-        attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it")
-    due.cancels += [o for o in left if o not in foreign and o.status != OrderStatus.PENDING_CANCEL.value]
-    if not left:
-        due.places += _close_create(execution, bracket, orders, now=now)
+    orders = list(bracket.orders.all())
+    tried, held = sum(order.leg == Leg.CLOSE.value for order in orders), open_quantity_of(orders)
+    attention_add(execution, f"tranche {bracket.tranche}: {tried} orders to close {held.normalize():f} shares failed")
 
 
-def _close_create(execution: Execution, bracket: Bracket, orders: list[Order], *, now: datetime) -> list[int]:
-    """Write down the CLOSE for what is held; return its key."""
-    tried, held = len(_closes(bracket)), open_quantity_of(orders)
+def _end(bracket: Bracket, *, whole: bool = False) -> None:
+    """Note that closing is over, so that later shares are not closed. What is closed wholly stays to be closed."""
+    if bracket.keep_quantity or bracket.close_limit_price is not None or whole:
+        Bracket.objects.filter(pk=bracket.pk).update(keep_quantity=None, close_limit_price=None, close_tries=0)
+
+
+def _close_create(execution: Execution, bracket: Bracket, plan: ClosePlan, *, actor: Actor, now: datetime) -> int:
+    """Write down the CLOSE for what is to be closed; return its key."""
+    orders = list(bracket.orders.all())
     own_stop = next(order for order in orders if order.leg == Leg.STOP_LOSS.value)
-    ref = OrderRef(execution_key=execution.key, tranche=bracket.tranche, leg=Leg.CLOSE, number=tried + 1)
+    number = 1 + sum(order.leg == Leg.CLOSE.value for order in orders)
+    ref = OrderRef(execution_key=execution.key, tranche=bracket.tranche, leg=Leg.CLOSE, number=number)
     order = Order.objects.create(
         account=execution.account,
         bracket=bracket,
@@ -188,16 +227,21 @@ def _close_create(execution: Execution, bracket: Bracket, orders: list[Order], *
         order_ref=str(ref),
         action=own_stop.action,
         order_type=OrderType.MARKET.value,
-        quantity=held,
+        quantity=plan.quantity,
         time_in_force=TimeInForce.DAY.value,
+        oca_group=plan.group,
+        oca_type=plan.group_type,
     )
-    place_of([order], actor=Actor.KILL_SWITCH, reason=CommandReason.CLOSING, now=now).save()
+    Bracket.objects.filter(pk=bracket.pk).update(close_tries=bracket.close_tries + 1)
+    place_of([order], actor=actor, reason=CommandReason.CLOSING, now=now).save()
+    how = f"it joins the group of its exits, {plan.group}" if plan.group else "no exit could close them beside it"
     decision_record(
-        actor=Actor.KILL_SWITCH,
+        actor=actor,
         action="CLOSE",
-        reason=f"{held.normalize():f} shares are closed at the market; every other exit is over.",
+        reason=f"{plan.quantity.normalize():f} shares are closed at the market; {how}.",
         evidence={
-            "held": str(held),
+            "held": str(open_quantity_of(orders)),
+            "road": plan.step.value,
             "orders": [
                 {"order_ref": o.order_ref, "status": o.status, "filled": str(o.filled_quantity)} for o in orders
             ],
@@ -208,32 +252,22 @@ def _close_create(execution: Execution, bracket: Bracket, orders: list[Order], *
         order=order,
         now=now,
     )
-    return [order.pk]
+    return order.pk
 
 
-def _discard(order: Order, execution: Execution, *, now: datetime) -> None:
-    """End an exit that was written down and never sent."""
-    because = "It was not sent: the position is being closed."
-    broker_event_record(
-        AbsenceProved(
-            dedupe_key=f"absence:{order.order_ref}:flatten",
-            account=execution.account.account_id,
-            received_at=now,
-            order_ref=order.order_ref,
-            evidence=because,
-        ),
-        now=now,
-    )
-    execution.refresh_from_db(fields=["attention"])  # What the event may have added is not written over.
-
-
-def _closes(bracket: Bracket) -> list[Order]:
-    return [order for order in bracket.orders.all() if order.leg == Leg.CLOSE.value]
-
-
-def _still_open(bracket: Bracket) -> int:
-    return sum(not _is_over(order) for order in _closes(bracket))
-
-
-def _is_over(order: Order) -> bool:
-    return OrderStatus(order.status) in TERMINAL
+def _discard_unsent(bracket: Bracket, execution: Execution, *, now: datetime) -> None:
+    """End the exits that were written down and never sent."""
+    for order in bracket.orders.all():
+        if order.status != OrderStatus.CREATED.value or order.leg == Leg.ENTRY.value:
+            continue
+        broker_event_record(
+            AbsenceProved(
+                dedupe_key=f"absence:{order.order_ref}:flatten",
+                account=execution.account.account_id,
+                received_at=now,
+                order_ref=order.order_ref,
+                evidence="It was not sent: the position is being closed.",
+            ),
+            now=now,
+        )
+        execution.refresh_from_db(fields=["attention"])  # What the event may have added is not written over.

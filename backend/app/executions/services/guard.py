@@ -26,9 +26,10 @@ from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
 from app.core.errors import Conflict, RetryLater
 from app.core.logging import bind_order, get_logger
+from app.domain.close import CloseStep
 from app.domain.command import CommandReason
 from app.domain.order_status import OrderStatus
-from app.domain.protection import LegFacts, Protection, Repair, RepairKind, assess
+from app.domain.protection import Coverage, LegFacts, Protection, Repair, RepairKind, assess
 from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
@@ -36,11 +37,11 @@ from app.executions.models import Actor, Bracket, Execution, Order
 from app.executions.open_rows import bracket_executions, executions_held, executions_of_orders, of_account, orders_open
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
+from app.executions.services.close_facts import CHILD_OF_OPEN_ENTRY, closing_step, is_flattening, keep_of
 from app.executions.services.commands_send import cancels_send, changes_send, connection_of, is_foreign, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
-from app.executions.services.flatten import is_flattening
 from app.executions.services.guard_bounds import refused_alike, repairs_lately, replaced_in_vain
 from app.executions.services.guard_orders import protect_create, repair_discard
 from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
@@ -72,20 +73,21 @@ _JUDGED_BY = (
     "refusal_proved",
     "refusal_suspected",
 )
-CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GuardLook:
     """What one look found: brackets judged, repairs carried out, whether only the broker can tell more.
 
-    `again`: executions to look at again soon, because something is due unless the broker does it by itself.
+    `again`: executions to look at again soon, because something is due unless the broker does it by itself. `closing`:
+    those whose shares are without a stop because they are closed: the next step of that is due.
     """
 
     brackets: int = 0
     repaired: int = 0
     asks_broker: bool = False
     again: frozenset[int] = frozenset()
+    closing: frozenset[int] = frozenset()
 
 
 def execution_ids_to_guard(account_id: str) -> list[int]:
@@ -110,6 +112,7 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
         repaired=found.repaired + in_doubt.repaired,
         asks_broker=found.asks_broker or in_doubt.asks_broker,
         again=found.again | in_doubt.again,
+        closing=found.closing | in_doubt.closing,
     )
 
 
@@ -118,12 +121,15 @@ def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: dat
     repaired = 0
     asks_broker = False
     again: set[int] = set()
+    closing: set[int] = set()
     if not to_judge:
         return GuardLook()
     for execution in selectors.with_orders(Execution.objects.filter(pk__in=to_judge).order_by("id")):
         for bracket in execution.brackets.all():
-            if is_flattening(execution, bracket):
+            if (step := closing_step(execution, bracket)) is not None:
                 watch.forget(bracket.pk)  # Its exits are cancelled on purpose; a stop beside the CLOSE could fill too.
+                if step is not CloseStep.WAIT:
+                    closing.add(execution.pk)
                 continue
             protection = bracket_protection(bracket)
             if not protection.repairs and not protection.asks_broker:
@@ -132,7 +138,9 @@ def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: dat
             age = watch.seconds(bracket.pk, (protection.coverage, protection.repairs))
             again.add(execution.pk)
             asks_broker = (protection.asks_broker and watch.may_ask(bracket.pk)) or asks_broker
-            due = _due(protection.repairs, age=age)
+            # We closed it: what is left of its exits goes with the closing fill, whatever the broker does by itself.
+            is_closed = protection.coverage is Coverage.ORPHANED and keep_of(execution, bracket) is not None
+            due = list(protection.repairs) if is_closed else _due(protection.repairs, age=age)
             if due and watch.may_act(bracket.pk):
                 watch.note_acted(bracket.pk)
                 if _places(due) and exposure_doubts(executions=[execution], broker=broker, now=now):
@@ -140,7 +148,7 @@ def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: dat
                     asks_broker = True
                     due = [repair for repair in due if not _places([repair])]
                 repaired += _carry_out(execution, bracket, due, broker=broker, watch=watch, now=now)
-    return GuardLook(repaired=repaired, asks_broker=asks_broker, again=frozenset(again))
+    return GuardLook(repaired=repaired, asks_broker=asks_broker, again=frozenset(again), closing=frozenset(closing))
 
 
 def _due(repairs: Sequence[Repair], *, age: float) -> list[Repair]:

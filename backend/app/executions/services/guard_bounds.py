@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from app.domain.command import CommandKind
 from app.domain.order_status import OrderStatus
 from app.domain.protection import RepairKind
 from app.domain.terms import Leg
@@ -61,6 +62,6 @@ def replaced_in_vain(bracket: Bracket, *, now: datetime) -> bool:
         status=OrderStatus.CANCELLED.value,
         finished_at__gt=now - CANCELLED_BY_HAND_WINDOW,
         finished_at__lte=now,
-        bracket__execution__flatten_requested_at__isnull=True,
     )
+    cancelled = cancelled.exclude(commands__kind=CommandKind.CANCEL)
     return cancelled.exclude(pk__in=by_us).count() >= CANCELLED_BY_HAND_MAX

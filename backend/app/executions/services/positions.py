@@ -23,6 +23,7 @@ from app.alerts.kinds import AlertKind
 from app.alerts.services import alert_raise
 from app.brokers import base
 from app.domain.broker_events import ClosedElsewhere
+from app.domain.command import CommandKind
 from app.domain.exposure import AccountUse, Claim, Finding, ForeignDeal, Judgement, judge
 from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg
@@ -262,8 +263,8 @@ def _stopped_by_hand(claims: Iterable[int], *, now: datetime) -> set[int]:
         status=OrderStatus.CANCELLED.value,
         finished_at__gt=now - STOPPED_BY_HAND,
         decisions__isnull=True,
-        bracket__execution__flatten_requested_at__isnull=True,
     )
+    cancelled = cancelled.exclude(commands__kind=CommandKind.CANCEL)
     return set(cancelled.values_list("bracket_id", flat=True))
 
 

@@ -16,7 +16,7 @@ from django.db import DataError, IntegrityError, transaction
 
 from app.domain.broker_events import AnyBrokerEvent, CommissionTold, event_from_payload
 from app.domain.order_status import OrderStatus
-from app.domain.terms import Leg
+from app.domain.terms import Leg, OrderType
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order
 from app.executions.services.apply import event_apply
 
@@ -36,6 +36,9 @@ _ORDER_FIELDS = (
     "perm_id",
     "order_id",
     "why_held",
+    "order_type",
+    "oca_group",
+    "oca_type",
     "last_error_code",
     "last_error",
     "ended_because",
@@ -147,6 +150,10 @@ def _take_back(execution: Execution, *, events: list[AnyBrokerEvent]) -> None:
         order.quantity = order.bracket.quantity if Leg(order.leg).is_native else order.quantity
         order.perm_id, order.filled_quantity, order.told_filled, order.average_price = 0, 0, 0, None
         order.closed_elsewhere, order.refusal_proved, order.refusal_suspected = Decimal(0), False, False
+        if order.leg != Leg.CLOSE:
+            order.oca_group, order.oca_type = "", 0
+        if order.leg == Leg.TAKE_PROFIT:
+            order.order_type = OrderType.LIMIT
         order.why_held, order.last_error_code, order.last_error, order.ended_because = "", None, "", ""
         order.acknowledged_at = order.finished_at = None
         if order.sent_at in heard_at:  # Not noted as sent by us: its ids came with what the broker told.

@@ -44,7 +44,7 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
     # Read before anything is sent here: else what this sweep sends would keep it from sending what was lost.
     is_queue_empty = not dispatch.broker_queue_length()
     kill_switch_enforce(now=now)
-    for execution_id in _ids(executions_unfinished().filter(flatten_requested_at__isnull=False, open_quantity__gt=0)):
+    for execution_id in _ids(_closing()):
         dispatch.flatten(execution_id)
     expired = [pk for pk in _past_deadline(now) if execution_expire(execution_id=pk, now=now)]
     # What waits in the queue is not lost: sent again every second, a burst would bury the worker in its own copies.
@@ -80,6 +80,11 @@ def _past_deadline(now: datetime) -> list[int]:
     late = executions_unfinished().filter(to_give_up | to_cancel, deadline_at__lte=now).values_list("pk", flat=True)
     entry_open = executions_of_orders(orders_open().filter(leg=Leg.ENTRY.value))
     return [pk for pk in late if pk in entry_open][:BATCH_MAX]
+
+
+def _closing() -> QuerySet[Execution]:
+    wanted = Q(flatten_requested_at__isnull=False) | Q(close_requested_at__isnull=False)
+    return executions_unfinished().filter(wanted, open_quantity__gt=0)
 
 
 def _not_taken(*, before: datetime, now: datetime) -> QuerySet[Execution]:

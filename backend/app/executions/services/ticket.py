@@ -24,10 +24,13 @@ def order_ticket(order: Order) -> OrderTicket:
         action=Action(order.action),
         order_type=OrderType(order.order_type),
         quantity=order.quantity,
-        limit_price=order.limit_price,
+        # A target that was made a market order keeps its limit in the row, and has none at the broker.
+        limit_price=None if order.order_type == OrderType.MARKET else order.limit_price,
         stop_price=order.stop_price,
         time_in_force=TimeInForce(order.time_in_force),
         outside_rth=order.outside_rth,
+        oca_group=order.oca_group if order.leg == Leg.CLOSE else "",
+        oca_type=order.oca_type if order.leg == Leg.CLOSE else 0,
     )
 
 

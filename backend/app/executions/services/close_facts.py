@@ -1,0 +1,95 @@
+"""What is known of a bracket that is being closed, as the rules of `domain.close` want it."""
+
+from decimal import Decimal
+
+from django.conf import settings
+
+from app.accounts.models import BrokerConnection
+from app.domain.close import CloseFacts, CloseRoad, CloseStep, ExitFacts, keeps_its_stop, plan_close
+from app.domain.command import NOT_TAKEN, CommandKind
+from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.terms import Leg, OrderType
+from app.executions.models import Bracket, Execution, Order, OrderCommand, open_quantity_of
+from app.executions.services.commands_send import is_foreign
+
+CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
+# The order was being processed: the same change is taken a moment later.
+_REFUSED_FOR_NOW = "refused_2102"
+_LEAVES_THE_STOP = (CloseStep.NOTHING, CloseStep.FOREIGN, CloseStep.GIVE_UP)
+
+
+def keep_of(execution: Execution, bracket: Bracket) -> Decimal | None:
+    """Return to how many open shares the bracket is to be reduced, None while it is not being closed."""
+    if bracket.keep_quantity is None and execution.flatten_requested_at is not None:
+        return Decimal(0)
+    return bracket.keep_quantity
+
+
+def is_flattening(execution: Execution, bracket: Bracket) -> bool:
+    """Say whether closing this bracket, whose orders were read, takes its stop away: nobody places one beside it."""
+    return closing_step(execution, bracket) is not None
+
+
+def closing_step(execution: Execution, bracket: Bracket) -> CloseStep | None:
+    """Return the next step of closing a bracket where that takes its stop away; None where the guard looks after it."""
+    facts = close_facts(execution, bracket)
+    if facts is None or facts.held <= facts.keep or keeps_its_stop(facts):
+        return None
+    step = plan_close(facts).step
+    return None if step in _LEAVES_THE_STOP else step
+
+
+def close_facts(
+    execution: Execution, bracket: Bracket, *, connection: BrokerConnection | None = None
+) -> CloseFacts | None:
+    """Return what is known of a bracket whose orders were read; None where it is not being closed.
+
+    `connection` is the one that would send; without it every order counts as its own.
+    """
+    keep = keep_of(execution, bracket)
+    if keep is None:
+        return None
+    orders = list(bracket.orders.all())
+    entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
+    closes = sum(order.leg == Leg.CLOSE.value for order in orders)
+    return CloseFacts(
+        held=open_quantity_of(orders),
+        keep=keep,
+        exits=[_exit_facts(order, connection) for order in orders if order is not entry],
+        road=CloseRoad(settings.CLOSE_ROAD),
+        entry_is_over=OrderStatus(entry.status) in TERMINAL,
+        entry_told_more=entry.told_filled > entry.filled_quantity,
+        limit_price=bracket.close_limit_price,
+        gateway_group=str(entry.perm_id),
+        is_live=not execution.account.is_paper,
+        tries=closes if bracket.keep_quantity is None else bracket.close_tries,
+        change_refused=_change_refused(execution, bracket),
+    )
+
+
+def _exit_facts(order: Order, connection: BrokerConnection | None) -> ExitFacts:
+    return ExitFacts(
+        key=order.pk,
+        leg=Leg(order.leg),
+        status=OrderStatus(order.status),
+        order_type=OrderType(order.order_type),
+        quantity=order.quantity,
+        filled=order.filled_quantity,
+        told_filled=order.told_filled,
+        limit_price=order.limit_price,
+        refusal_proved=order.refusal_proved,
+        waits_for_entry=CHILD_OF_OPEN_ENTRY in order.why_held.split(","),
+        is_foreign=connection is not None and is_foreign(order, connection),
+        group=order.oca_group,
+        group_type=order.oca_type,
+    )
+
+
+def _change_refused(execution: Execution, bracket: Bracket) -> bool:
+    """Say whether the broker refused a change of an exit since closing was asked for."""
+    since = execution.flatten_requested_at or execution.close_requested_at
+    if since is None:
+        return False
+    changes = OrderCommand.objects.filter(order__bracket=bracket, kind=CommandKind.MODIFY, requested_at__gte=since)
+    settled = changes.filter(settled_at__isnull=False).values_list("settled_how", flat=True)
+    return any(how == NOT_TAKEN or (how.startswith("refused") and how != _REFUSED_FOR_NOW) for how in settled)

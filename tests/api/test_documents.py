@@ -12,7 +12,6 @@ from app.api.execution_serializers import BracketOutput, ExecutionOutput, FillOu
 from app.api.setup_serializers import SetupInput
 from app.config.variables import VARIABLES
 from app.core import errors
-from app.executions.services.order_room import TOO_MANY_ORDERS
 
 APP = Path(api.__file__).parents[1]
 ROOT = APP.parents[1]
@@ -66,7 +65,7 @@ def answered_by_the_framework() -> Iterator[tuple[str, int]]:
         yield code, kind.status_code
     for code in handler.CODE_OF_PROBLEM.values():
         yield code, 400
-    yield from [(TOO_MANY_ORDERS, 422), ("field_invalid", 400), ("csrf_failed", 403), ("unknown_symbol", 422)]
+    yield from [("field_invalid", 400), ("csrf_failed", 403), ("unknown_symbol", 422)]
     yield from [("database_unavailable", 503), ("redis_unavailable", 503)]
     # What is refused before a view, by the front door or by Django.
     yield from [(handler.REQUEST_REFUSED, 400), (handler.BODY_TOO_LARGE, 413)]
@@ -109,12 +108,13 @@ def test_every_reason_is_in_the_document() -> None:
     services = [path.read_text() for path in (APP / "executions" / "services").glob("*.py")]
     given = (
         r'(?:reason_code|reason|reason_code, execution.reason|cancel_reason)\s*=\s*"([a-z_]+)"|cancel_reason or "(\w+)"'
-        r'|TOO_MANY_ORDERS = "(\w+)"|KILL_SWITCH = "(\w+)"|KILL_SWITCH else "(\w+)"'
+        r'|KILL_SWITCH = "(\w+)"|KILL_SWITCH else "(\w+)"'
     )
     found = {code for text in services for match in re.findall(given, text) for code in match if code}
     # What a cancel was asked for is a reason by the sentence that it is given.
-    apply = (APP / "executions" / "services" / "apply.py").read_text()
-    found |= set(re.findall(r'^ {12}"([a-z_]+)": "', apply, re.MULTILINE))
+    words = (APP / "executions" / "services" / "words.py").read_text()
+    found |= set(re.findall(r'^ {4}"([a-z_]+)": "', words, re.MULTILINE))
+    found |= set(re.findall(r'return "([a-z_]+)", f?"', words))
     assert found >= {"entry_timeout", "deadline_passed", "not_placed", "order_refused", "cancelled_at_broker"}
     table = API[API.index("| `reason_code` |") + 20 : API.index("## Kill switch")]
     assert found | {"requested"} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))

@@ -215,6 +215,18 @@ def test_a_stop_moved_by_hand_while_ours_was_on_its_way_is_put_back_once(
     assert running.stop.stop_price == 184
 
 
+def test_the_late_echo_of_an_earlier_move_is_nobody_elses(running: Book, broker: FakeBroker, analyst: User) -> None:
+    move(running, analyst, "187")
+    send(running, broker)
+    move(running, analyst, "188")
+    send(running, broker, seconds=31)
+    for seconds, price in ((32, 187), (33, 188)):
+        echo = told(running.stop, T.PRE_SUBMITTED, stop_price=Decimal(price), source="open_order")
+        running.hear(echo, seconds=seconds)
+    assert send(running, broker, seconds=34)[-1] == (running.stop.order_id, Decimal(188))
+    assert (running.stop.stop_price, running.execution.attention) == (188, "")
+
+
 def test_a_stop_that_is_being_cut_is_cut_and_moved(running: Book, broker: FakeBroker, analyst: User) -> None:
     cut = {"change": {"quantity": Decimal(4)}, "actor": Actor.GUARD, "reason": CommandReason.RESIZED}
     change_write(order=running.stop, execution=running.execution, now=at(29), **cut)

@@ -46,8 +46,8 @@ def _why_not(order: Order, how: str) -> str:
 
 def _put_back(command: OrderCommand, *, now: datetime) -> None:
     """Move the order to where somebody else put it while the change was on its way; once."""
-    if command.reason_code == CommandReason.PUT_BACK or command.sent_at is None:
-        return
+    if command.reason_code in (CommandReason.PUT_BACK, CommandReason.CLOSING) or command.sent_at is None:
+        return  # What is being closed is to go, wherever somebody had it.
     order = command.order
     for name in _PRICES:
         by_hand = _price_by_hand(command, name)
@@ -70,11 +70,14 @@ def _put_back(command: OrderCommand, *, now: datetime) -> None:
 
 
 def _price_by_hand(command: OrderCommand, name: str) -> Decimal | None:
-    """Return the price, neither the old nor the wanted one, that the broker told after the change was sent."""
-    before, wanted = command.evidence.get(name), command.change.get(name)
+    """Return the price that the broker told after the change was sent, neither the old one nor one that we wanted."""
+    before = command.evidence.get(name)
     if before is None:
         return None
-    ours = {Decimal(before), Decimal(wanted or before)}
+    # The echo of an earlier change of ours may come after a newer one was sent.
+    changes = OrderCommand.objects.filter(order=command.order_id, kind=CommandKind.MODIFY)
+    wanted = (change[name] for change in changes.values_list("change", flat=True) if name in change)
+    ours = {Decimal(before), *map(Decimal, wanted)}
     told = BrokerEvent.objects.filter(order=command.order_id, kind=OrderTold.kind, recorded_at__gte=command.sent_at)
     for payload in told.order_by("-id").values_list("payload", flat=True):
         price = Decimal(payload[name]) if payload.get(name) else None

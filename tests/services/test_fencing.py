@@ -71,7 +71,7 @@ def test_an_old_holder_takes_nothing(requested: Callable[..., Execution], broker
     assert (execution.status, execution.claimed_at, broker.sent) == ("REQUESTED", None, [])
 
 
-def test_a_holder_that_is_taken_over_after_its_claim_sends_nothing_and_frees_the_row(
+def test_a_holder_that_is_taken_over_after_its_claim_sends_and_writes_nothing_and_leaves_the_row_to_the_new_one(
     requested: Callable[..., Execution], broker: FakeBroker
 ) -> None:
     execution = requested()
@@ -81,9 +81,27 @@ def test_a_holder_that_is_taken_over_after_its_claim_sends_nothing_and_frees_the
         execution_submit(execution_id=execution.pk, broker=broker, now=at(6))
 
     execution.refresh_from_db()
-    assert (execution.status, broker.sent) == ("REQUESTED", [])
+    assert (execution.status, broker.sent) == ("SUBMITTING", [])
     assert set(Order.objects.values_list("status", flat=True)) == {"CREATED"}
     assert BrokerConnection.objects.get(pk=broker.connection_id).order_id_floor == 0
+
+
+def test_a_holder_that_is_taken_over_while_it_waits_for_the_row_claims_nothing(
+    requested: Callable[..., Execution], broker: FakeBroker
+) -> None:
+    execution = requested()
+
+    def taken_over_meanwhile(execute: Callable[..., object], sql: str, *rest: object) -> object:
+        if sql.startswith("SELECT") and "FOR NO KEY UPDATE" in sql and not newer:
+            newer.append(taken_over(broker))
+        return execute(sql, *rest)
+
+    newer: list[Holding] = []
+    with connection.execute_wrapper(taken_over_meanwhile), pytest.raises(Fenced):
+        execution_submit(execution_id=execution.pk, broker=broker, now=at(6))
+
+    execution.refresh_from_db()
+    assert (newer != [], execution.status, execution.claimed_at, broker.sent) == (True, "REQUESTED", None, [])
 
 
 def test_a_holder_that_was_held_up_after_its_write_ahead_sends_once(
@@ -105,7 +123,8 @@ def test_a_holder_that_is_taken_over_after_its_write_ahead_sends_nothing_and_lea
     execution = requested()
     broker.held_up = lambda: taken_over(broker)
 
-    assert execution_submit(execution_id=execution.pk, broker=broker, now=at(6)) == ""
+    with pytest.raises(Fenced):
+        execution_submit(execution_id=execution.pk, broker=broker, now=at(6))
 
     execution.refresh_from_db()
     assert (execution.status, broker.sent) == ("SUBMITTING", [])
@@ -209,7 +228,7 @@ def test_the_check_costs_one_query_with_each_event_and_none_with_a_write_ahead(
     execution = requested()
     with connection.execute_wrapper(count := Count()):
         execution_submit(execution_id=execution.pk, broker=broker, now=at(6))
-    assert count.of('FROM "accounts_brokerconnection"') == 2  # Once for the floor, once under the lock.
+    assert count.of('FROM "accounts_brokerconnection"') == 3  # For the claim, for the floor, under the lock.
     assert book.entry.status == "SENT"
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from django.db import connection
 
-# What the holder of a connection alone may write. How a run of the reconcile failed, each notes for itself; and who was
-# deposed before it wrote ahead gives its claim back.
+# What the holder of a connection alone may write. How a run of the reconcile failed, each notes for itself.
 _TABLES = (
+    "executions_execution",
     "executions_order",
     "executions_fill",
     "executions_commission",
@@ -40,11 +40,6 @@ STATEMENTS = (
         "FOR EACH ROW EXECUTE FUNCTION simulation_note_write()"
         for table in _TABLES
     ),
-    """
-    CREATE TRIGGER simulation_write AFTER UPDATE ON executions_execution
-    FOR EACH ROW WHEN (OLD.status <> 'SUBMITTING' OR NEW.status <> 'REQUESTED')
-    EXECUTE FUNCTION simulation_note_write()
-    """,
     """
     CREATE TRIGGER simulation_fence AFTER UPDATE ON accounts_brokerconnection
     FOR EACH ROW WHEN (NEW.fence <> OLD.fence) EXECUTE FUNCTION simulation_note_fence()

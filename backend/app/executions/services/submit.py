@@ -14,7 +14,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from app.accounts.entry_gate import CIRCUIT_OPEN, circuit_of, entry_refusal_on, failed_last_at, failures_forget
-from app.accounts.fencing import fence_check
+from app.accounts.fencing import Holding, fence_check, fence_require
 from app.accounts.kill_switch import kill_switch_on
 from app.accounts.models import BrokerConnection
 from app.accounts.services import OrderIdTooLow
@@ -42,15 +42,18 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
 
     Returns the reference of the first bracket, or "" where there was nothing to do. Raises NotConnected, QueueFull or
     OrderIdTooLow when nothing was sent and the row is free to be taken again; NotConnected `account_not_served`, with
-    the row untouched, where the broker is connected to another account than the execution's.
+    the row untouched, where the broker is connected to another account than the execution's; Fenced, with nothing more
+    written, where another worker has taken over.
     """
     holder = connection_of(broker)
     fence_check(holder, fence=broker.fence)
     _require_entries_allowed(holder, now=now)
     half_open = circuit_of(holder, now=now) is Circuit.HALF_OPEN
+    holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
     if not _claim(
         execution_id=execution_id,
         account_id=broker.account_id,
+        holding=holding,
         try_on=broker.connection_id if half_open else None,
         now=now,
     ):
@@ -64,14 +67,14 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
                     execution=execution, bracket=bracket, broker=broker, holder=holder if not sent else None
                 )
             except (NotConnected, QueueFull, OrderIdTooLow):
-                if not sent and _release(execution_id=execution_id, now=now):
+                if not sent and _release(execution_id=execution_id, holding=holding, now=now):
                     raise
                 # Part of it is on its way: what is not is settled by the reconcile that follows every connect.
                 logger.warning("bracket_not_sent", tranche=bracket.tranche)
                 break
             except Conflict as error:
                 logger.warning("bracket_not_sent", tranche=bracket.tranche, reason=error.code)
-                _settle_refused(execution_id=execution_id, now=now)
+                _settle_refused(execution_id=execution_id, holding=holding, now=now)
                 break
             sent.append(reference)
     return sent[0] if sent else ""
@@ -105,13 +108,14 @@ def _require_turn(connection_id: int, *, now: datetime) -> None:
 
 
 @transaction.atomic
-def _claim(*, execution_id: int, account_id: str, try_on: int | None, now: datetime) -> bool:
+def _claim(*, execution_id: int, account_id: str, holding: Holding, try_on: int | None, now: datetime) -> bool:
     if try_on is not None:
         _require_turn(try_on, now=now)
     requested = Execution.objects.select_related("account").annotate(stopped=kill_switch_on()).filter(pk=execution_id)
     execution = requested.select_for_update(no_key=True, of=("self",)).first()
     if execution is None or execution.status != ExecutionStatus.REQUESTED.value:
         return False
+    fence_require(holding)  # It may have waited for the row.
     if execution.account.account_id != account_id:
         # Taken here, a plan for a paper account could trade a live one.
         raise NotConnected(
@@ -142,9 +146,14 @@ def _claim(*, execution_id: int, account_id: str, try_on: int | None, now: datet
 
 
 @transaction.atomic
-def _release(*, execution_id: int, now: datetime) -> bool:
-    """Undo the claim where no order id was written ahead; say whether it was undone."""
+def _release(*, execution_id: int, holding: Holding, now: datetime) -> bool:
+    """Undo the claim where no order id was written ahead; say whether it was undone.
+
+    Raises Fenced, and then nothing is written: the row says that it was claimed and never sent, and the new holder
+    settles that as it does after a crash.
+    """
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    fence_require(holding)
     orders = Order.objects.filter(bracket__execution=execution)
     if orders.exclude(status=OrderStatus.CREATED.value).exists():
         return False
@@ -159,10 +168,14 @@ def _release(*, execution_id: int, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _settle_refused(*, execution_id: int, now: datetime) -> None:
-    """End the legs whose write-ahead was refused by a cancel or the kill switch: so they were certainly not sent."""
+def _settle_refused(*, execution_id: int, holding: Holding, now: datetime) -> None:
+    """End the legs whose write-ahead was refused by a cancel or the kill switch: so they were certainly not sent.
+
+    Raises Fenced.
+    """
     of_it = Execution.objects.annotate(stopped=kill_switch_on()).filter(pk=execution_id)
     execution = of_it.select_for_update(no_key=True, of=("self",)).get()
+    fence_require(holding)
     if execution.cancel_requested_at is not None:
         execution_give_up(execution=execution, reason_code=unsent_because(execution), now=now)
     elif execution.stopped:

@@ -15,7 +15,7 @@ from app.accounts.models import Account, BrokerConnection
 from app.accounts.services import connection_ensure
 from app.core import clock
 from app.domain.contract import Contract, SymbolInfo
-from app.executions import news
+from app.executions import dispatch, news
 from app.executions.models import Execution
 from app.executions.services.request import execution_request
 from app.executions.services.submit import execution_submit
@@ -50,6 +50,7 @@ def _news_client_of_each_test() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _empty_queue_of_each_test(settings: Settings) -> None:
     """No worker takes the tasks that the tests before this one sent."""
+    dispatch.MESSENGER.flush(seconds_max=5)
     with suppress(redis.ConnectionError), redis.Redis.from_url(settings.REDIS_URL) as queue:
         queue.delete("broker")
 

@@ -13,6 +13,7 @@ from app.accounts.services import connection_ensure, connection_reconciled
 from app.brokers.errors import BrokerTimeout, NotConnected
 from app.core.errors import Conflict, NotFound
 from app.domain.broker_events import MessageMeaning, ToldStatus
+from app.executions import dispatch
 from app.executions.models import Execution, OrderCommand
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send, execution_expire
 from app.executions.services.submit import execution_submit
@@ -343,6 +344,7 @@ def test_the_sweep_puts_tasks_into_the_queue(requested: Requested, settings: Set
     execution = requested()
     queue.delete("broker")
     assert sweep(10).resent == [execution.pk]
+    assert dispatch.MESSENGER.flush(seconds_max=5)
     (raw,) = queue.lrange("broker", 0, -1)
     headers = json.loads(raw)["headers"]
     assert (headers["task"], headers["argsrepr"]) == ("executions.submit", f"[{execution.pk}]")

@@ -23,6 +23,7 @@ from app.core import clock
 from app.core.errors import Conflict, FixRequest, Forbidden, RetryLater, TradingError
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_ref import parse_order_ref
+from app.executions import dispatch
 from app.executions.models import BrokerEvent, Execution
 from app.executions.services.request import execution_request
 from app.executions.services.sweep import execution_sweep
@@ -182,6 +183,7 @@ def test_the_task_is_sent_once_the_rows_are_committed(make_setup: MakeSetup, ana
     with transaction.atomic():
         execution, _ = request(make_setup(), analyst)
         assert queue.llen("broker") == 0
+    assert dispatch.MESSENGER.flush(seconds_max=5)
     message = json.loads(queue.lindex("broker", 0))
     assert (message["headers"]["task"], message["headers"]["argsrepr"]) == ("executions.submit", f"[{execution.pk}]")
     # And it ends by itself: while no worker comes, the sweep repeats it.

@@ -141,9 +141,18 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A Redis that answers and refuses (its disk or its memory is full) is waited for like one that is away. Without this it
 # would end the workers, and with the broker worker the guard, which needs no queue.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Redis is transport only: a message lost with it is sent again by the sweep, so publishing never waits for long.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2}
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_connect_timeout": 2, "socket_keepalive": True}
+# One that hangs takes the connection and answers nothing. Longer than the second for which a worker asks it to wait.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 3,
+    "socket_keepalive": True,
+}
+CELERY_REDIS_SOCKET_TIMEOUT = 3.0
+CELERY_REDIS_SOCKET_CONNECT_TIMEOUT = 2.0
 CELERY_BEAT_SCHEDULE = {
     task: {"task": task, "schedule": 5.0, "options": {"expires": 5}}
     for task in ("executions.sweep", "alerts.watch", "alerts.deliver")

@@ -1,19 +1,28 @@
 """The only place that sends execution tasks.
 
-The row is the outbox: a task that cannot be sent, or is lost with Redis, is sent again by the sweep.
+The row is the outbox: a task that cannot be sent, or is lost with Redis, is sent again by the sweep. Nobody waits for
+Redis: a thread hands it the tasks. In the process that holds the connection to the broker they are run without it.
 """
 
+import time
+from collections.abc import Callable
 from functools import cache
+from typing import ClassVar
 
 import redis
-from celery import current_app
+from celery import Celery, current_app
+from celery.app import app_or_default
 from django.db import transaction
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from app.core.logging import get_logger
+from app.executions.messenger import Messenger
 
 logger = get_logger(__name__)
+MESSENGER = Messenger("tasks")
 
 BROKER_QUEUE = "broker"
 DEFAULT_QUEUE = "default"
@@ -22,16 +31,37 @@ MESSAGE_SECONDS_MAX = 60
 FLATTEN_SECONDS_MAX = 5  # Every sweep sends the next one.
 
 
+# How long the sweep waits for the length of the queue, and for how long it does not ask a Redis that did not answer.
+LENGTH_SECONDS_MAX, NOT_ASKED_SECONDS = 0.5, 10.0
+
+
+class _Process:
+    """What holds for this process: who runs the broker worker's tasks here, until when Redis is not asked."""
+
+    runs_here: Callable[[str, int], None] | None = None
+    not_asked_until: ClassVar[dict[str, float]] = {}
+
+
+def run_here(take: Callable[[str, int], None] | None) -> None:
+    """Have the broker worker's tasks that this process asks for run by `take`, and not sent; None: sent again."""
+    _Process.runs_here = take
+
+
 @cache
 def _queues(url: str) -> "redis.Redis":
-    return redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2)
+    limits = {"socket_connect_timeout": LENGTH_SECONDS_MAX, "socket_timeout": LENGTH_SECONDS_MAX}
+    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **limits)
 
 
 def broker_queue_length() -> int:
     """Return how many tasks wait for the broker worker; 0 also where Redis does not tell, and then none can be sent."""
+    url: str = current_app.conf.broker_url
+    if time.monotonic() < _Process.not_asked_until.get(url, 0.0):
+        return 0
     try:
-        return int(_queues(current_app.conf.broker_url).llen(BROKER_QUEUE))
+        return int(_queues(url).llen(BROKER_QUEUE))
     except RedisError as error:
+        _Process.not_asked_until[url] = time.monotonic() + NOT_ASKED_SECONDS
         logger.warning("queue_not_read", error=str(error))
         return 0
 
@@ -82,8 +112,16 @@ def wait_for_fill(execution_id: int) -> None:
 
 
 def _send(task: str, execution_id: int, *, queue: str, expires: float | None = None) -> None:
+    if queue == BROKER_QUEUE and _Process.runs_here is not None:
+        _Process.runs_here(task, execution_id)
+        return
+    app = app_or_default()  # The thread that sends has a current one of its own.
+    MESSENGER.hand(lambda: _send_now(app, task, execution_id, queue=queue, expires=expires))
+
+
+def _send_now(app: Celery, task: str, execution_id: int, *, queue: str, expires: float | None) -> None:
     try:
         # Without `ignore_result` the sender listens for an answer that nobody reads, and fails where Redis is away.
-        current_app.send_task(task, args=[execution_id], queue=queue, expires=expires, ignore_result=True)
+        app.send_task(task, args=[execution_id], queue=queue, expires=expires, ignore_result=True)
     except (OperationalError, RedisError) as error:
         logger.warning("task_not_sent", task=task, execution=execution_id, error=str(error))

@@ -1,8 +1,8 @@
 """Order news over Redis: "something about this execution changed", ids only.
 
-Published after the commit that changed it. News is a hint, never the truth: a reader subscribes first, then reads the
-rows, and reads them again on each piece of news and after a while without any, so that a lost message delays nothing
-for long.
+Published after the commit that changed it, by a thread of its own: no road waits for Redis. News is a hint, never the
+truth: a reader subscribes first, then reads the rows, and reads them again on each piece of news and after a while
+without any, so that a lost message delays nothing for long.
 """
 
 import threading
@@ -15,8 +15,10 @@ from django.conf import settings
 from django.db import transaction
 
 from app.core.logging import get_logger
+from app.executions.messenger import Messenger
 
 logger = get_logger(__name__)
+MESSENGER = Messenger("news")
 # Carries the id of every execution that changed: what a page that lists them subscribes to, however many it shows.
 ALL_EXECUTIONS = "executions"
 CLIENT_NAME = "order-news"  # What `CLIENT LIST` of the server shows.
@@ -36,7 +38,7 @@ def _client() -> "redis.Redis":
 def publish_on_commit(*execution_ids: int) -> None:
     """Tell readers, once the current transaction is committed, that the executions changed."""
     if execution_ids:
-        transaction.on_commit(lambda: _publish(execution_ids))
+        transaction.on_commit(lambda: MESSENGER.hand(lambda: _publish(execution_ids)))
 
 
 def _publish(execution_ids: Sequence[int]) -> None:

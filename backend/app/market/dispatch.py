@@ -19,7 +19,7 @@ def look_up(symbol: str) -> dict[str, Any]:
     """
     try:
         pending = current_app.send_task(
-            "market.look_up", args=[symbol], queue="data", expires=LOOK_UP_SECONDS_MAX, ignore_result=False
+            "market.look_up", args=[symbol], queue="data", expires=LOOK_UP_SECONDS_MAX, ignore_result=False, retry=False
         )
         answer: dict[str, Any] = pending.get(timeout=LOOK_UP_SECONDS_MAX, interval=0.01)
     except ResultTimeout as error:

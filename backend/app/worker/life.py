@@ -29,6 +29,7 @@ from app.worker.data_thread import DataThread
 from app.worker.event_recorder import EventRecorder
 from app.worker.guard_thread import GuardThread
 from app.worker.holder import session_name_make
+from app.worker.local_tasks import LocalTasks
 from app.worker.loop_thread import with_own_connection
 
 logger = get_logger(__name__)
@@ -46,6 +47,7 @@ class _Held:
     recorder: EventRecorder | None = None
     guard: GuardThread | None = None
     close: CloseThread | None = None
+    local_tasks: LocalTasks | None = None
     consumer: Any = None
     is_holder = False
 
@@ -107,6 +109,9 @@ def start(sender: Any, **_: Any) -> None:
             on_unknown=broker.reconcile_soon,
             on_closing=_Held.close.wake,
         )
+        tasks = sender.app.tasks
+        _Held.local_tasks = LocalTasks(lambda task, execution_id: tasks[task](execution_id))
+        dispatch.run_here(_Held.local_tasks.take)
         _Held.recorder.start()
         _Held.broker.start()
         _Held.close.start()
@@ -161,6 +166,9 @@ def stop(**_: Any) -> None:
         _Held.guard.stop(seconds_max=STOP_SECONDS_MAX)
     if _Held.close is not None:
         _Held.close.stop(seconds_max=STOP_SECONDS_MAX)
+    if _Held.local_tasks is not None:
+        dispatch.run_here(None)
+        _Held.local_tasks.stop()
     if _Held.broker is not None:
         _Held.broker.stop(seconds_max=STOP_SECONDS_MAX)
     if _Held.recorder is not None:

@@ -87,7 +87,9 @@ def commission(exec_id: str, amount: str = "1.0", *, realized_pnl: str | None = 
     )
 
 
-def message(order: Order, code: int, text: str, meaning: MessageMeaning, ended_because: str = "") -> OrderMessageTold:
+def message(
+    order: Order, code: int, text: str, meaning: MessageMeaning, ended_because: str = "", **changed: Any
+) -> OrderMessageTold:
     """A code about an order."""
     return OrderMessageTold(
         dedupe_key=f"message:test:{next(_numbers)}",
@@ -99,6 +101,7 @@ def message(order: Order, code: int, text: str, meaning: MessageMeaning, ended_b
         text=text,
         meaning=meaning,
         ended_because=ended_because,
+        **changed,
     )
 
 

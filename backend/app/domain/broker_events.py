@@ -114,6 +114,8 @@ class OrderMessageTold(BrokerEvent):
     text: str
     meaning: MessageMeaning
     ended_because: str = ""  # of an order that ended with it, in the broker's own words
+    ignores_outside_hours: bool = False  # the order works in regular hours only, whatever was asked for
+    waits_until: str = ""  # until when it is not placed at the exchange, in the broker's own words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -249,3 +249,16 @@ def test_the_completed_orders_say_how_an_order_ended(told: SessionTold) -> None:
     assert expired.dedupe_key != cancelled.dedupe_key
     again = told.completed_order(order=order, raw_status="Cancelled", completed_status="Cancelled")
     assert (again.ended_because, again.dedupe_key) == ("Expired", expired.dedupe_key)
+
+
+@pytest.mark.case("T20")
+def test_what_keeps_an_order_from_working_is_told_in_domain_words(told: SessionTold) -> None:
+    open_order(told)
+    closed = (
+        "Order Message:\nSELL 10 AAPL NASDAQ.NMS\n"
+        "Warning: Your order will not be placed at the exchange until 2026-11-30 09:30:00 US/Eastern."
+    )
+    assert told.message(order_id=7, code=399, text=closed).waits_until == "2026-11-30 09:30:00 US/Eastern"
+    assert told.message(order_id=7, code=399, text="Order Message: something else").waits_until == ""
+    assert told.message(order_id=7, code=2109, text="Outside hours ignored").ignores_outside_hours
+    assert not told.message(order_id=7, code=399, text=closed).ignores_outside_hours

@@ -10,6 +10,7 @@ whole state as told, and a repeated piece makes the same state, hence the same `
     orderStatus(PreSubmitted)        -> status:<session>:1:7:3     truly back, hence a new number
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,7 +22,7 @@ from ib_async.order import Order as WireOrder
 
 from app.brokers.base import OpenOrder
 from app.brokers.ib import translate
-from app.brokers.ib.error_codes import ORDER_CANCELLED, meaning_of
+from app.brokers.ib.error_codes import ORDER_CANCELLED, ORDER_MESSAGE, OUTSIDE_HOURS_IGNORED, meaning_of
 from app.domain.broker_events import (
     CommissionTold,
     FillTold,
@@ -37,6 +38,10 @@ OrderKey = tuple[int, int]  # (client id, order id); (-1, perm_id) for an order 
 
 FINISHED = frozenset({ToldStatus.FILLED, ToldStatus.CANCELLED, ToldStatus.API_CANCELLED})
 _CANCELLED = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED})
+# What a 399 says of an order that came while the exchange is closed [CAPTURE], with the moment it opens.
+_UNTIL = re.compile(
+    r"not be placed at the exchange until (\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?(?: [A-Z][\w/+-]*)?)", re.IGNORECASE
+)
 _REASON = "reason:"  # What a 202 says stands behind it; mostly nothing does.
 _NEVER_AT_WORK = frozenset({ToldStatus.PENDING_SUBMIT, ToldStatus.INACTIVE})
 
@@ -205,6 +210,8 @@ class SessionTold:
             text=text,
             meaning=self._meaning_of(code, order_id=order_id),
             ended_because=text.partition(_REASON)[2].strip() if code == ORDER_CANCELLED else "",
+            ignores_outside_hours=code == OUTSIDE_HOURS_IGNORED,
+            waits_until=_waits_until(text) if code == ORDER_MESSAGE else "",
         )
 
     def _meaning_of(self, code: int, *, order_id: int) -> MessageMeaning:
@@ -307,3 +314,8 @@ def _tells_why(raw_status: str, completed_status: str) -> bool:
     """Say whether the words of a completed order are more than its status."""
     is_cancelled = translate.to_status(raw_status) in _CANCELLED
     return is_cancelled and completed_status not in ("", *(status.value for status in ToldStatus))
+
+
+def _waits_until(text: str) -> str:
+    found = _UNTIL.search(text)
+    return found[1] if found else ""

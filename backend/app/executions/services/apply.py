@@ -36,6 +36,7 @@ from app.executions.models import BrokerEvent, Commission, Execution, Fill, Orde
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_settle import commands_settle
 from app.executions.services.deals import deal_enter, deal_store
+from app.executions.services.idle_stops import entry_filled, stop_triggered
 from app.executions.services.match import order_match
 from app.executions.services.order_moves import order_move
 from app.executions.services.row_columns import row_save
@@ -223,6 +224,7 @@ def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None
 def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None:
     _ids_take(event, order=order, execution=execution)
     if event.source == "status":
+        stop_triggered(event, before=order.why_held, order=order, execution=execution)
         order.why_held = event.why_held
     if event.source != "open_order":
         order.told_filled = event.filled
@@ -323,6 +325,7 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
         attention_add(execution, f"{order.leg}: filled {of}")
     if not event.quantity:
         attention_add(execution, f"{order.leg}: a deal was busted, {event.exec_id}: its shares were taken back")
+    entry_filled(event, order=order, execution=execution)
     _filled(order, execution=execution, at=event.received_at)
 
 

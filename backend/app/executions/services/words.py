@@ -10,6 +10,7 @@ from app.domain.order_status import NEVER_AT_WORK, OrderEvent, OrderStatus
 from app.domain.terms import Leg, TimeInForce
 from app.executions.models import Execution, Fill, Order
 from app.executions.services.attention import attention_add
+from app.executions.services.idle_stops import stop_kept_back
 from app.executions.services.order_moves import order_move
 
 _CANCELLED_BY_US = {
@@ -24,6 +25,7 @@ _EXPIRED = "expired"  # How the broker's words of an order begin that ended with
 def message_told(event: OrderMessageTold, *, order: Order, execution: Execution) -> None:
     """Take in a code about the order. Rows change in memory only."""
     order.ended_because = event.ended_because or order.ended_because
+    stop_kept_back(event, order=order, execution=execution)
     if event.meaning in (MessageMeaning.INFORMATION, MessageMeaning.CONNECTION):
         return
     if _is_news(event, order=order):

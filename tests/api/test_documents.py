@@ -25,7 +25,10 @@ ANSWERING = [
     APP / "accounts" / "kill_switch.py",
     *(APP / "alerts").glob("*.py"),
     APP / "market" / "dispatch.py",
-    *(APP / "executions" / "services" / f"{name}.py" for name in ("plan", "request", "order_room", "cancel", "move")),
+    *(
+        APP / "executions" / "services" / f"{name}.py"
+        for name in ("plan", "request", "order_room", "cancel", "move", "close_request")
+    ),
     *(APP / "executions" / "services").glob("resolve*.py"),
     APP / "executions" / "selectors.py",
 ]

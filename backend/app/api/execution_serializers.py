@@ -257,6 +257,7 @@ class ExecutionSummary(serializers.ModelSerializer[Execution]):
             "deadline_at",
             "cancel_requested_at",
             "flatten_requested_at",
+            "close_requested_at",
             "cancel_reason",
             "finished_at",
             "brackets",

@@ -8,6 +8,7 @@ from django.urls import URLPattern, path, re_path
 from app.api import (
     account_views,
     alert_views,
+    close_views,
     description_views,
     execution_views,
     health,
@@ -36,6 +37,7 @@ urlpatterns = [
     *_both("v1/executions/<int:pk>/", execution_views.ExecutionItem.as_view(), "execution"),
     *_both("v1/executions/<int:pk>/seen/", execution_views.ExecutionSeen.as_view(), "execution-seen"),
     *_both("v1/executions/<int:pk>/cancel/", execution_views.ExecutionCancel.as_view(), "execution-cancel"),
+    *_both("v1/executions/<int:pk>/close/", close_views.ExecutionClose.as_view(), "execution-close"),
     *_both("v1/executions/<int:pk>/resolve/", resolve_views.ExecutionResolve.as_view(), "execution-resolve"),
     *_both("v1/executions/<int:pk>/stop/", move_views.StopMove.as_view(), "execution-stop"),
     *_both("v1/executions/<int:pk>/targets/<int:tranche>/", move_views.TargetMove.as_view(), "execution-target"),

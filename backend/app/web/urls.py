@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from app.web import (
     account_figures,
     alert_pages,
+    close_pages,
     execution_detail_page,
     execution_pages,
     kill_switch_pages,
@@ -49,5 +50,6 @@ urlpatterns = [
     path("executions/<int:pk>/seen/", execution_pages.execution_look, name="execution-seen"),
     path("executions/<int:pk>/move/", move_pages.execution_move, name="execution-move"),
     path("executions/<int:pk>/resolve/", resolve_pages.execution_settle, name="execution-resolve"),
+    path("executions/<int:pk>/close/", close_pages.execution_close, name="execution-close"),
     path("executions/<int:pk>/cancel/", execution_pages.execution_cancel, name="execution-cancel"),
 ]

@@ -94,8 +94,8 @@ def test_more_exited_than_entered_calls_a_person(submitted: Submitted) -> None:
 def test_more_filled_than_ordered_calls_a_person(submitted: Submitted) -> None:
     book = submitted()
     book.hear(fill(book.entry, "10"), fill(book.entry, "5"))
-    assert book.entry.filled_quantity == 15
-    assert "ENTRY: filled 15 of 10" in book.execution.attention
+    assert book.entry.filled_quantity == 10
+    assert "ENTRY: its deals add up to 15, the order is of 10: the smaller number counts" in book.execution.attention
 
 
 # Once

@@ -49,9 +49,10 @@ def test_an_entry_that_was_made_larger_unseen_has_the_size_that_was_filled(
 ) -> None:
     book = submitted()
     book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "25"))
-    assert (book.entry.status, book.execution.attention) == ("FILLED", "ENTRY: filled 25 of 10")
+    against = "ENTRY: its deals add up to 25, the order is of 10: the smaller number counts"
+    assert (book.entry.status, book.execution.attention) == ("FILLED", against)
     book.hear(told(book.entry, end, filled=25, remaining=remaining, source=source))
-    assert (book.entry.status, book.entry.quantity) == ("FILLED", 25)
+    assert (book.entry.status, book.entry.quantity, book.execution.open_quantity) == ("FILLED", 25, 25)
     assert execution_replay(book.execution_id) == []
 
 

@@ -135,6 +135,7 @@ class FillTold(BrokerEvent):
     price: Decimal
     executed_at: datetime
     con_id: int = 0  # of what was traded; 0 in what was stored before it was noted
+    cumulative: Decimal = Decimal(0)  # what the order had filled with this deal, by the broker's count; 0: not told
     unreadable_time: str = ""  # as it was told, where `executed_at` is when it was heard instead
 
 

@@ -237,6 +237,8 @@ class Fill(models.Model):
     quantity = models.DecimalField(max_digits=20, decimal_places=4)
     price = models.DecimalField(max_digits=20, decimal_places=8)
     executed_at = models.DateTimeField()
+    # What the order had filled with it, by the broker's count; null where that was not told.
+    cumulative = models.DecimalField(max_digits=20, decimal_places=4, null=True)
     superseded = models.BooleanField(default=False)
 
     class Meta:

@@ -125,6 +125,7 @@ def test_a_deal_is_told_in_utc_decimals_and_domain_words() -> None:
         acctNumber="DU1",
         side="SLD",
         shares=10.0,
+        cumQty=25.0,
         price=189.55,
         permId=77,
         clientId=0,
@@ -137,6 +138,7 @@ def test_a_deal_is_told_in_utc_decimals_and_domain_words() -> None:
     assert (fill.dedupe_key, fill.exec_id) == ("fill:0000e0d5.6571d0d4.01.01", "0000e0d5.6571d0d4.01.01")
     assert (fill.action, fill.quantity, fill.price) == (Action.SELL, Decimal(10), Decimal("189.55"))
     assert (fill.order_id, fill.perm_id, fill.order_ref, fill.symbol) == (0, 77, "ref", "AAPL")
+    assert fill.cumulative == 25
     assert (fill.executed_at, fill.executed_at.tzinfo) == (datetime(2026, 11, 20, 14, 30, 1, tzinfo=UTC), UTC)
 
 

@@ -162,6 +162,7 @@ def fill_told(
         price=require_decimal(execution.price),
         executed_at=received_at if unreadable_time else execution.time.astimezone(UTC),
         con_id=to_identifier(contract.conId),
+        cumulative=to_decimal(execution.cumQty) or Decimal(0),
         unreadable_time=unreadable_time,
     )
 

@@ -35,7 +35,7 @@ from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_settle import commands_settle
-from app.executions.services.deals import deal_enter, deal_store
+from app.executions.services.deals import deal_enter, deal_store, deals_contradict, deals_of, deals_sum
 from app.executions.services.idle_stops import entry_filled, stop_triggered
 from app.executions.services.match import order_match
 from app.executions.services.order_moves import order_move
@@ -267,8 +267,9 @@ def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) ->
     """
     if OrderStatus(order.status) in TERMINAL:
         # A word from before the end; what it was finished with stands. Unless that was more than we knew it to be.
-        if event.status in _OVER and event.filled == order.filled_quantity > order.quantity:
+        if event.status in _OVER and event.filled > order.quantity and event.filled == deals_of(order):
             order.quantity = event.filled
+            deals_sum(order)
         return
     if event.status is ToldStatus.FILLED and event.source == "open_order":
         return  # It carries what was filled before the last deal: taken for the whole, the order would end too small.
@@ -286,6 +287,7 @@ def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) ->
         )
     if told >= order.filled_quantity:
         order.quantity = told
+        deals_sum(order)
 
 
 def _prices_follow(event: OrderTold, *, order: Order) -> None:
@@ -320,9 +322,8 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
         )
     if is_correction:
         order.told_filled = order.filled_quantity  # What a status told was before the correction.
-    if order.filled_quantity > order.quantity:
-        of = f"{order.filled_quantity.normalize():f} of {order.quantity.normalize():f}"
-        attention_add(execution, f"{order.leg}: filled {of}")
+    if contradiction := deals_contradict(order):
+        attention_add(execution, f"{order.leg}: {contradiction}")
     if not event.quantity:
         attention_add(execution, f"{order.leg}: a deal was busted, {event.exec_id}: its shares were taken back")
     entry_filled(event, order=order, execution=execution)

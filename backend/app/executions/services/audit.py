@@ -43,6 +43,7 @@ from app.executions.models import (
     OrderCommand,
     ReconcileRun,
 )
+from app.executions.services.deals import deals_contradict
 from app.executions.services.guard import bracket_protection
 from app.executions.services.replay import events_replay
 
@@ -141,9 +142,10 @@ def _fills_wrong(orders: QuerySet[Order]) -> Iterable[Finding]:
     summed = orders.annotate(dealt=Coalesce(deals, Value(_NONE), output_field=_SHARES)).select_related("bracket")
     wrong = summed.filter(Q(dealt__gt=F("quantity")) | ~Q(dealt=F("filled_quantity")))
     for order in wrong.order_by("id"):
-        if order.dealt > order.quantity:
-            yield _of_order(Invariant.OVERFILLED, order, f"filled {order.dealt:f} of {order.quantity:f}")
-        if order.dealt != order.filled_quantity:
+        if contradiction := deals_contradict(order):
+            yield _of_order(Invariant.OVERFILLED, order, contradiction)
+        # Of deals that contradict each other the smaller number counts, and a person was told.
+        if order.dealt != order.filled_quantity and not (contradiction and order.filled_quantity < order.dealt):
             text = f"its filled quantity is {order.filled_quantity:f}, its deals sum up to {order.dealt:f}"
             yield _of_order(Invariant.FILLS_DIFFER, order, text)
 

@@ -4,16 +4,23 @@
     FillEntered   a deal by hand. As soon as the broker tells a real one of the order, that takes its place:
                   10 entered, 4 told  ->  the entered one counts for nothing, 6 of it are left as another entered one
 
-Whatever takes the place of what, an order's filled quantity is the sum of its deals that are not superseded.
+Whatever takes the place of what, an order's filled quantity is the sum of its deals that are not superseded. Where they
+add up to more than the order's size, or than the broker's own count, one was told twice or is not the order's: a person
+is told. Of an entry the smaller number counts then, so that nothing is placed or closed for shares that may not be
+there. Of an exit the larger does, for the same reason: its size follows the entry's, and may be behind its deals.
 """
 
+from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 
 from app.domain.broker_events import FillEntered, FillTold, correction_number, correction_root
+from app.domain.terms import Leg
 from app.executions.models import Commission, Fill, Order
 
 # No `exec_id` of a broker begins so, and none of ours can be taken for a correction of another: it has no dots.
 ENTERED = "entered:"
+DAY = timedelta(hours=12)  # Longer than any session of a stock, shorter than from one to the next.
 
 
 def deal_store(event: FillTold, *, order: Order) -> bool:
@@ -28,6 +35,7 @@ def deal_store(event: FillTold, *, order: Order) -> bool:
         quantity=event.quantity,
         price=event.price,
         executed_at=event.executed_at,
+        cumulative=event.cumulative or None,
         # A bust is a correction to nothing: it replaces the deal, and is none itself.
         superseded=number < newest or not event.quantity,
     )
@@ -35,7 +43,7 @@ def deal_store(event: FillTold, *, order: Order) -> bool:
     if not relatives:
         _entered_replace(order, told=event.quantity)
     Commission.objects.filter(exec_id=event.exec_id, fill__isnull=True).update(fill=fill)
-    _sum(order)
+    deals_sum(order)
     return bool(relatives)
 
 
@@ -48,7 +56,7 @@ def deal_enter(event: FillEntered, *, order: Order) -> None:
         price=event.price,
         executed_at=event.executed_at,
     )
-    _sum(order)
+    deals_sum(order)
 
 
 def entry_id_next(order: Order) -> str:
@@ -74,8 +82,38 @@ def _entered_replace(order: Order, *, told: Decimal) -> None:
         told -= entered.quantity
 
 
-def _sum(order: Order) -> None:
+def deals_sum(order: Order) -> None:
+    """Set what the order has filled, and its average price, in memory."""
     deals = list(order.fills.filter(superseded=False))
-    order.filled_quantity = sum((deal.quantity for deal in deals), Decimal(0))
+    dealt = sum((deal.quantity for deal in deals), Decimal(0))
     worth = sum((deal.quantity * deal.price for deal in deals), Decimal(0))
-    order.average_price = worth / order.filled_quantity if order.filled_quantity else None
+    bounds = {} if Leg(order.leg).is_exit else _bounds(order, deals)
+    order.filled_quantity = min([dealt, *bounds.values()])
+    order.average_price = worth / dealt if dealt else None
+
+
+def deals_of(order: Order) -> Decimal:
+    """Return what the order's deals add up to, whether it can be or not."""
+    return sum((deal.quantity for deal in order.fills.filter(superseded=False)), Decimal(0))
+
+
+def deals_contradict(order: Order) -> str:
+    """Return in a sentence what the order's deals contradict, "" where nothing."""
+    deals = list(order.fills.filter(superseded=False))
+    dealt = sum((deal.quantity for deal in deals), Decimal(0))
+    against = [f"{what} {bound.normalize():f}" for what, bound in _bounds(order, deals).items() if bound < dealt]
+    if not against:
+        return ""
+    counts = "larger" if Leg(order.leg).is_exit else "smaller"
+    return f"its deals add up to {dealt.normalize():f}, {' and '.join(against)}: the {counts} number counts"
+
+
+def _bounds(order: Order, deals: Sequence[Fill]) -> dict[str, Decimal]:
+    """Return what the deals cannot be more than, each by the words that say what it is."""
+    bounds = {"the order is of": order.quantity}
+    told = [deal.cumulative for deal in deals if deal.cumulative is not None]
+    # Whether the broker's count goes on after the day is not known; nor what a correction does to it.
+    is_of_one_day = deals and max(d.executed_at for d in deals) - min(d.executed_at for d in deals) < DAY
+    if told and len(told) == order.fills.count() and is_of_one_day:
+        bounds["the broker counts"] = max(told)
+    return bounds

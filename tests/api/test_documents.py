@@ -12,6 +12,8 @@ from app.api.execution_serializers import BracketOutput, ExecutionOutput, FillOu
 from app.api.setup_serializers import SetupInput
 from app.config.variables import VARIABLES
 from app.core import errors
+from app.domain.command import CommandReason
+from app.domain.reasons import REASONS, ReasonCode
 
 APP = Path(api.__file__).parents[1]
 ROOT = APP.parents[1]
@@ -108,19 +110,28 @@ def test_the_example_execution_has_every_field() -> None:
 
 
 def test_every_reason_is_in_the_document() -> None:
-    services = [path.read_text() for path in (APP / "executions" / "services").glob("*.py")]
-    given = (
-        r'(?:reason_code|reason|reason_code, execution.reason|cancel_reason)\s*=\s*"([a-z_]+)"|cancel_reason or "(\w+)"'
-        r'|KILL_SWITCH = "(\w+)"|KILL_SWITCH else "(\w+)"'
-    )
-    found = {code for text in services for match in re.findall(given, text) for code in match if code}
-    # What a cancel was asked for is a reason by the sentence that it is given.
-    words = (APP / "executions" / "services" / "words.py").read_text()
-    found |= set(re.findall(r'^ {4}"([a-z_]+)": "', words, re.MULTILINE))
-    found |= set(re.findall(r'return "([a-z_]+)", f?"', words))
-    assert found >= {"entry_timeout", "deadline_passed", "not_placed", "order_refused", "cancelled_at_broker"}
+    assert set(REASONS) == set(ReasonCode)
     table = API[API.index("| `reason_code` |") + 20 : API.index("## Kill switch")]
-    assert found | {"requested"} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    told = [(code.value, _as_cell(reason.what_to_do)) for code, reason in REASONS.items()]
+    assert re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", table, re.MULTILINE) == told
+    for reason in REASONS.values():
+        assert all(text.endswith(".") for text in (reason.sentence, reason.what_to_do))
+        assert not reason.words.endswith(".")
+
+
+def test_whatever_a_cancel_is_asked_for_has_a_sentence() -> None:
+    asked = set(re.findall(r"cancel_reason = CommandReason\.(\w+)", _services()))
+    asked |= set(re.findall(r"reason=CommandReason\.(\w+), actor=Actor\.\w+, now=now\)", _services()))
+    assert asked >= {"STOP_LOST"}
+    assert {CommandReason[name].value for name in asked} <= set(ReasonCode)
+
+
+def _as_cell(sentence: str) -> str:
+    return f"{sentence[0].lower()}{sentence[1:-1]}"
+
+
+def _services() -> str:
+    return "".join(path.read_text() for path in (APP / "executions" / "services").glob("*.py"))
 
 
 class TestConfiguration:

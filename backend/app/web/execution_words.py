@@ -3,6 +3,7 @@
 from datetime import UTC
 
 from app.domain.execution_status import ExecutionStatus
+from app.domain.reasons import reason_words
 from app.domain.terms import Leg
 from app.executions.models import Execution
 
@@ -15,20 +16,6 @@ STATUS_WORDS = {
     ExecutionStatus.CANCELLED: "Cancelled",
     ExecutionStatus.REJECTED: "Rejected",
     ExecutionStatus.NOT_PLACED: "Not placed",
-}
-REASON_WORDS = {
-    "entry_timeout": "Time limit of the entry passed",
-    "requested": "Cancelled on request",
-    "stop_lost": "Its stop was gone before the fill",
-    "cancelled_at_broker": "Cancelled at the broker",
-    "expired": "Expired with its time in force",
-    "deals_busted": "Deals busted",
-    "order_refused": "Refused by the broker",
-    "deadline_passed": "Not sent in time",
-    "too_many_orders": "Too many orders on the contract",
-    "cancelled_before_sending": "Cancelled before it was sent",
-    "kill_switch": "Kill switch engaged",
-    "not_placed": "Never arrived at the broker",
 }
 EXIT_WORDS = {
     Leg.TAKE_PROFIT: "Target reached",
@@ -43,7 +30,7 @@ def why_words(execution: Execution) -> list[str]:
     if execution.attention:
         return execution.attention.splitlines()
     if execution.reason_code:
-        return [REASON_WORDS.get(execution.reason_code, execution.reason or execution.reason_code)]
+        return [reason_words(execution.reason_code) or execution.reason or execution.reason_code]
     return [exit_words(execution.exit_reason)] if execution.exit_reason else []
 
 

@@ -30,6 +30,7 @@ from app.domain.broker_events import (
 )
 from app.domain.execution_status import FINISHED, ExecutionStatus, OrderFacts, execution_outcome
 from app.domain.order_status import TERMINAL, OrderEvent, OrderStatus
+from app.domain.reasons import ReasonCode
 from app.domain.terms import Leg, OrderType
 from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
@@ -205,7 +206,7 @@ def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None
         _fill_told(event, order=order, execution=execution)
     elif isinstance(event, AbsenceProved):
         if not execution.reason_code:
-            execution.reason_code, execution.reason = "not_placed", event.evidence
+            execution.reason_code, execution.reason = ReasonCode.NOT_PLACED, event.evidence
         order_move(order, OrderEvent.PROVED_ABSENT, execution=execution, at=event.received_at)
     elif isinstance(event, ClosedElsewhere):
         order.closed_elsewhere += event.quantity

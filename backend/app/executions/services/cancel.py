@@ -15,6 +15,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.logging import bind_order
 from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.reasons import ReasonCode
 from app.domain.terms import Leg, OnTimeout
 from app.executions import dispatch, news, selectors
 from app.executions.models import Actor, Execution, Order
@@ -71,7 +72,7 @@ def execution_expire(*, execution_id: int, now: datetime) -> bool:
     if execution.deadline_at is None or execution.deadline_at > now or execution.is_finished:
         return False
     if execution.claimed_at is None:
-        execution_give_up(execution=execution, reason_code="deadline_passed", now=now)
+        execution_give_up(execution=execution, reason_code=ReasonCode.DEADLINE_PASSED, now=now)
         return True
     if execution.on_timeout != OnTimeout.CANCEL.value or execution.cancel_requested_at is not None:
         return False

@@ -26,6 +26,7 @@ from app.domain.broker_events import AbsenceProved
 from app.domain.circuit import COOL_DOWN, Circuit
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderStatus
+from app.domain.reasons import ReasonCode, reason_sentence
 from app.executions import news, selectors
 from app.executions.models import Execution, Order
 from app.executions.services.apply import broker_event_record
@@ -126,13 +127,13 @@ def _claim(*, execution_id: int, account_id: str, holding: Holding, try_on: int 
         execution_give_up(execution=execution, reason_code=KILL_SWITCH, now=now)
         return False
     if execution.deadline_at is not None and execution.deadline_at <= now:
-        execution_give_up(execution=execution, reason_code="deadline_passed", now=now)
+        execution_give_up(execution=execution, reason_code=ReasonCode.DEADLINE_PASSED, now=now)
         return False
     try:
         needed = room_needed(Order.objects.filter(bracket__execution=execution))
         room_require(account=execution.account, con_id=execution.con_id, needed=needed, before=execution)
     except FixRequest as error:
-        execution_give_up(execution=execution, reason_code="too_many_orders", reason=error.message, now=now)
+        execution_give_up(execution=execution, reason_code=ReasonCode.TOO_MANY_ORDERS, reason=error.message, now=now)
         return False
     # A claim that a crash of the database forgets is one of which nothing was sent: this commit need not wait for the
     # disk. The write-ahead's does, and makes this one durable with it.
@@ -184,17 +185,13 @@ def _settle_refused(*, execution_id: int, holding: Holding, now: datetime) -> No
 
 def unsent_because(execution: Execution) -> str:
     """Return the reason code of an execution that was cancelled before anything was sent."""
-    return KILL_SWITCH if execution.cancel_reason == KILL_SWITCH else "cancelled_before_sending"
+    return KILL_SWITCH if execution.cancel_reason == KILL_SWITCH else ReasonCode.CANCELLED_BEFORE_SENDING
 
 
 def execution_give_up(*, execution: Execution, reason_code: str, now: datetime, reason: str = "") -> None:
     """End the orders of an execution that were never sent. Call it inside a transaction, with the row locked."""
-    reasons = {
-        "deadline_passed": "No broker worker took it before the entry's deadline; nothing was sent.",
-        "cancelled_before_sending": "It was cancelled before anything was sent.",
-        KILL_SWITCH: "The kill switch was engaged before anything was sent.",
-    }
-    reason = reason or reasons[reason_code]
+    unsent = "The kill switch was engaged before anything was sent." if reason_code == KILL_SWITCH else ""
+    reason = reason or unsent or reason_sentence(reason_code)
     execution.reason_code, execution.reason = reason_code, reason
     execution.save(update_fields=["reason_code", "reason"])
     for order in Order.objects.filter(bracket__execution=execution, status=OrderStatus.CREATED.value):

@@ -7,18 +7,13 @@ from app.domain.broker_events import MessageMeaning, OrderMessageTold
 from app.domain.command import CommandReason
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import NEVER_AT_WORK, OrderEvent, OrderStatus
+from app.domain.reasons import ReasonCode, reason_sentence
 from app.domain.terms import Leg, TimeInForce
 from app.executions.models import Execution, Fill, Order
 from app.executions.services.attention import attention_add
 from app.executions.services.idle_stops import stop_kept_back
 from app.executions.services.order_moves import order_move
 
-_CANCELLED_BY_US = {
-    "entry_timeout": "The entry was not filled within its time limit; it was cancelled with its stop.",
-    "requested": "It was cancelled on request.",
-    "kill_switch": "The kill switch was engaged, so the entry was cancelled.",
-    "stop_lost": "The stop was gone before the entry was filled, so the entry was cancelled.",
-}
 _EXPIRED = "expired"  # How the broker's words of an order begin that ended with its time in force.
 
 
@@ -58,12 +53,12 @@ def reason_set(execution: Execution, *, orders: list[Order], status: ExecutionSt
         execution.reason_code = execution.reason = ""
     elif status is ExecutionStatus.REJECTED:
         refused = next(order for order in orders if order.status == OrderStatus.REJECTED.value)
-        execution.reason_code = "order_refused"
+        execution.reason_code = ReasonCode.ORDER_REFUSED
         code = f" ({refused.last_error_code})" if refused.last_error_code is not None else ""
         execution.reason = f"{refused.leg} was refused{code}: {refused.last_error}"
     elif status is ExecutionStatus.CANCELLED and execution.cancel_reason:
         execution.reason_code = execution.cancel_reason
-        execution.reason = _CANCELLED_BY_US[execution.cancel_reason] + _also_said(execution, orders=orders)
+        execution.reason = reason_sentence(execution.cancel_reason) + _also_said(execution, orders=orders)
     elif status is ExecutionStatus.CANCELLED:
         execution.reason_code, execution.reason = _ended_by_itself(orders)
 
@@ -83,15 +78,15 @@ def _also_said(execution: Execution, *, orders: list[Order]) -> str:
 def _ended_by_itself(orders: list[Order]) -> tuple[str, str]:
     """Return code and sentence of what ended without a cancel of ours."""
     if Fill.objects.filter(order__in=orders).exists():
-        return "deals_busted", "Its deals were busted: the shares were taken back."
+        return ReasonCode.DEALS_BUSTED, reason_sentence(ReasonCode.DEALS_BUSTED)
     words = next((order.ended_because for order in orders if order.ended_because), "")
     if words.casefold().startswith(_EXPIRED):
         entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
         lived = "its day" if entry.time_in_force == TimeInForce.DAY.value else "its time in force"
-        return "expired", f"The entry was not filled, and expired with {lived} ({entry.time_in_force})."
+        return ReasonCode.EXPIRED, f"The entry was not filled, and expired with {lived} ({entry.time_in_force})."
     if words:
-        return "cancelled_at_broker", f"It was cancelled at the broker, not by us: {_quoted(words)}"
-    return "cancelled_at_broker", "It was cancelled at the broker, not by us."
+        return ReasonCode.CANCELLED_AT_BROKER, f"It was cancelled at the broker, not by us: {_quoted(words)}"
+    return ReasonCode.CANCELLED_AT_BROKER, reason_sentence(ReasonCode.CANCELLED_AT_BROKER)
 
 
 def _is_stop(order: Order) -> bool:

@@ -88,7 +88,7 @@ def test_a_stop_that_is_elsewhere_by_now_is_not_moved(visit: Client, running: Bo
 def test_a_deal_is_entered_after_a_look_at_what_comes_of_it(visit: Client, flagged: Book) -> None:
     path = f"/executions/{flagged.execution_id}/"
     forms = {form["act"]: form for form in forms_of(html(visit.get(path)), f"{path}resolve/")}
-    assert set(forms) == {"enter_fill", "dismiss"}
+    assert set(forms) == {"take_over", "protect", "enter_fill", "dismiss"}
     said = forms["enter_fill"] | {"order_ref": flagged.stop.order_ref, "quantity": "10", "price": "184,90"}
     said |= {"executed_at": f"{clock.now():%Y-%m-%d %H:%M:%S}", "note": "as the statement says"}
     preview = html(visit.post(f"{path}resolve/", said))
@@ -98,6 +98,17 @@ def test_a_deal_is_entered_after_a_look_at_what_comes_of_it(visit: Client, flagg
     (confirmed,) = forms_of(preview, f"{path}resolve/")
     assert visit.post(f"{path}resolve/", confirmed).status_code == 302
     assert (flagged.stop.status, flagged.stop.average_price) == ("FILLED", Decimal("184.9"))
+
+
+def test_a_stop_is_placed_for_shares_that_have_none(visit: Client, flagged: Book) -> None:
+    flagged.hear(told(flagged.stop, ToldStatus.CANCELLED))
+    path = f"/executions/{flagged.execution_id}/resolve/"
+    preview = html(visit.post(path, {"act": "protect", "quantity": "", "stop_price": "184,5"}))
+    assert "SELL 10 STOP 184.50 GTC" in preview
+    (confirmed,) = forms_of(preview, path)
+    assert visit.post(path, confirmed).status_code == 302
+    command = OrderCommand.objects.get(reason_code="protected")
+    assert (command.order.stop_price, command.user) == (Decimal("184.5"), flagged.execution.requested_by)
 
 
 def test_what_has_moved_since_the_look_is_looked_at_again(visit: Client, flagged: Book) -> None:

@@ -51,7 +51,9 @@ def test_a_stop_is_moved_at_the_broker(desk: Desk, phase: str) -> None:
     if phase == "working":  # It is its entry's child as before: filled, that wakes it.
         desk.broker.control.set_price("AAPL", "179")
         desk.becomes(execution_id, "OPEN")
-        eventually(lambda: [stop["stop_price"] for stop in desk.live_stops(execution_id)] == ["105.00"], seconds_max=45)
+        eventually(
+            lambda: [Decimal(stop["stop_price"]) for stop in desk.live_stops(execution_id)] == [105], seconds_max=45
+        )
 
 
 @pytest.mark.parametrize("code", [10326, 10327, 201])

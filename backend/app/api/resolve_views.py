@@ -27,11 +27,14 @@ class ResolveInput(StrictInput):
     act = StrictChoice(
         choices=[act.value for act in Act],
         help_text="`closed_elsewhere`: the missing shares were ours. `not_ours`: the difference belongs to others. "
+        "`take_over`: so many shares are its own from now on. `protect`: shares without a stop get one. "
         "`enter_fill`: an order filled, and the broker tells that deal no more. `dismiss`: the flags need nothing.",
     )
     quantity = Quantity(
-        required=False, help_text="Shares; of `closed_elsewhere` all that are missing where it is left out."
+        required=False,
+        help_text="Shares; left out, of `closed_elsewhere` all that are missing, of `protect` all without a stop.",
     )
+    stop_price = Price(required=False, help_text="Where the stop of `protect` or `take_over` is to be.")
     difference = Quantity(required=False, help_text="The one that was looked at; another by now is `facts_changed`.")
     order_ref = StrictText(required=False, max_length=64, help_text="The order that filled.")
     price = Price(required=False, help_text="What it filled at.")

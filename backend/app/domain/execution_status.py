@@ -69,7 +69,7 @@ def execution_outcome(orders: Iterable[OrderFacts], *, claimed: bool) -> Executi
     if entered or exited:
         closed = all_finished and open_quantity == 0
         exits = sorted({order.leg.value for order in facts if order.leg.is_exit and order.filled_quantity})
-        exits += [EXTERNAL] if elsewhere else []
+        exits += [EXTERNAL] if elsewhere > 0 else []
         return ExecutionOutcome(
             status=ExecutionStatus.CLOSED if closed else ExecutionStatus.OPEN,
             open_quantity=open_quantity,

@@ -192,7 +192,7 @@ class Order(models.Model):
             models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
             models.CheckConstraint(condition=Q(filled_quantity__gte=0), name="order_filled_not_negative"),
             models.CheckConstraint(
-                condition=Q(closed_elsewhere=0) | Q(leg=Leg.ENTRY.value, closed_elsewhere__gte=0),
+                condition=Q(closed_elsewhere=0) | Q(leg=Leg.ENTRY.value),
                 name="closed_elsewhere_of_an_entry",
             ),
             models.CheckConstraint(

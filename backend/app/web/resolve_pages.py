@@ -32,6 +32,8 @@ _FIELDS: Mapping[Act, tuple[str, ...]] = MappingProxyType(
     {
         Act.CLOSED_ELSEWHERE: ("quantity", "note"),
         Act.NOT_OURS: ("note",),
+        Act.TAKE_OVER: ("quantity", "stop_price", "note"),
+        Act.PROTECT: ("quantity", "stop_price", "note"),
         Act.ENTER_FILL: ("order_ref", "quantity", "price", "executed_at", "note"),
         Act.DISMISS: ("note",),
     }
@@ -43,6 +45,14 @@ _TITLES: Mapping[Act, tuple[str, str]] = MappingProxyType(
             "The execution claims so many less, and its exits are cut. Left empty: all that are missing.",
         ),
         Act.NOT_OURS: ("The difference belongs to others", "What this execution claims stays as it is."),
+        Act.TAKE_OVER: (
+            "So many shares are this execution's",
+            "The rest belongs to others. What has no stop gets one; left empty, where the last one was.",
+        ),
+        Act.PROTECT: (
+            "Place a stop for shares that have none",
+            "Left empty: for all of them. Never for more than the account holds.",
+        ),
         Act.ENTER_FILL: (
             "An order filled, and the broker tells that deal no more",
             "As the statement has it. Should the broker tell it after all, the real deal takes its place.",
@@ -57,6 +67,7 @@ class ActForm(forms.Form):
     """What one act asks for."""
 
     order_ref = forms.ChoiceField(label="Order")
+    stop_price = NumberField(label="Stop", required=False)
     quantity = NumberField(label="Shares", required=False, is_amount=True)
     price = NumberField(label="Price")
     executed_at = forms.DateTimeField(label="When (UTC)", input_formats=_MOMENTS, help_text="2026-11-27 15:04:05")
@@ -73,7 +84,11 @@ class ActForm(forms.Form):
             choices = [(order.order_ref, f"{order.leg} {order.order_ref}") for order in sent]
             self.fields["order_ref"] = forms.ChoiceField(label="Order", choices=choices)
             self.fields["quantity"].required = True
-            self.order_fields(_FIELDS[act])
+        self.order_fields(_FIELDS[act])
+        if act is Act.TAKE_OVER:
+            self.fields["quantity"].required = True
+        if act is Act.PROTECT:
+            self.fields["stop_price"].required = True
         if act is Act.DISMISS:
             self.fields["note"].required = True
 
@@ -128,6 +143,8 @@ def _acts(execution: Execution) -> Iterable[Act]:
     in_doubt = _is_in_doubt(execution)
     for act in _FIELDS:
         if act in _OF_POSITION and not in_doubt:
+            continue
+        if act is Act.PROTECT and execution.open_quantity <= 0:
             continue
         if act is Act.DISMISS and not execution.attention:
             continue

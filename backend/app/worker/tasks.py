@@ -9,6 +9,7 @@ from app.core import clock
 from app.core.errors import RetryLater, TradingError
 from app.core.logging import get_logger
 from app.executions.models import Execution
+from app.executions.services.acts_send import acts_send
 from app.executions.services.cancel import execution_cancel_send
 from app.executions.services.commands_send import moves_send
 from app.executions.services.submit import execution_submit
@@ -44,9 +45,11 @@ def cancel(execution_id: int) -> None:
 
 @shared_task(name="executions.changes")
 def changes(execution_id: int) -> None:
-    """Send the moves of the execution's orders; the sweep repeats what could not be sent."""
+    """Send the moves of the execution's orders, and what a person decided; the sweep repeats what could not be sent."""
     try:
-        moves_send(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
+        broker = life.broker_thread()
+        moves_send(execution_id=execution_id, broker=broker, now=clock.now())
+        acts_send(execution_id=execution_id, broker=broker, now=clock.now())
     except RetryLater as error:
         logger.warning("changes_wait", execution=execution_id, reason=error.code)
 

@@ -157,9 +157,15 @@ def _oversold(executions: QuerySet[Execution]) -> Iterable[Finding]:
         entered=Coalesce(Sum("quantity", filter=entry), Value(_NONE), output_field=_SHARES),
         exited=Coalesce(Sum("quantity", filter=~entry), Value(_NONE), output_field=_SHARES),
     ):
-        if row["exited"] > row["entered"]:
+        if row["exited"] > row["entered"] + _taken_over(row["order__bracket"]):
             text = f"tranche {row['order__bracket__tranche']}: {row['exited']:f} exited, {row['entered']:f} entered"
             yield Finding(code=Invariant.OVERSOLD, execution_id=row["order__bracket__execution"], text=text)
+
+
+def _taken_over(bracket_id: int) -> Decimal:
+    """Return how many shares a person took over for the bracket beyond what it entered."""
+    entry = Order.objects.filter(bracket=bracket_id, leg=Leg.ENTRY.value).first()
+    return max(-entry.closed_elsewhere, _NONE) if entry is not None else _NONE
 
 
 def _unprotected(executions: QuerySet[Execution], *, now: datetime) -> Iterable[Finding]:

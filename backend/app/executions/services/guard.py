@@ -43,7 +43,7 @@ from app.executions.services.commands_write import cancels_write, change_write, 
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 from app.executions.services.guard_bounds import refused_alike, repairs_lately, replaced_in_vain
-from app.executions.services.guard_orders import protect_create, repair_discard
+from app.executions.services.guard_orders import is_a_persons, protect_create, repair_discard
 from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
 from app.executions.services.guard_watch import ANSWER_SECONDS, ASK_AGAIN_SECONDS, Watch
 from app.executions.services.guard_words import asked_sentence, came_of, last_protect
@@ -272,7 +272,7 @@ def _write_down(
     bracket = Bracket.objects.prefetch_related("orders").get(pk=bracket_id)
     protection = bracket_protection(bracket)
     # Looked at again under the lock: somebody may have asked for closing it since.
-    if repair not in protection.repairs or is_flattening(execution, bracket):
+    if repair not in protection.repairs or is_flattening(execution, bracket) or is_a_persons(repair, bracket_id):
         return None
     of_tranche = f"tranche {bracket.tranche}: {repair.reason}"
     if _places([repair]) and not has_room_for_stop(bracket):

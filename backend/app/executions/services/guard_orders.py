@@ -4,9 +4,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.domain.broker_events import AbsenceProved
+from app.domain.command import CommandKind, CommandReason
 from app.domain.order_ref import OrderRef
+from app.domain.order_status import OrderStatus
+from app.domain.protection import Repair, RepairKind
 from app.domain.terms import Leg, OrderType, TimeInForce
-from app.executions.models import Bracket, Execution, Order
+from app.executions.models import Bracket, Execution, Order, OrderCommand
 from app.executions.services.apply import broker_event_record
 
 _STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
@@ -14,13 +17,22 @@ _STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
 
 def protect_create(execution: Execution, bracket: Bracket, *, quantity: Decimal) -> Order:
     """Write down a stop like the bracket's own, under the next free name, where the last one was at the broker."""
+    order = protect_of(execution, bracket, quantity=quantity)
+    order.save()
+    return order
+
+
+def protect_of(
+    execution: Execution, bracket: Bracket, *, quantity: Decimal, stop_price: Decimal | None = None
+) -> Order:
+    """Return such a stop, not saved yet; at `stop_price` where that is given."""
     legs = sorted(bracket.orders.all(), key=lambda order: order.pk)
     own = next(order for order in legs if order.leg == Leg.STOP_LOSS.value)
     at_broker = [order for order in legs if order.leg in _STOPS and order.acknowledged_at is not None]
     last = at_broker[-1] if at_broker else own
     number = 1 + sum(order.leg == Leg.PROTECT.value for order in legs)
     ref = OrderRef(execution_key=execution.key, tranche=bracket.tranche, leg=Leg.PROTECT, number=number)
-    return Order.objects.create(
+    return Order(
         account=execution.account,
         bracket=bracket,
         leg=Leg.PROTECT.value,
@@ -28,7 +40,7 @@ def protect_create(execution: Execution, bracket: Bracket, *, quantity: Decimal)
         action=own.action,
         order_type=OrderType.STOP.value,
         quantity=quantity,
-        stop_price=last.stop_price,
+        stop_price=last.stop_price if stop_price is None else stop_price,
         time_in_force=TimeInForce.GTC.value,
         outside_rth=own.outside_rth,
     )
@@ -46,3 +58,14 @@ def repair_discard(order: Order, *, account_id: str, reason: str, now: datetime)
         ),
         now=now,
     )
+
+
+def is_a_persons(repair: Repair, bracket_id: int) -> bool:
+    """Say whether a stop that a person asked for is about to be sent (see `acts_send`), so that this repair waits.
+
+    Nothing is placed beside it, nor is it thrown away.
+    """
+    if repair.kind not in (RepairKind.PLACE_STOP, RepairKind.SEND, RepairKind.DISCARD):
+        return False
+    asked = OrderCommand.objects.filter(bracket=bracket_id, settled_at__isnull=True, kind=CommandKind.PLACE)
+    return asked.filter(reason_code=CommandReason.PROTECTED, order__status=OrderStatus.CREATED).exists()

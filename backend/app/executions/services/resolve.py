@@ -2,6 +2,8 @@
 
     closed_elsewhere   the shares that are missing were ours: the execution claims so many less, its exits are cut
     not_ours           the whole difference belongs to others: our claims stay
+    take_over          so many shares are what the execution claims from now on; what has no stop gets one
+    protect            shares that have no stop get one, never more than the account holds
     enter_fill         an order of ours filled, and the broker tells that deal no more
     dismiss            what was flagged needs nothing: the flags are over, with a note why
 
@@ -20,21 +22,30 @@ from django.db import IntegrityError, transaction
 
 from app.accounts.models import Position
 from app.core.errors import Conflict
+from app.domain.command import CommandReason
+from app.executions import dispatch
 from app.executions.decisions import decision_record
 from app.executions.models import ONE_UNFINISHED_PER_SETUP, Actor, Execution
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import execution_seen
+from app.executions.services.commands_write import place_of
 from app.executions.services.resolve_facts import Act, Asked, Facts, Plan, Sending, facts_read, name_of
-from app.executions.services.resolve_position import closed_elsewhere, not_ours
+from app.executions.services.resolve_position import closed_elsewhere, not_ours, take_over
 from app.executions.services.resolve_records import dismiss, enter_fill
+from app.executions.services.resolve_stops import protect
+from app.market.services import price_fresh
 
+QUOTE_SECONDS_MAX = 5.0
 _NONE = Decimal(0)
+_PLACING = (Act.TAKE_OVER, Act.PROTECT)
 _PlanAct = Callable[[Facts, Asked, User | None, datetime], Plan]
 _PLANS: Mapping[Act, _PlanAct] = MappingProxyType(
     {
         Act.CLOSED_ELSEWHERE: closed_elsewhere,
         Act.NOT_OURS: not_ours,
+        Act.TAKE_OVER: take_over,
+        Act.PROTECT: protect,
         Act.ENTER_FILL: enter_fill,
         Act.DISMISS: dismiss,
     }
@@ -67,8 +78,11 @@ def execution_resolve(
     `facts` is the token of the preview that was looked at. Raises Conflict `facts_changed`, `execution_in_progress`
     (it would be unfinished again, beside another one of its setup), and what the act raises.
     """
+    quote = None
+    if asked.act in _PLACING:  # Asked before anything is locked: the answer may take a while.
+        quote = price_fresh(Execution.objects.get(pk=execution_id).symbol, seconds_max=QUOTE_SECONDS_MAX)
     try:
-        return _resolve(execution_id, asked, user=user, now=now, facts=facts, dry_run=dry_run)
+        return _resolve(execution_id, asked, user=user, now=now, facts=facts, dry_run=dry_run, quote=quote)
     except IntegrityError as error:
         if ONE_UNFINISHED_PER_SETUP not in str(error):
             raise
@@ -77,7 +91,14 @@ def execution_resolve(
 
 @transaction.atomic
 def _resolve(
-    execution_id: int, asked: Asked, *, user: User | None, now: datetime, facts: str, dry_run: bool
+    execution_id: int,
+    asked: Asked,
+    *,
+    user: User | None,
+    now: datetime,
+    facts: str,
+    dry_run: bool,
+    quote: Decimal | None,
 ) -> Resolution:
     found = Execution.objects.get(pk=execution_id)
     # The position's row is locked before any execution, as whoever judges a position does.
@@ -85,7 +106,7 @@ def _resolve(
     position = row.first()
     locked = Execution.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
     execution = locked.get(pk=execution_id)
-    known = facts_read(execution, position=position, now=now)
+    known = facts_read(execution, position=position, now=now, quote=quote)
     _require_unchanged(known, asked, facts=facts)
     plan = _PLANS[asked.act](known, asked, user, now)
     resolution = Resolution(
@@ -142,6 +163,14 @@ def _carry_out(
         # The next comparison begins anew: what is left of the difference is looked at again.
         row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
         row.save(update_fields=["others", "disputed", "disputed_since", "unexplained"])
+    for stop in plan.stops:
+        stop.order.save()
+        command = place_of([stop.order], actor=Actor.PERSON, reason=CommandReason.PROTECTED, user=user, now=now)
+        command.change |= {"replaces": [target.order_ref for target in stop.replaces]}
+        command.evidence = {"held": str(row.quantity) if row is not None else None, "facts": facts.token}
+        command.save()
+    if plan.stops:
+        dispatch.changes_on_commit(execution.pk)
     if plan.sees_flags:
         execution_seen(execution_id=execution.pk, through=facts.flags[-1].pk, user=user, now=now)
     publish_on_commit(execution.pk)

@@ -31,6 +31,8 @@ class Act(StrEnum):
 
     CLOSED_ELSEWHERE = "closed_elsewhere"
     NOT_OURS = "not_ours"
+    TAKE_OVER = "take_over"
+    PROTECT = "protect"
     ENTER_FILL = "enter_fill"
     DISMISS = "dismiss"
 
@@ -42,6 +44,7 @@ class Asked:
     act: Act
     quantity: Decimal | None = None
     difference: Decimal | None = None
+    stop_price: Decimal | None = None
     order_ref: str = ""
     price: Decimal | None = None
     executed_at: datetime | None = None
@@ -58,6 +61,7 @@ class Facts:
     position: Position | None
     claimed_by_all: Decimal  # By every execution of the instrument, signed.
     open_refs: frozenset[str] | None  # Our orders in the broker's last complete answer; None where there was none.
+    quote: Decimal | None  # At most five seconds old; None where there is none, or where no act needs one.
 
     @property
     def orders(self) -> list[Order]:
@@ -106,6 +110,14 @@ class Sending:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedStop:
+    """A stop that an act places, not saved yet, and the targets that nothing would link with it: they go with it."""
+
+    order: Order
+    replaces: Sequence[Order] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """What an act does: what is recorded, what is sent, and how it stands afterwards.
 
@@ -116,11 +128,14 @@ class Plan:
     open_after: Decimal
     others_after: Decimal | None = None
     events: Sequence[AnyBrokerEvent] = ()
+    stops: Sequence[PlannedStop] = ()
     sends: Sequence[Sending] = ()
     sees_flags: bool = False
 
 
-def facts_read(execution: Execution, *, position: Position | None, now: datetime) -> Facts:
+def facts_read(
+    execution: Execution, *, position: Position | None, now: datetime, quote: Decimal | None = None
+) -> Facts:
     """Read what is known; the caller has locked the position's row and the execution."""
     brackets = list(execution.brackets.prefetch_related("orders").order_by("tranche"))
     claims = claims_of(list(claiming(execution.account, now=now).filter(con_id=execution.con_id)))
@@ -132,6 +147,7 @@ def facts_read(execution: Execution, *, position: Position | None, now: datetime
         position=position,
         claimed_by_all=sum(claims.values(), _NONE),
         open_refs=frozenset(run.answered.get("open_refs", ())) if run is not None else None,
+        quote=quote,
     )
 
 

@@ -9,8 +9,10 @@ from django.contrib.auth.models import User
 from app.accounts.models import Position
 from app.core.errors import Conflict, FixRequest
 from app.domain.broker_events import ClosedElsewhere
+from app.domain.order_status import TERMINAL, OrderStatus
 from app.executions.models import Bracket, open_quantity_of
 from app.executions.services.resolve_facts import Asked, Facts, Plan, exits_left, name_of, shares
+from app.executions.services.resolve_stops import sendings_of, stops_for
 
 _NONE = Decimal(0)
 
@@ -50,6 +52,67 @@ def not_ours(facts: Facts, asked: Asked, user: User | None, now: datetime) -> Pl
     row = _in_doubt(facts)
     text = f"The difference of {row.disputed.normalize():f} {row.symbol} belongs to others. {asked.note}".strip()
     return Plan(text=text, open_after=facts.execution.open_quantity, others_after=row.others + row.disputed)
+
+
+def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> Plan:
+    """Plan that `quantity` shares are what the execution claims from now on; the rest belongs to others.
+
+    Where shares would have no stop, one is placed at `stop_price`; left out, at the price of the last one, which has to
+    be said where more is taken over than was ever filled (a split has moved the prices). Raises Conflict
+    `position_unknown`, `entry_open`, FixRequest `field_missing`, `quantity_too_large`, and what `stops_for` raises.
+    """
+    row, execution, quantity = facts.position, facts.execution, asked.quantity
+    if row is None:
+        raise Conflict("It is not known what the account holds of it.", code="position_unknown")
+    if quantity is None or quantity < 0:
+        raise FixRequest("Say in quantity how many shares it is to claim.", code="field_missing")
+    if any(OrderStatus(facts.entry_of(bracket).status) not in TERMINAL for bracket in facts.brackets):
+        raise Conflict("An entry may still fill: cancel it first.", code="entry_open")
+    limit = max(_claim_max(facts), _NONE)
+    if quantity > limit:
+        raise FixRequest(
+            f"The account holds {shares(limit)} that can be its, not {quantity.normalize():f}.",
+            code="quantity_too_large",
+            details={"quantity_max": str(limit)},
+        )
+    changes = list(_claim_changes(facts, quantity - execution.open_quantity))
+    after = {bracket.pk: open_quantity_of(bracket.orders.all()) for bracket in facts.brackets}
+    for bracket, change in changes:
+        after[bracket.pk] -= change
+    stops = stops_for(facts, claims_after=after, stop_price=asked.stop_price)
+    if stops and asked.stop_price is None and quantity > sum(facts.entry_of(b).filled_quantity for b in facts.brackets):
+        raise FixRequest(
+            "More is taken over than was filled: say in stop_price where its stop is.", code="field_missing"
+        )
+    return Plan(
+        text=f"The execution claims {shares(quantity)} of {row.symbol} from now on. {asked.note}".strip(),
+        open_after=quantity,
+        others_after=row.quantity - facts.claimed_by_all - facts.sign * (quantity - execution.open_quantity),
+        events=[claim_change(facts, bracket, change, user=user, now=now) for bracket, change in changes],
+        stops=stops,
+        sends=[*exits_left(facts, claims_after=after), *sendings_of(stops)],
+    )
+
+
+def _claim_max(facts: Facts) -> Decimal:
+    """Return how many shares the execution can claim: its own, less what is missing, or with what nobody claims."""
+    own, difference, others = facts.execution.open_quantity, facts.difference * facts.sign, facts.others * facts.sign
+    return own + difference if difference < 0 else own + max(difference + others, _NONE)
+
+
+def _claim_changes(facts: Facts, more: Decimal) -> Iterable[tuple[Bracket, Decimal]]:
+    """Hand out how the claim changes, as shares closed elsewhere: those are given back first."""
+    if more < 0:
+        yield from _taken(facts, -more)
+        return
+    left = more
+    for number, bracket in enumerate(facts.brackets, start=1):
+        given = min(max(facts.entry_of(bracket).closed_elsewhere, _NONE), left)
+        if number == len(facts.brackets):
+            given = left  # What was never filled here is the last one's.
+        left -= given
+        if given:
+            yield bracket, -given
 
 
 def claim_change(

@@ -14,6 +14,7 @@ from app.executions import dispatch, selectors
 from app.executions.models import Execution, Order, OrderCommand
 from app.executions.moments import is_past
 from app.executions.open_rows import executions_of_orders, executions_unfinished, orders_open
+from app.executions.services.acts_send import acts_unsent
 from app.executions.services.cancel import execution_expire, orders_to_cancel
 from app.executions.services.commands_settle import commands_settle_rest
 from app.executions.services.commands_write import cancelled_in_vain
@@ -52,7 +53,7 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
     for execution_id in resent:
         dispatch.submit(execution_id)
     commands_settle_rest(now=now)
-    for execution_id in _moves_unsent(before=before):
+    for execution_id in [*_moves_unsent(before=before), *acts_unsent().values_list("execution_id", flat=True)]:
         dispatch.changes(execution_id)
     cancels = [execution.pk for execution in _cancels_due(before=before, now=now)]
     for execution_id in cancels:

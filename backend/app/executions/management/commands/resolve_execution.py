@@ -15,7 +15,7 @@ from app.executions.models import Execution
 from app.executions.services.resolve import execution_resolve
 from app.executions.services.resolve_facts import Act, Asked
 
-_NUMBERS = ("quantity", "price")
+_NUMBERS = ("quantity", "price", "stop_price")
 
 
 class Command(BaseCommand):
@@ -27,7 +27,8 @@ class Command(BaseCommand):
         """Define what can be asked for."""
         parser.add_argument("execution", type=int)
         parser.add_argument("act", choices=[act.value for act in Act])
-        parser.add_argument("--quantity", help="shares; of closed_elsewhere all that are missing by default")
+        parser.add_argument("--quantity", help="shares; by default all that are missing, or that have no stop")
+        parser.add_argument("--stop-price", help="where the stop is to be (protect, take_over)")
         parser.add_argument("--order-ref", default="", help="the order that filled (enter_fill)")
         parser.add_argument("--price", help="what it filled at (enter_fill)")
         parser.add_argument("--executed-at", help="when it filled, as 2026-11-27T15:04:05; UTC (enter_fill)")
@@ -65,9 +66,9 @@ def _number(name: str, given: str | None) -> Decimal | None:
     try:
         number = Decimal(given) if given else None
     except InvalidOperation:
-        raise CommandError(f"--{name} {given} is no number.") from None
+        raise CommandError(f"--{name.replace('_', '-')} {given} is no number.") from None
     if number is not None and not number.is_finite():
-        raise CommandError(f"--{name} {given} is no number.")
+        raise CommandError(f"--{name.replace('_', '-')} {given} is no number.")
     return number
 
 

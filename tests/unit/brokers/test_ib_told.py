@@ -209,8 +209,8 @@ def test_a_cost_takes_its_account_from_its_deal_and_is_remembered(told: SessionT
     late = told.commission(CommissionReport(execId="e.01", commission=1.0, currency="USD"))
     assert (early.account, late.account) == ("", "DU1")
     assert early.dedupe_key == late.dedupe_key == "commission:e.01"
-    assert told.commission_of("e.01") is late
-    assert told.commission_of("other") is None
+    assert told.commissions_take() == {"e.01": late}
+    assert told.commissions_take() == {}
 
 
 @pytest.mark.case("T9")

@@ -214,11 +214,12 @@ class IBBroker:
         fills: list[FillTold] = await self._connection.ask(
             EXECUTIONS, lambda client, request_id: client.reqExecutions(request_id, execution_filter)
         )
+        costs = told.commissions_take()
         facts: list[FillTold | CommissionTold] = []
         for fill in sorted(fills, key=lambda fill: fill.executed_at):
             if since is None or fill.executed_at >= since:
                 facts.append(fill)
-                cost = told.commission_of(fill.exec_id)
+                cost = costs.get(fill.exec_id)
                 facts += [cost] if cost else []
         return facts
 

@@ -25,6 +25,7 @@ from ib_async.ib import StartupFetchNONE
 from app.brokers.base import BrokerSession, ConnectionState, EventSink, SendPriority, StateSink
 from app.brokers.errors import BrokerTimeout, NotConnected
 from app.brokers.ib import error_codes, greeting
+from app.brokers.ib.handed_on import HandedOn
 from app.brokers.ib.pacer import Pacer
 from app.brokers.ib.questions import QuestionBook, QuestionKey
 from app.brokers.ib.settings import IBSettings
@@ -248,11 +249,11 @@ class Connection:
         told = SessionTold(session=str(uuid.uuid4()), client_id=self.settings.client_id, now=self._now)
         questions = QuestionBook(late_answer_seconds=self.settings.late_answer_seconds, monotonic=time.monotonic)
         failed: asyncio.Future[TradingError] = asyncio.get_running_loop().create_future()
-        closed = asyncio.Event()
+        closed, handed_on = asyncio.Event(), HandedOn()
         ib = WireIB(
             told=told,
             questions=questions,
-            on_event=self._hand_on,
+            on_event=lambda event: self._hand_on(event, handed_on),
             on_system=lambda code, text: self._heard_system(link, code, text),
             on_sent=self.pacer.record_sent,
             on_closed=lambda reason: self._heard_closed(link, reason),
@@ -314,11 +315,14 @@ class Connection:
 
     # What is heard. Called by the library in the middle of its work: these only note and hand on.
 
-    def _hand_on(self, event: AnyBrokerEvent) -> None:
+    def _hand_on(self, event: AnyBrokerEvent, handed_on: HandedOn) -> None:
         if self._connectivity_lost_at is not None and self._is_unasked_report():
             self._reports_since_lost |= time.monotonic() - self._connectivity_lost_at >= REPORTS_PROVE_AFTER_SECONDS
+        if event.dedupe_key in handed_on:
+            return
         try:
             self._on_event(event)
+            handed_on.add(event.dedupe_key)
         except Exception as error:
             log.exception("event_not_taken", kind=event.kind, payload=event_to_payload(event))
             self._degrade_until_recovered(f"an event was not taken: {error!r}")

@@ -11,7 +11,7 @@ whole state as told, and a repeated piece makes the same state, hence the same `
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -37,6 +37,8 @@ from app.domain.terms import Action
 OrderKey = tuple[int, int]  # (client id, order id); (-1, perm_id) for an order without an order id
 
 FINISHED = frozenset({ToldStatus.FILLED, ToldStatus.CANCELLED, ToldStatus.API_CANCELLED})
+# Of the orders that are over so many are remembered, and no order changes more often than that in a session.
+OVER_KEPT_MAX, CHANGES_MAX = 1000, 10_000
 _CANCELLED = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED})
 # What a 399 says of an order that came while the exchange is closed [CAPTURE], with the moment it opens.
 _UNTIL = re.compile(
@@ -102,6 +104,10 @@ class SessionTold:
         self._messages = 0
         # What the account holds by contract id, as pushed since it was taken last; an answer's rows are not among it.
         self.positions_pushed: dict[int, Decimal] = {}
+        # The orders that are over, in the order in which they ended, and how many of them were let go.
+        self._over: dict[OrderKey, None] = {}
+        self._let_go = 0
+        # Of deals whose cost is not told yet, and of costs that no answer has taken yet.
         self._account_by_exec_id: dict[str, str] = {}
         self._commissions: dict[str, CommissionTold] = {}
 
@@ -191,7 +197,7 @@ class SessionTold:
 
     def commission(self, report: CommissionReport) -> CommissionTold:
         """Take in the cost of a deal; it may come before the deal, whose account is then not known yet."""
-        account = self._account_by_exec_id.get(report.execId, "")
+        account = self._account_by_exec_id.pop(report.execId, "")
         told = translate.commission_told(report, account=account, received_at=self._now())
         self._commissions[told.exec_id] = told
         return told
@@ -236,14 +242,15 @@ class SessionTold:
         """
         self._requested.add(order_id)
 
-    def commission_of(self, exec_id: str) -> CommissionTold | None:
-        """Return the cost of a deal where it was told in this session."""
-        return self._commissions.get(exec_id)
+    def commissions_take(self) -> Mapping[str, CommissionTold]:
+        """Return the costs of deals that were told since this was called last, by deal: an answer tells all again."""
+        taken, self._commissions, self._account_by_exec_id = self._commissions, {}, {}
+        return taken
 
     def open_order_of(self, key: OrderKey) -> OpenOrder | None:
         """Return the order as last told; None when it has finished or was never told as an open order."""
-        told = self._orders[key]
-        if told.last_event is None or told.what is None or told.last_event.status in FINISHED:
+        told = self._orders.get(key)
+        if told is None or told.last_event is None or told.what is None or told.last_event.status in FINISHED:
             return None
         return OpenOrder(
             told=told.last_event,
@@ -271,13 +278,18 @@ class SessionTold:
         if key not in self._orders:
             client_id, order_id = key if key[0] >= 0 else (0, 0)
             account = self.account if client_id == self.client_id and order_id else ""
-            self._orders[key] = _Told(_State(order_id=order_id, client_id=client_id, account=account))
+            self._orders[key] = _Told(
+                _State(order_id=order_id, client_id=client_id, account=account),
+                # Above every number that an order which was let go ever had.
+                change_number=self._let_go * CHANGES_MAX,
+            )
         if perm_id > 0 and key[0] >= 0:
             self._key_by_perm_id[perm_id] = key
         return self._orders[key]
 
     def _tell(self, told: _Told, state: _State, *, source: str) -> OrderTold:
-        if told.change_number == 0 or state != told.state:
+        is_first = told.last_event is None
+        if is_first or state != told.state:
             told.change_number += 1
             told.state = state
         name = state.order_id or state.perm_id
@@ -307,7 +319,33 @@ class SessionTold:
             source=source,
             ended_because=state.ended_because,
         )
+        if is_first and self._let_go and source == "completed_order":
+            # It may be one that was let go: each answer lists it again, and it is one fact.
+            key = f"completed:{state.perm_id}:{state.raw_status}:{state.filled.normalize():f}"
+            told.last_event = replace(told.last_event, dedupe_key=key)
+        self._let_go_of_old(told)
         return told.last_event
+
+    def _let_go_of_old(self, told: _Told) -> None:
+        """Note an order that is over, and let go of the oldest of them: what is kept follows what is open."""
+        state = told.state
+        key = (state.client_id, state.order_id) if state.order_id else (-1, state.perm_id)
+        if told.last_event is None or told.last_event.status not in FINISHED:
+            self._over.pop(key, None)
+            return
+        told.what = None
+        self._over[key] = None
+        if len(self._over) <= OVER_KEPT_MAX:
+            return
+        oldest = next(iter(self._over))
+        del self._over[oldest]
+        gone = self._orders.pop(oldest, None)
+        self._let_go += 1
+        if gone is not None:
+            self._key_by_perm_id.pop(gone.state.perm_id, None)
+        if oldest[0] == self.client_id:
+            self._placed.discard(oldest[1])
+            self._requested.discard(oldest[1])
 
 
 def _tells_why(raw_status: str, completed_status: str) -> bool:

@@ -41,6 +41,8 @@ POSITIONS = "positions"
 CURRENT_TIME = "current_time"
 # An order id is a signed 32-bit number; what is above this is ours only if our own orders got there.
 FOREIGN_ID_MAX = 2_000_000_000
+# An answer to an older request is not awaited by anybody.
+REQUEST_IDS_KEPT = 1000
 NO_ORDER = 0  # what is about no order comes with -1, and no order has 0
 
 OnSystem = Callable[[int, str], None]
@@ -86,6 +88,8 @@ class WireClient(Client):
         """Take an id for a request."""
         request_id = int(super().getReqId())
         self.request_ids.add(request_id)
+        if len(self.request_ids) > 2 * REQUEST_IDS_KEPT:
+            self.request_ids = set(sorted(self.request_ids)[-REQUEST_IDS_KEPT:])
         return request_id
 
     def take_order_ids(self, count: int) -> list[int]:

@@ -129,7 +129,7 @@ def event_as_told(event: AnyBrokerEvent, *, order: Order | None, now: datetime) 
 def event_change(event: AnyBrokerEvent, *, order: Order | None, execution: Execution | None) -> None:
     """Let an event change `order` and `execution` in memory, fills and commissions in the database."""
     if isinstance(event, CommissionTold):
-        _commission_store(event)
+        commissions_store([event])
     if order is None or execution is None:
         return
     with bind_order(execution=execution.pk, order_ref=order.order_ref, perm_id=order.perm_id):
@@ -342,13 +342,19 @@ def _complete_if_filled(order: Order, *, at: datetime, execution: Execution) -> 
         order_move(order, OrderEvent.FULLY_FILLED, execution=execution, at=at)
 
 
-def _commission_store(event: CommissionTold) -> None:
-    told = Commission(
-        exec_id=event.exec_id,
-        fill=Fill.objects.filter(exec_id=event.exec_id).first(),
-        amount=event.amount,
-        currency=event.currency,
-        realized_pnl=event.realized_pnl,
-    )
+def commissions_store(events: Sequence[CommissionTold]) -> None:
+    """Store costs, each with its deal where that is known."""
+    fills = Fill.objects.filter(exec_id__in=[event.exec_id for event in events]).order_by() if events else ()
+    of_deals = {fill.exec_id: fill for fill in fills}
+    told = [
+        Commission(
+            exec_id=event.exec_id,
+            fill=of_deals.get(event.exec_id),
+            amount=event.amount,
+            currency=event.currency,
+            realized_pnl=event.realized_pnl,
+        )
+        for event in events
+    ]
     columns = ["fill", "amount", "currency", "realized_pnl"]
-    Commission.objects.bulk_create([told], update_conflicts=True, unique_fields=["exec_id"], update_fields=columns)
+    Commission.objects.bulk_create(told, update_conflicts=True, unique_fields=["exec_id"], update_fields=columns)

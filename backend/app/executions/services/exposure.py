@@ -26,7 +26,7 @@ from app.domain.exposure import agrees
 from app.domain.terms import Action, Side
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
 from app.executions.open_rows import deals_of_others, executions_held, of_account, orders_of_executions
-from app.executions.services.match import order_match
+from app.executions.services.match import orders_match
 
 logger = get_logger(__name__)
 
@@ -57,6 +57,8 @@ class Picture:
     claims: Mapping[int, Decimal]
     recent: Sequence[Decimal]
     foreign: Sequence[_Deal]
+    # The last of all deals of others that were read for it, so long ago that no earlier one can still be on its way.
+    deals_read_to: int = 0
 
     @property
     def expected(self) -> Decimal:
@@ -156,8 +158,8 @@ def _not_stored(fills: Iterable[FillTold]) -> set[int]:
     """Return the instruments with deals that are on no order of ours and are not stored yet."""
     by_key = {fill.dedupe_key: fill for fill in fills}
     stored = set(BrokerEvent.objects.filter(dedupe_key__in=by_key).values_list("dedupe_key", flat=True))
-    new = (fill for key, fill in by_key.items() if key not in stored)
-    return {fill.con_id for fill in new if order_match(fill) is None}
+    new = [fill for key, fill in by_key.items() if key not in stored]
+    return {fill.con_id for fill, ours in zip(new, orders_match(new), strict=True) if ours is None}
 
 
 def claiming(account: Account, *, now: datetime) -> QuerySet[Execution]:
@@ -184,7 +186,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
     of_it = claiming(row.account, now=now).filter(con_id=row.con_id)
     executions = list(of_it.select_for_update(no_key=True) if lock else of_it)
     heard = BrokerEvent.objects.filter(kind=FillTold.kind, execution__in=executions, recorded_at__gt=now - LAG)
-    foreign = deals_of_others(row.account.account_id).filter(id__gt=row.deals_judged_to)
+    foreign = list(deals_of_others(row.account.account_id).filter(id__gt=row.deals_judged_to))
     deals = [
         _Deal(
             event_id=event.pk,
@@ -202,6 +204,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
         claims=claims_of(executions),
         recent=[_signed(event.payload) for event in heard.order_by("id")],
         foreign=deals,
+        deals_read_to=max((event.pk for event in foreign if event.recorded_at <= now - LAG), default=0),
     )
 
 

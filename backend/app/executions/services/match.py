@@ -4,11 +4,14 @@ By `order_ref`, then `perm_id`, and by order id only where the message carries n
 a Gateway restart, the other two never. An `order_ref` that is not ours means the order is not ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from django.db.models import QuerySet
+
+from app.accounts.models import Account
 from app.domain.broker_events import AnyBrokerEvent, CommissionTold, Concluded, FillTold, OrderTold
-from app.executions.models import BrokerEvent, Order
+from app.executions.models import BrokerEvent, Fill, Order
 from app.executions.open_rows import Literal
 
 
@@ -34,18 +37,69 @@ def order_match(event: AnyBrokerEvent) -> Order | None:
     return by_id if by_id is None or not (told_perm_id and by_id.perm_id) else None
 
 
-def orders_match(told: Sequence[OrderTold | FillTold]) -> list[Order | None]:
-    """Return `order_match` of each, in one query for all that carry an `order_ref`."""
-    refs = {one.order_ref for one in told if one.order_ref}
-    by_ref = {order.order_ref: order for order in Order.objects.select_related("bracket").filter(order_ref__in=refs)}
-    return [by_ref.get(one.order_ref) if one.order_ref else order_match(one) for one in told]
+def orders_match(events: Sequence[AnyBrokerEvent]) -> list[Order | None]:
+    """Return `order_match` of each, in a fixed number of queries: a busy account's news is mostly of others.
+
+    What carries no account is asked about one by one.
+    """
+    named = {
+        event.order_ref for event in events if isinstance(event, OrderTold | FillTold | Concluded) if event.order_ref
+    }
+    by_ref = {order.order_ref: order for order in _with_bracket().filter(order_ref__in=named)}
+    nameless = [event for event in events if not getattr(event, "order_ref", "")]
+    of_deals = _of_deals(event.exec_id for event in nameless if isinstance(event, CommissionTold))
+    numbered = [event for event in nameless if not isinstance(event, CommissionTold) and event.account]
+    by_perm_id, by_order_id = _by_perm_id(numbered), _by_order_id(numbered)
+
+    def match(event: AnyBrokerEvent) -> Order | None:
+        if order_ref := getattr(event, "order_ref", ""):
+            return by_ref.get(order_ref)
+        if isinstance(event, CommissionTold):
+            return of_deals.get(event.exec_id)
+        if not event.account:
+            return order_match(event)
+        told_perm_id = getattr(event, "perm_id", 0)
+        if (known := by_perm_id.get((event.account, told_perm_id))) is not None:
+            return known
+        found = by_order_id.get((event.account, getattr(event, "client_id", -1), getattr(event, "order_id", 0)))
+        return found if found is None or not (told_perm_id and found.perm_id) else None
+
+    return [match(event) for event in events]
 
 
-def unheard(events: Sequence[AnyBrokerEvent], *, by: datetime | None = None) -> list[AnyBrokerEvent]:
-    """Return the events that are not stored yet, or were not `by` that moment, in their order."""
-    keys = {event.dedupe_key for event in events}
-    stored = BrokerEvent.objects.filter(dedupe_key__in=keys)
-    if by is not None:
-        stored = stored.filter(recorded_at__lte=by)
-    known = set(stored.values_list("dedupe_key", flat=True))
+def _with_bracket() -> QuerySet[Order]:
+    return Order.objects.order_by().prefetch_related("bracket", "account")
+
+
+def _of_deals(exec_ids: Iterable[str]) -> dict[str, Order]:
+    fills = Fill.objects.filter(exec_id__in=set(exec_ids)).order_by().prefetch_related("order__bracket")
+    return {fill.exec_id: fill.order for fill in fills}
+
+
+def _by_perm_id(events: Sequence[AnyBrokerEvent]) -> dict[tuple[str, int], Order]:
+    perm_ids = {perm_id for event in events if (perm_id := getattr(event, "perm_id", 0))}
+    accounts = Account.objects.filter(account_id__in={event.account for event in events}).values_list("pk", flat=True)
+    orders = _with_bracket().filter(account__in=list(accounts), perm_id__in=perm_ids, perm_id__gt=Literal(0))
+    return {(order.account.account_id, order.perm_id): order for order in (orders if perm_ids else ())}
+
+
+def _by_order_id(events: Sequence[AnyBrokerEvent]) -> dict[tuple[str, int | None, int | None], Order]:
+    order_ids = {order_id for event in events if (order_id := getattr(event, "order_id", 0))}
+    accounts = Account.objects.filter(account_id__in={event.account for event in events}).values_list("pk", flat=True)
+    clients = {getattr(event, "client_id", -1) for event in events}
+    orders = _with_bracket().filter(account__in=list(accounts), client_id__in=clients, order_id__in=order_ids)
+    return {
+        (order.account.account_id, order.client_id, order.order_id): order for order in (orders if order_ids else ())
+    }
+
+
+def unheard(events: Sequence[AnyBrokerEvent]) -> list[AnyBrokerEvent]:
+    """Return the events that are not stored yet, in their order."""
+    known = recorded_at(events)
     return [event for event in events if event.dedupe_key not in known]
+
+
+def recorded_at(events: Sequence[AnyBrokerEvent]) -> dict[str, datetime]:
+    """Return by its key when each of the events was stored; what is not stored is left out."""
+    stored = BrokerEvent.objects.filter(dedupe_key__in={event.dedupe_key for event in events}).order_by()
+    return dict(stored.values_list("dedupe_key", "recorded_at"))

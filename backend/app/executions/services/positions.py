@@ -132,7 +132,8 @@ def _settle(
         if picture.lags(reported):
             seen.doubts.append(row.symbol)
         else:
-            row.deals_judged_to = max([row.deals_judged_to, *(deal.event_id for deal in picture.foreign)])
+            judged = [deal.event_id for deal in picture.foreign]
+            row.deals_judged_to = max([row.deals_judged_to, picture.deals_read_to, *judged])
     elif row.disputed_since is None or row.disputed != difference:
         row.disputed, row.disputed_since, row.unexplained = difference, now, _NONE
         seen.doubts.append(row.symbol)

@@ -46,7 +46,7 @@ from app.executions.open_rows import (
 )
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.commands_write import cancels_write
-from app.executions.services.match import orders_match, unheard
+from app.executions.services.match import orders_match, recorded_at
 from app.executions.services.positions import positions_settle
 from app.executions.services.reconcile_run import (
     reconcile_run_begin,
@@ -61,6 +61,8 @@ logger = get_logger(__name__)
 
 # What one transaction takes at most: more would hold its executions locked for long.
 BATCH_MAX = 64
+# Of the open orders that are not ours a run names so many; all are counted.
+EXTERNAL_NAMED_MAX = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,8 +157,10 @@ def _settle(
     account = run.account
     events: list[AnyBrokerEvent] = [order.told for order in answers.open_orders]
     events += [*answers.deals, *answers.completed]
-    news = unheard(events, by=now)
-    changed = _record_all(unheard(events), now=now, holding=holding)
+    stored_at = recorded_at(events)
+    news = [event for event in events if stored_at.get(event.dedupe_key, clock.now()) > now]
+    unknown = [event for event in events if event.dedupe_key not in stored_at]
+    changed = _record_all(unknown, now=now, holding=holding)
     # Matched once all is told: a foreign-looking order may have become known by a number told meanwhile.
     ours_open = orders_match([order.told for order in answers.open_orders])
     ours_completed = orders_match(answers.completed)
@@ -190,7 +194,7 @@ def _settle(
             "deals": len(answers.deals),
             "completed_orders": len(answers.completed),
             "open_refs": [order.order_ref for order in ours_open if order is not None],
-            "external": [_name_of(order) for order in report.external],
+            "external": [_name_of(order) for order in report.external[:EXTERNAL_NAMED_MAX]],
             "external_sides": _sides_of(report.external),
         },
         news=news,

@@ -17,9 +17,9 @@ from app.accounts.fencing import Holding, fence_require
 from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, Concluded, FillTold, OrderTold
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order
-from app.executions.services.apply import event_as_told, event_change, execution_recompute
+from app.executions.services.apply import commissions_store, event_as_told, event_change, execution_recompute
 from app.executions.services.commands_settle import commands_settle
-from app.executions.services.match import order_match, unheard
+from app.executions.services.match import orders_match, unheard
 from app.executions.services.row_columns import columns_of, row_save
 
 
@@ -35,7 +35,7 @@ def broker_events_record(
         fence_require(holding)
     fresh = unheard(_first_of_each(events))
     rows = _Rows()
-    rows.read(_names_of(fresh))
+    rows.read(fresh)
     stored: list[BrokerEvent] = []
     changed: list[tuple[int, AnyBrokerEvent]] = []
     evidence: list[tuple[AnyBrokerEvent, Order]] = []
@@ -44,7 +44,8 @@ def broker_events_record(
         execution = rows.execution_of(order) if order is not None else None
         stored.append(BrokerEvent(dedupe_key=event.dedupe_key, **event_as_told(event, order=order, now=now)))
         before = rows.columns_of(order)
-        event_change(event, order=order, execution=execution)
+        if not isinstance(event, CommissionTold):
+            event_change(event, order=order, execution=execution)
         if order is not None and execution is not None:
             rows.note_told(event, order)
             # An order that stands as it stood needs nobody's look; a code, a deal or a cost may, whatever the rows say.
@@ -52,6 +53,7 @@ def broker_events_record(
                 changed.append((execution.pk, event))
                 evidence.append((event, order))
     BrokerEvent.objects.bulk_create(stored)
+    commissions_store([event for event in fresh if isinstance(event, CommissionTold)])
     rows.save(now=now)
     commands_settle(evidence, now=now, read=rows.orders())
     return changed
@@ -65,9 +67,8 @@ def _first_of_each(events: Iterable[AnyBrokerEvent]) -> list[AnyBrokerEvent]:
     return list(by_key.values())
 
 
-def _names_of(events: Iterable[AnyBrokerEvent]) -> set[str]:
-    named = (event for event in events if isinstance(event, OrderTold | FillTold | Concluded))
-    return {event.order_ref for event in named if event.order_ref}
+def _name_of(event: AnyBrokerEvent) -> str:
+    return event.order_ref if isinstance(event, OrderTold | FillTold | Concluded) else ""
 
 
 class _Rows:
@@ -81,18 +82,22 @@ class _Rows:
         self._by_exec_id: dict[str, Order] = {}
         self._orders_as_read: dict[int, dict[str, Any]] = {}
         self._executions_as_read: dict[int, dict[str, Any]] = {}
+        self._matched: dict[int, Order | None] = {}
 
-    def read(self, order_refs: set[str]) -> None:
-        """Lock the executions of these orders and read all their orders."""
-        ids = Order.objects.filter(order_ref__in=order_refs).values_list("bracket__execution_id", flat=True)
-        self._lock(set(ids))
+    def read(self, events: Sequence[AnyBrokerEvent]) -> None:
+        """Lock the executions of the orders that these events name, and read all their orders."""
+        matched = orders_match(events)
+        # What names no order is locked when its turn comes: by then this batch may have told whose it is.
+        self._matched = {id(event): order for event, order in zip(events, matched, strict=True)}
+        named = [order for event, order in zip(events, matched, strict=True) if order and _name_of(event)]
+        self._lock({order.bracket.execution_id for order in named})
 
     def order_of(self, event: AnyBrokerEvent) -> Order | None:
         """Return the order of ours that the event is about."""
-        if isinstance(event, OrderTold | FillTold | Concluded) and event.order_ref:
-            return self._by_ref.get(event.order_ref)
+        if name := _name_of(event):
+            return self._by_ref.get(name)
         # By what this batch has changed first: the numbers it told are not in the database yet.
-        found = self._known(event) or order_match(event)
+        found = self._known(event) or self._matched[id(event)]
         if found is None:
             return None
         if found.pk not in self._orders:

@@ -50,12 +50,14 @@ EFFECTS: dict[str, tuple[str, Any, Any]] = {
 # DEBUG is refused beside SECURE and live trading.
 ALONE = {"DEBUG"}
 # Who trades in the account is observed in test_exposure.py, by what a comparison of positions concludes.
+# How long a market entry may be taken anew is observed in test_retake.py, by what is sent.
 # How many orders there is room for is observed in test_order_room.py, by what is refused.
 # DEMO_PASSWORD is observed below, BROKER_TYPE in test_checks.py (all but one value are refused), the database owner's
 # and those for the containers alone in test_stack_compose.py.
 OBSERVED_OTHERWISE = {
     "ACCOUNT_USE",
     "OTHERS_CLIENT_IDS",
+    "MARKET_ENTRY_RETAKE_SECONDS",
     "ORDERS_PER_CONTRACT_MAX",
     "CLOSE_ROAD",
     "BROKER_TYPE",

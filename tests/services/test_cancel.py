@@ -342,6 +342,7 @@ def test_executions_on_which_nothing_is_due_do_not_crowd_out_those_on_which_it_i
 def test_the_sweep_puts_tasks_into_the_queue(requested: Requested, settings: Settings) -> None:
     queue = redis.Redis.from_url(settings.REDIS_URL)
     execution = requested()
+    assert dispatch.MESSENGER.flush(seconds_max=5)
     queue.delete("broker")
     assert sweep(10).resent == [execution.pk]
     assert dispatch.MESSENGER.flush(seconds_max=5)
@@ -368,11 +369,13 @@ def test_a_cancel_noted_by_a_clock_that_ran_ahead_is_sent_again(submitted: Submi
 def test_what_still_waits_in_the_queue_is_not_sent_again(requested: Requested, settings: Settings) -> None:
     # Given a burst of which the worker has not taken everything yet
     execution = requested()
+    assert dispatch.MESSENGER.flush(seconds_max=5)
     with redis.Redis.from_url(settings.REDIS_URL) as queue:
         queue.delete("broker")
         queue.rpush("broker", "another task")
         # Then no copies are put behind it
         assert sweep(10).resent == []
+        assert dispatch.MESSENGER.flush(seconds_max=5)
         assert queue.llen("broker") == 1
         # And when the queue is empty, what is still not taken was lost
         queue.delete("broker")

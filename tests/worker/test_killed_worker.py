@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tests.eventually import eventually
-from tests.worker.desk import Desk
+from tests.worker.desk import LIMIT, Desk
 from tests.worker.standstill import gate, row_locked, waits_at_gate
 
 pytestmark = pytest.mark.slow
@@ -48,6 +48,19 @@ def test_point_2_killed_between_the_claim_and_the_write_ahead_nothing_is_placed(
     assert "before the first byte" in execution["reason"]
     assert {order["status"] for order in execution["brackets"][0]["orders"]} == {"NOT_PLACED"}
     assert desk.placed(execution_id) == []
+
+
+@pytest.mark.case("T32")
+def test_point_2_with_a_limit_entry_the_next_worker_places_it_once(desk: Desk) -> None:
+    with row_locked(desk.stack, "accounts_brokerconnection", desk.connection("id")):
+        execution_id = desk.request(**LIMIT)
+        eventually(is_claimed(desk, execution_id))
+        fence = desk.kill_worker()
+    desk.next_worker(after=fence)
+
+    desk.becomes(execution_id, "WORKING")
+    assert desk.agrees(execution_id)["attention"] == ""
+    assert [order["order_type"] for order in desk.placed(execution_id)] == ["LMT", "STP"]
 
 
 def test_point_3_killed_after_the_write_ahead_before_the_first_byte_nothing_is_placed(desk: Desk) -> None:

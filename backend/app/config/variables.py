@@ -167,6 +167,7 @@ VARIABLES: tuple[Variable, ...] = (
         allowed=f"whole numbers from 0 to {CLIENT_ID_MAX}, separated by commas",
         is_number=True,
     ),
+    _number("MARKET_ENTRY_RETAKE_SECONDS", least=0, most=60, default=10),
     _number("ORDERS_PER_CONTRACT_MAX", least=0, most=1000, default=ORDERS_PER_CONTRACT_MAX),
     _word("CLOSE_ROAD", words=tuple(road.value for road in CloseRoad), default=CloseRoad.AUTO.value),
     Variable(

@@ -31,6 +31,7 @@ CHANGED = {
     "IB_TIME_ZONE": "Asia/Tokyo",
     "ACCOUNT_USE": "EXCLUSIVE",
     "OTHERS_CLIENT_IDS": "7,8",
+    "MARKET_ENTRY_RETAKE_SECONDS": "5",
     "ORDERS_PER_CONTRACT_MAX": "20",
     "CLOSE_ROAD": "cancel_first",
     "GATEWAY_MAINTENANCE": "none",

@@ -55,6 +55,7 @@ from app.executions.services.reconcile_run import (
     reconcile_run_note,
 )
 from app.executions.services.record import broker_events_record
+from app.executions.services.retake import execution_give_back, rest_tell
 from app.executions.services.vanished import order_flag, vanished_settle
 
 logger = get_logger(__name__)
@@ -225,6 +226,8 @@ def _conclude(order: Order, *, report: ReconcileReport, answers: _Answers, holdi
         vanished_settle(order, holding=holding, now=report.asked_at)
         report.vanished.append(order.order_ref)
         return
+    if order.sent_at is None and execution_give_back(order=order, holding=holding, now=report.asked_at):
+        return
     counted = f"{report.open_orders} open, {len(answers.completed)} completed orders, and the day's deals"
     # Another client id's is not ours to cancel: the number would be another order's.
     ours = order.order_id is not None and order.client_id == client_id
@@ -264,6 +267,9 @@ def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, left_beh
         else f"Written ahead as order {order.order_id}, but the broker's complete answers of {asked_at:%H:%M:%S} UTC "
         f"({answers}) do not know it."
     )
+    if order.sent_at is None:
+        rest_tell(execution, order)
+        execution.save(update_fields=["attention"])
     broker_event_record(
         AbsenceProved(
             dedupe_key=f"absence:{order.order_ref}",

@@ -3,7 +3,7 @@
 Numbered points at which the process may die, and what the rows say then:
 
     1 before the claim        REQUESTED, orders CREATED     taken again by the sweep
-    2 after the claim         SUBMITTING, orders CREATED    nothing was sent: reconcile proves it
+    2 after the claim         SUBMITTING, orders CREATED    nothing was sent: given back (retake), or NOT_PLACED
     3 after the write-ahead   SUBMITTING, orders SENT       may have been sent: reconcile asks the broker
     4 between the legs        SUBMITTING, orders SENT       the entry alone is not transmitted: it rests in the Gateway
     5 after the last leg      SUBMITTING, orders SENT       the broker's answers, or reconcile, move them on

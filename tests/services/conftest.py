@@ -51,7 +51,6 @@ def _news_client_of_each_test() -> Iterator[None]:
 def _empty_queue_of_each_test(settings: Settings) -> None:
     """No worker takes the tasks that the tests before this one sent."""
     dispatch.MESSENGER.flush(seconds_max=5)
-    dispatch.MESSENGER.flush(seconds_max=5)
     with suppress(redis.ConnectionError), redis.Redis.from_url(settings.REDIS_URL) as queue:
         queue.delete("broker")
 

@@ -13,7 +13,7 @@ from app.api.setup_serializers import SetupInput
 from app.config.variables import VARIABLES
 from app.core import errors
 from app.domain.command import CommandReason
-from app.domain.reasons import REASONS, ReasonCode
+from app.domain.reasons import FLAGS, REASONS, FlagCode, ReasonCode
 
 APP = Path(api.__file__).parents[1]
 ROOT = APP.parents[1]
@@ -111,12 +111,21 @@ def test_the_example_execution_has_every_field() -> None:
 
 def test_every_reason_is_in_the_document() -> None:
     assert set(REASONS) == set(ReasonCode)
-    table = API[API.index("| `reason_code` |") + 20 : API.index("## Kill switch")]
+    table = API[API.index("| `reason_code` |") + 20 : API.index("| `code` of a flag |")]
     told = [(code.value, _as_cell(reason.what_to_do)) for code, reason in REASONS.items()]
     assert re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", table, re.MULTILINE) == told
     for reason in REASONS.values():
         assert all(text.endswith(".") for text in (reason.sentence, reason.what_to_do))
         assert not reason.words.endswith(".")
+
+
+def test_every_flag_is_in_the_document() -> None:
+    assert set(FLAGS) == set(FlagCode)
+    table = API[API.index("| `code` of a flag |") + 20 : API.index("## Kill switch")]
+    told = [(code.value, _as_cell(flag.sentence), _as_cell(flag.what_to_do)) for code, flag in FLAGS.items()]
+    assert re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", table, re.MULTILINE) == told
+    for flag in FLAGS.values():
+        assert all(text.endswith(".") for text in (flag.sentence, flag.what_to_do))
 
 
 def test_whatever_a_cancel_is_asked_for_has_a_sentence() -> None:

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from app.accounts.roles import roles_ensure
 from app.alerts.models import Alert
 from app.core import clock
+from app.domain.reasons import FLAGS, FlagCode
 from app.executions.models import Decision, Execution, ExecutionFlag
 from app.executions.services.attention import attention_add
 from app.worker.watchdog import watchdog_look
@@ -21,7 +22,7 @@ Submitted = Callable[..., Book]
 
 def flag(book: Book, text: str) -> ExecutionFlag:
     execution = Execution.objects.get(pk=book.execution_id)
-    attention_add(execution, text)
+    attention_add(execution, text, code=FlagCode.UNEXPECTED)
     execution.save(update_fields=["attention"])
     return execution.flags.get(sentence=text)
 
@@ -97,6 +98,8 @@ def test_seen_by_a_script_answers_the_execution_with_its_flags(submitted: Submit
     assert (answer.status_code, answer.json()["attention"]) == (200, "")
     told = answer.json()["flags"][1]
     assert (told["sentence"], told["seen_by"]) == ("an odd thing", owner_of(book).username)
+    assert (told["code"], told["raised_by"], told["resolved_at"]) == ("unexpected", "RECORDER", None)
+    assert told["what_to_do"] == FLAGS[FlagCode.UNEXPECTED].what_to_do
     assert told["raised_at"] <= told["seen_at"]
     # Once more changes nothing
     assert script.post(address).status_code == 200
@@ -176,7 +179,7 @@ def test_a_reason_is_one_short_line_whatever_the_broker_wrote(submitted: Submitt
     book = submitted()
     execution = Execution.objects.get(pk=book.execution_id)
     for _ in range(2):
-        attention_add(execution, "two\nlines\u2028more " + "\u20ac" * 5000)
+        attention_add(execution, "two\nlines\u2028more " + "\u20ac" * 5000, code=FlagCode.UNEXPECTED)
     (kept,) = execution.flags.all()
     assert execution.attention == kept.sentence
     assert len(kept.sentence.splitlines()) == 1

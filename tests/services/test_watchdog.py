@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.db.models import F, Value
-from django.db.models.functions import Concat
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from app.accounts.models import BrokerConnection
@@ -29,8 +27,9 @@ from app.alerts.services import alert_acknowledge
 from app.brokers.base import ConnectionState
 from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.maintenance import maintenance_read
-from app.executions.decisions import decision_record
-from app.executions.models import Actor, Execution, ReconcileRun
+from app.domain.reasons import FlagCode
+from app.executions.models import Execution, ReconcileRun
+from app.executions.services.attention import attention_add
 from app.executions.services.kill_switch import kill_switch_engage, kill_switch_release
 from app.worker.event_recorder import EventRecorder
 from app.worker.watchdog import watchdog_look
@@ -249,9 +248,7 @@ def test_who_was_told_of_an_execution_is_told_again_only_of_what_is_worse(
     assert sent == ["[CRITICAL] An execution needs a person"]
     assert Alert.objects.get(execution=book.execution_id).times == 4
     # When the guard gives up, everybody is, at once
-    gave_up = "tranche 1: 10 shares have no stop"
-    Execution.objects.update(attention=Concat(F("attention"), Value(f"\n{gave_up}")))
-    decision_record(actor=Actor.GUARD, action="ASK", reason=gave_up, execution=book.execution, now=at(6))
+    flag(book, "tranche 1: 10 shares have no stop", code=FlagCode.GUARD_ASKS)
     see_and_deliver(7)
     assert sent[1:] == ["[CRITICAL] Shares could not be protected"]
     # And of more of it once in ten minutes
@@ -264,20 +261,25 @@ def test_who_was_told_of_an_execution_is_told_again_only_of_what_is_worse(
     assert Alert.objects.filter(execution=book.execution_id).count() == 1
 
 
+def flag(book: Book, text: str, *, code: FlagCode) -> None:
+    execution = book.execution
+    attention_add(execution, text, code=code)
+    execution.save(update_fields=["attention"])
+
+
 def test_what_the_guard_left_to_a_person_is_told_as_such(connection: BrokerConnection, submitted: Submitted) -> None:
     be(connection, S.READY)
     book = submitted()
     reason = "tranche 1: 10 shares have no stop; 5 repairs in a minute did not help"
-    Execution.objects.update(attention=reason)
-    decision_record(actor=Actor.GUARD, action="ASK", reason=reason, execution=book.execution, now=at(1))
+    flag(book, reason, code=FlagCode.GUARD_ASKS)
     assert look(2) == {K.GUARD_GAVE_UP}
     assert reason in Alert.objects.get().text
 
 
 def test_what_was_finished_long_ago_is_not_told_anew(connection: BrokerConnection, submitted: Submitted) -> None:
     be(connection, S.READY)
-    submitted()
-    Execution.objects.update(attention="odd", status="CANCELLED", finished_at=at(0) - timedelta(days=2))
+    flag(submitted(), "odd", code=FlagCode.UNEXPECTED)
+    Execution.objects.update(status="CANCELLED", finished_at=at(0) - timedelta(days=2))
     assert look(1) == set()
 
 

@@ -203,11 +203,23 @@ class EventOutput(serializers.Serializer[Any]):
 class FlagOutput(serializers.ModelSerializer[ExecutionFlag]):
     """One reason why a person had to look, and who has."""
 
+    what_to_do = serializers.CharField(source="nature.what_to_do", help_text="What to do about flags of this code.")
     seen_by = serializers.CharField(source="seen_by.username", allow_null=True, default=None)
 
     class Meta:
         model = ExecutionFlag
-        fields = ["id", "sentence", "raised_at", "seen_at", "seen_by"]
+        fields = [
+            "id",
+            "code",
+            "sentence",
+            "what_to_do",
+            "raised_at",
+            "raised_by",
+            "resolved_at",
+            "resolved_how",
+            "seen_at",
+            "seen_by",
+        ]
         read_only_fields = fields
 
 

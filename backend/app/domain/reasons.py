@@ -113,3 +113,201 @@ def reason_words(code: str) -> str:
 def reason_sentence(code: str) -> str:
     """Return the sentence of a code; of one that is none of ours, that it was cancelled because of it."""
     return REASONS[ReasonCode(code)].sentence if code in _KNOWN else f"It was cancelled ({code})."
+
+
+class RaisedBy(StrEnum):
+    """Which part of the system raised a flag."""
+
+    RECORDER = "RECORDER"  # what takes in what the broker says
+    GUARD = "GUARD"
+    RECONCILE = "RECONCILE"
+    SWEEP = "SWEEP"  # what keeps the time limits
+    CLOSE = "CLOSE"
+    SENDER = "SENDER"
+    WATCHDOG = "WATCHDOG"
+    UNKNOWN = "UNKNOWN"  # raised before it was noted
+
+
+class FlagCode(StrEnum):
+    """Why a person must look at an execution."""
+
+    SHARES_BARE = "shares_bare"
+    STOP_GONE = "stop_gone"
+    STOP_REFUSED = "stop_refused"
+    STOP_WAITS = "stop_waits"
+    GUARD_ASKS = "guard_asks"
+    NO_ROOM_FOR_STOP = "no_room_for_stop"
+    TARGET_UNLINKED = "target_unlinked"
+    MORE_CLOSED_THAN_OPENED = "more_closed_than_opened"
+    POSITION_DIFFERS = "position_differs"
+    CLOSED_ELSEWHERE = "closed_elsewhere"
+    CLOSE_FAILED = "close_failed"
+    CLOSE_WAITS = "close_waits"
+    NEVER_ARRIVED = "never_arrived"
+    BOOKS_DIFFER = "books_differ"
+    UNANSWERED = "unanswered"
+    NOT_OURS_TO_CHANGE = "not_ours_to_change"
+    CHANGE_NOT_TAKEN = "change_not_taken"
+    SIZE_CHANGED = "size_changed"
+    OVERFILLED = "overfilled"
+    DEAL_BUSTED = "deal_busted"
+    DEAL_TIME_UNREADABLE = "deal_time_unreadable"
+    UNKNOWN_CODE = "unknown_code"
+    UNKNOWN_STATUS = "unknown_status"
+    TWO_PERMANENT_IDS = "two_permanent_ids"
+    UNEXPECTED = "unexpected"
+    NOT_APPLIED = "not_applied"
+    EARLIER = "earlier"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flag:
+    """`gives_up`: shares could not be protected, which is told louder than anything else."""
+
+    sentence: str
+    what_to_do: str
+    raised_by: RaisedBy
+    gives_up: bool = False
+
+
+FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
+    {
+        FlagCode.SHARES_BARE: Flag(
+            sentence="Shares have had no working stop for a while.",
+            what_to_do="See whether the Gateway is connected; place a stop in TWS, or close the position.",
+            raised_by=RaisedBy.WATCHDOG,
+            gives_up=True,
+        ),
+        FlagCode.STOP_GONE: Flag(
+            sentence="A stop was gone while shares were held, and the guard asked for another.",
+            what_to_do="See that the new stop works, and why the first one went.",
+            raised_by=RaisedBy.GUARD,
+        ),
+        FlagCode.STOP_REFUSED: Flag(
+            sentence="Shares are held, and the stop for them was refused, never arrived, or was not sent.",
+            what_to_do="Read why; see that the guard's stop works.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.STOP_WAITS: Flag(
+            sentence="The broker has the stop and it does not work now: it waits for regular hours.",
+            what_to_do="Watch the position until then, or close it with an order that fills outside regular hours.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.GUARD_ASKS: Flag(
+            sentence="The guard could not put right what it found, and leaves it to a person.",
+            what_to_do="Compare with TWS at once: place or cancel there what is missing or too much, or resolve it.",
+            raised_by=RaisedBy.GUARD,
+            gives_up=True,
+        ),
+        FlagCode.NO_ROOM_FOR_STOP: Flag(
+            sentence="The broker works with no more orders on the contract, so a stop had to take another's place.",
+            what_to_do="Cancel what is not needed on the contract.",
+            raised_by=RaisedBy.GUARD,
+        ),
+        FlagCode.TARGET_UNLINKED: Flag(
+            sentence="A target is not linked with the stop that was asked for, so it is cancelled.",
+            what_to_do="See that it is gone: both could close the shares.",
+            raised_by=RaisedBy.GUARD,
+        ),
+        FlagCode.MORE_CLOSED_THAN_OPENED: Flag(
+            sentence="More was closed than opened: the account holds the opposite.",
+            what_to_do="Close the surplus in TWS, or resolve it.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.POSITION_DIFFERS: Flag(
+            sentence="The account's position is another one than our rows say, and no deal explains it.",
+            what_to_do="See whether there was a split or a transfer; then resolve it.",
+            raised_by=RaisedBy.RECONCILE,
+        ),
+        FlagCode.CLOSED_ELSEWHERE: Flag(
+            sentence="Shares were closed by no order of ours.",
+            what_to_do="See whose deal it was; take it back if it was not of this execution.",
+            raised_by=RaisedBy.RECONCILE,
+        ),
+        FlagCode.CLOSE_FAILED: Flag(
+            sentence="The orders to close it failed; the guard's stop stays.",
+            what_to_do="Read why, and close it in TWS or again here.",
+            raised_by=RaisedBy.CLOSE,
+        ),
+        FlagCode.CLOSE_WAITS: Flag(
+            sentence="It is to be closed and waits: the account may not hold it.",
+            what_to_do="Look at TWS; if the position does not agree by itself, resolve it.",
+            raised_by=RaisedBy.CLOSE,
+        ),
+        FlagCode.NEVER_ARRIVED: Flag(
+            sentence="A part of it never reached the broker, though other orders did.",
+            what_to_do="See what is at the broker, and place what is missing.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.BOOKS_DIFFER: Flag(
+            sentence="The broker's complete answers and our rows do not agree on an order.",
+            what_to_do="Compare the order with TWS, and resolve it.",
+            raised_by=RaisedBy.RECONCILE,
+        ),
+        FlagCode.UNANSWERED: Flag(
+            sentence="Something waits for the broker's answer for too long.",
+            what_to_do="See whether the Gateway is connected, and compare with TWS.",
+            raised_by=RaisedBy.SWEEP,
+        ),
+        FlagCode.NOT_OURS_TO_CHANGE: Flag(
+            sentence="An order was placed by another client id, and only that one can change or cancel it.",
+            what_to_do="Cancel or change it in TWS.",
+            raised_by=RaisedBy.SENDER,
+        ),
+        FlagCode.CHANGE_NOT_TAKEN: Flag(
+            sentence="A stop or target was to be moved, and is not where it was wanted.",
+            what_to_do="See where it is, and move it again if that is not right.",
+            raised_by=RaisedBy.SENDER,
+        ),
+        FlagCode.SIZE_CHANGED: Flag(
+            sentence="The broker works with another size than was sent.",
+            what_to_do="See who changed it in TWS.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.OVERFILLED: Flag(
+            sentence="The deals of an order add up to more than its size.",
+            what_to_do="Compare with the account's position and deals.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.DEAL_BUSTED: Flag(
+            sentence="The exchange took a deal back.",
+            what_to_do="Compare with the account's statement.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.DEAL_TIME_UNREADABLE: Flag(
+            sentence="The time of a deal could not be read: when it was heard is noted instead.",
+            what_to_do="Set IB_TIME_ZONE, if the Gateway's zone is not known.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.UNKNOWN_CODE: Flag(
+            sentence="The broker said a code that is in no table.",
+            what_to_do="Read its text, and see in TWS whether the order is as it should be.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.UNKNOWN_STATUS: Flag(
+            sentence="The broker told a status that is not known.",
+            what_to_do="See in TWS how the order stands.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.TWO_PERMANENT_IDS: Flag(
+            sentence="One order has two permanent ids.",
+            what_to_do="See in TWS which orders there are.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.UNEXPECTED: Flag(
+            sentence="The broker said of an order what should not happen where it stood.",
+            what_to_do="Compare the order with TWS.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.NOT_APPLIED: Flag(
+            sentence="What the broker said could not be applied; it is stored.",
+            what_to_do="Ask for help, with the log of that moment; compare with TWS meanwhile.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.EARLIER: Flag(
+            sentence="It was raised before reasons had codes.",
+            what_to_do="Read its text.",
+            raised_by=RaisedBy.UNKNOWN,
+        ),
+    }
+)

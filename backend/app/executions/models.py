@@ -24,6 +24,7 @@ from app.domain.execution_status import FINISHED, ExecutionStatus
 from app.domain.order_ref import EXECUTION_KEY_ALPHABET, EXECUTION_KEY_LENGTH
 from app.domain.order_status import TERMINAL, OrderStatus, display_status
 from app.domain.terms import Action, Leg, OnTimeout, OrderType, Side, TimeInForce
+from app.executions.flag_model import ExecutionFlag as ExecutionFlag
 from app.setups.models import Setup
 
 ONE_UNFINISHED_PER_SETUP = "one_unfinished_execution_per_setup"
@@ -368,26 +369,6 @@ class OrderCommand(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.reason_code} #{self.pk}"
-
-
-class ExecutionFlag(models.Model):
-    """One reason why a person must look at an execution: raised once, kept for good, seen by somebody or not yet."""
-
-    execution = models.ForeignKey(Execution, on_delete=models.PROTECT, related_name="flags")
-    code = models.CharField(max_length=64, blank=True)
-    sentence = models.TextField()
-    raised_at = models.DateTimeField(null=True)  # Not known of what was raised before there were flags.
-    seen_at = models.DateTimeField(null=True)
-    seen_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(fields=["execution", "sentence"], name="one_flag_per_sentence_of_an_execution")
-        ]
-
-    def __str__(self) -> str:
-        return self.sentence
 
 
 class ReconcileRun(models.Model):

@@ -19,6 +19,7 @@ from app.brokers.errors import BrokerTimeout, IncompleteAnswer, RequestRefused
 from app.core.logging import bind_order, get_logger
 from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import OrderStatus
+from app.domain.reasons import FlagCode
 from app.executions import news
 from app.executions.models import Execution, Order, OrderCommand
 from app.executions.services.attention import attention_add
@@ -82,6 +83,7 @@ def _give_up(command: OrderCommand, because: str, *, broker: BlockingBroker, now
         return
     repair_discard(order, account_id=broker.account_id, reason=because, now=now)
     execution.refresh_from_db(fields=["attention"])
-    attention_add(execution, f"{order.order_ref}: the stop that was asked for is not sent, {because}; look again")
+    sentence = f"{order.order_ref}: the stop that was asked for is not sent, {because}; look again"
+    attention_add(execution, sentence, code=FlagCode.STOP_REFUSED)
     execution.save(update_fields=["attention"])
     news.publish_on_commit(execution.pk)

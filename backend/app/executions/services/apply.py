@@ -30,7 +30,7 @@ from app.domain.broker_events import (
 )
 from app.domain.execution_status import FINISHED, ExecutionStatus, OrderFacts, execution_outcome
 from app.domain.order_status import TERMINAL, OrderEvent, OrderStatus
-from app.domain.reasons import ReasonCode
+from app.domain.reasons import FlagCode, ReasonCode
 from app.domain.terms import Leg, OrderType
 from app.executions import news
 from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
@@ -104,7 +104,11 @@ def broker_event_keep(event: AnyBrokerEvent, *, because: str, now: datetime) -> 
     if order is not None:
         execution = _locked(order)
         # What went wrong stands in the log: a page is not the place for the database's words.
-        attention_add(execution, f"{order.leg}: what the broker told ({event.kind}) could not be applied; ask for help")
+        attention_add(
+            execution,
+            f"{order.leg}: what the broker told ({event.kind}) could not be applied; ask for help",
+            code=FlagCode.NOT_APPLIED,
+        )
         execution.save(update_fields=["attention"])
         news.publish_on_commit(execution.pk)
 
@@ -160,7 +164,11 @@ def execution_recompute(
     ]
     outcome = execution_outcome(facts, claimed=execution.claimed_at is not None)
     if outcome.open_quantity < 0:
-        attention_add(execution, f"more was exited than entered: {-outcome.open_quantity.normalize():f} shares")
+        attention_add(
+            execution,
+            f"more was exited than entered: {-outcome.open_quantity.normalize():f} shares",
+            code=FlagCode.MORE_CLOSED_THAN_OPENED,
+        )
     execution.status = outcome.status.value
     execution.open_quantity = outcome.open_quantity
     execution.exit_reason = outcome.exit_reason
@@ -190,11 +198,19 @@ def _missing_legs_tell(execution: Execution, *, orders: list[Order]) -> None:
         legs = [order for order in orders if order.bracket_id == bracket_id]
         missing = [order for order in legs if order.status == absent]
         if missing and (len(missing) < len(legs) or execution.cancel_requested_at is None):
-            attention_add(execution, f"{missing[0].order_ref}: never reached the broker, though other orders did")
+            attention_add(
+                execution,
+                f"{missing[0].order_ref}: never reached the broker, though other orders did",
+                code=FlagCode.NEVER_ARRIVED,
+            )
         held = open_quantity_of(legs)
         stop = next(order for order in legs if order.leg == Leg.STOP_LOSS.value)
         if held > 0 and stop.status in unsafe:
-            attention_add(execution, f"{stop.order_ref}: shares are held, and their stop is {stop.status}")
+            attention_add(
+                execution,
+                f"{stop.order_ref}: shares are held, and their stop is {stop.status}",
+                code=FlagCode.STOP_REFUSED,
+            )
 
 
 def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None:
@@ -210,7 +226,7 @@ def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None
         order_move(order, OrderEvent.PROVED_ABSENT, execution=execution, at=event.received_at)
     elif isinstance(event, ClosedElsewhere):
         order.closed_elsewhere += event.quantity
-        attention_add(execution, event.evidence)
+        attention_add(execution, event.evidence, code=FlagCode.CLOSED_ELSEWHERE)
     elif isinstance(event, RefusalProved):
         if order.refusal_suspected:
             order_move(order, OrderEvent.REFUSED, execution=execution, at=event.received_at)
@@ -231,7 +247,11 @@ def _order_told(event: OrderTold, *, order: Order, execution: Execution) -> None
         order.told_filled = event.filled
     order.ended_because = order.ended_because or event.ended_because
     if event.status is ToldStatus.UNKNOWN:
-        attention_add(execution, f"{order.leg}: the broker told an unknown status {event.raw_status!r}")
+        attention_add(
+            execution,
+            f"{order.leg}: the broker told an unknown status {event.raw_status!r}",
+            code=FlagCode.UNKNOWN_STATUS,
+        )
         return
     _quantity_follow(event, order=order, execution=execution)
     _prices_follow(event, order=order)
@@ -256,7 +276,11 @@ def _perm_id_set(order: Order, *, perm_id: int, execution: Execution) -> None:
     if not perm_id or order.perm_id == perm_id:
         return
     if order.perm_id:
-        attention_add(execution, f"{order.leg}: one order has two permanent ids, {order.perm_id} and {perm_id}")
+        attention_add(
+            execution,
+            f"{order.leg}: one order has two permanent ids, {order.perm_id} and {perm_id}",
+            code=FlagCode.TWO_PERMANENT_IDS,
+        )
         return
     order.perm_id = perm_id
 
@@ -284,7 +308,9 @@ def _quantity_follow(event: OrderTold, *, order: Order, execution: Execution) ->
         return
     if told < order.filled_quantity or not Leg(order.leg).is_exit:
         attention_add(
-            execution, f"{order.leg}: the broker works {told.normalize():f} shares, not {order.quantity.normalize():f}"
+            execution,
+            f"{order.leg}: the broker works {told.normalize():f} shares, not {order.quantity.normalize():f}",
+            code=FlagCode.SIZE_CHANGED,
         )
     if told >= order.filled_quantity:
         order.quantity = told
@@ -320,13 +346,18 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
             execution,
             f"{order.leg}: the time of a deal ({shares}) could not be read, {event.unreadable_time!r}: when it was "
             "heard is noted instead",
+            code=FlagCode.DEAL_TIME_UNREADABLE,
         )
     if is_correction:
         order.told_filled = order.filled_quantity  # What a status told was before the correction.
     if contradiction := deals_contradict(order):
-        attention_add(execution, f"{order.leg}: {contradiction}")
+        attention_add(execution, f"{order.leg}: {contradiction}", code=FlagCode.OVERFILLED)
     if not event.quantity:
-        attention_add(execution, f"{order.leg}: a deal was busted, {event.exec_id}: its shares were taken back")
+        attention_add(
+            execution,
+            f"{order.leg}: a deal was busted, {event.exec_id}: its shares were taken back",
+            code=FlagCode.DEAL_BUSTED,
+        )
     entry_filled(event, order=order, execution=execution)
     _filled(order, execution=execution, at=event.received_at)
 

@@ -16,29 +16,32 @@ from app.alerts.models import Alert
 from app.alerts.services import alert_acknowledge
 from app.core import clock
 from app.core.logging import get_logger
+from app.domain.reasons import FLAGS, FlagCode
 from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Execution, ExecutionFlag
-from app.executions.services.attention_alerts import alert_subject, sentences_told
+from app.executions.services.attention_alerts import alert_subject, flags_told
 
 logger = get_logger(__name__)
 
 SENTENCE_LENGTH_MAX = 500
 
 
-def attention_add(execution: Execution, text: str) -> None:
+def attention_add(execution: Execution, text: str, *, code: FlagCode) -> None:
     """Note why a person must look at the execution, which the caller has locked; each reason once. The caller saves."""
     # One reason is one line, whatever the broker put into its text, and short enough for the index over it.
     text = " ".join(text.splitlines())[:SENTENCE_LENGTH_MAX]
     if text in execution.attention.splitlines():
         return
     flag, _ = ExecutionFlag.objects.get_or_create(
-        execution=execution, sentence=text, defaults={"raised_at": clock.now()}
+        execution=execution,
+        sentence=text,
+        defaults={"code": code, "raised_at": clock.now(), "raised_by": FLAGS[code].raised_by},
     )
     if flag.seen_at is not None:
         return
     execution.attention = f"{execution.attention}\n{text}".strip()
-    logger.warning("attention", reason=text)
+    logger.warning("attention", code=str(code), reason=text)
 
 
 @transaction.atomic
@@ -62,8 +65,8 @@ def alert_seen(*, alert_id: int, user: User, now: datetime) -> Alert:
     execution = executions.get(pk=execution_id) if execution_id is not None else None
     alert = alert_acknowledge(alert_id=alert_id, user=user, now=now)
     if execution is not None:
-        told = set(sentences_told(alert))
-        flags = [flag for flag in execution.flags.filter(seen_at__isnull=True) if flag.sentence in told]
+        told = flags_told(alert)
+        flags = [flag for flag in execution.flags.filter(seen_at__isnull=True) if flag.pk in told]
         _see(execution, flags, user=user, now=now)
     return alert
 
@@ -77,9 +80,9 @@ def _see(execution: Execution, flags: list[ExecutionFlag], *, user: User | None,
     seen = {flag.sentence for flag in flags}
     execution.attention = "\n".join(line for line in execution.attention.splitlines() if line not in seen)
     execution.save(update_fields=["attention"])
-    left = set(execution.attention.splitlines())
+    left = set(execution.flags.filter(seen_at__isnull=True).values_list("pk", flat=True))
     for alert in Alert.objects.filter(subject=alert_subject(execution.pk), acknowledged_at=None):
-        if not left & set(sentences_told(alert)):
+        if not left & flags_told(alert):
             alert_acknowledge(alert_id=alert.pk, user=user, now=now)
     decision_record(
         actor=Actor.PERSON,

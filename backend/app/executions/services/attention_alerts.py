@@ -6,7 +6,7 @@
 A reason that was told once is not told again: whoever has seen it ends it on the execution or on the alert.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -15,7 +15,7 @@ from app.alerts.kinds import AlertKind
 from app.alerts.models import Alert
 from app.alerts.services import alert_raise, alert_update
 from app.core.decimal_text import plain
-from app.executions.models import Actor, Decision, Execution
+from app.executions.models import Execution, ExecutionFlag
 
 FLAGGED_MAX = 500
 FLAGGED_WITHIN = timedelta(days=1)
@@ -28,10 +28,9 @@ def alert_subject(execution_id: int) -> str:
     return f"execution:{execution_id}"
 
 
-def sentences_told(alert: Alert) -> list[str]:
-    """Return the reasons that the alert told."""
-    told: list[str] = alert.details.get("told", [])
-    return told
+def flags_told(alert: Alert) -> set[int]:
+    """Return the ids of the flags that the alert told."""
+    return set(alert.details.get("flags", []))
 
 
 def attention_alerts_follow(*, now: datetime) -> None:
@@ -39,18 +38,20 @@ def attention_alerts_follow(*, now: datetime) -> None:
     lately = Q(finished_at__isnull=True) | Q(finished_at__gt=now - FLAGGED_WITHIN)
     flagged = list(Execution.objects.exclude(attention="").filter(lately).order_by("-id")[:FLAGGED_MAX])
     alerts = _alerts_of(flagged)
-    news = {execution.pk: _never_told(execution, alerts.get(execution.pk, ())) for execution in flagged}
-    given_up = _given_up([execution for execution in flagged if news[execution.pk]])
+    unseen = _unseen(flagged)
     for execution in flagged:
-        if new := news[execution.pk]:
-            before = next((alert for alert in alerts.get(execution.pk, ()) if alert.is_open), None)
-            gave_up = bool(given_up.get(execution.pk, set()) & set(new))
-            _tell(execution, new=new, before=before, gave_up=gave_up, now=now)
+        flags, about = unseen.get(execution.pk, []), alerts.get(execution.pk, [])
+        told = {flag for alert in about for flag in flags_told(alert)}
+        if new := [flag for flag in flags if flag.pk not in told]:
+            before = next((alert for alert in about if alert.is_open), None)
+            _tell(execution, flags=flags, new=new, before=before, now=now)
 
 
-def _never_told(execution: Execution, alerts: Iterable[Alert]) -> list[str]:
-    told = {sentence for alert in alerts for sentence in sentences_told(alert)}
-    return [line for line in execution.attention.splitlines() if line not in told]
+def _unseen(executions: Sequence[Execution]) -> Mapping[int, list[ExecutionFlag]]:
+    found: dict[int, list[ExecutionFlag]] = {}
+    for flag in ExecutionFlag.objects.filter(execution__in=executions, seen_at__isnull=True):
+        found.setdefault(flag.execution_id, []).append(flag)
+    return found
 
 
 def _alerts_of(executions: Sequence[Execution]) -> Mapping[int, list[Alert]]:
@@ -62,14 +63,23 @@ def _alerts_of(executions: Sequence[Execution]) -> Mapping[int, list[Alert]]:
     return found
 
 
-def _tell(execution: Execution, *, new: list[str], before: Alert | None, gave_up: bool, now: datetime) -> None:
+def _tell(
+    execution: Execution,
+    *,
+    flags: Sequence[ExecutionFlag],
+    new: Sequence[ExecutionFlag],
+    before: Alert | None,
+    now: datetime,
+) -> None:
+    gave_up = any(flag.nature.gives_up for flag in new)
     kind = AlertKind.GUARD_GAVE_UP if gave_up else AlertKind.ATTENTION
+    text, ids = _text(execution, flags=flags), [flag.pk for flag in new]
     if before is None:
         alert_raise(
             kind=kind,
             subject=alert_subject(execution.pk),
-            text=_text(execution),
-            details={"told": new},
+            text=text,
+            details={"flags": ids},
             account_id=execution.account_id,
             execution_id=execution.pk,
             now=now,
@@ -79,8 +89,8 @@ def _tell(execution: Execution, *, new: list[str], before: Alert | None, gave_up
     alert_update(
         before,
         kind=AlertKind.GUARD_GAVE_UP if was_given_up else kind,
-        text=_text(execution),
-        details={"told": [*sentences_told(before), *new]},
+        text=text,
+        details={"flags": sorted({*flags_told(before), *ids})},
         more=len(new),
         # Who was told minutes ago looks; that shares could not be protected is told at once, whatever was told before.
         tell_again=(gave_up and not was_given_up) or now - before.last_told_at >= TELL_AGAIN_AFTER,
@@ -88,19 +98,9 @@ def _tell(execution: Execution, *, new: list[str], before: Alert | None, gave_up
     )
 
 
-def _text(execution: Execution) -> str:
+def _text(execution: Execution, *, flags: Sequence[ExecutionFlag]) -> str:
     about = f"{execution.symbol} {execution.side} {plain(execution.quantity)}"
-    lines = execution.attention.splitlines()
-    if len(lines) == 1:
-        return f"{about}: {lines[0]}"
-    return "\n".join([f"{about}: {len(lines)} reasons to look, the newest first", *reversed(lines)])
-
-
-def _given_up(executions: Sequence[Execution]) -> Mapping[int, set[str]]:
-    """Return what the guard left to a person, by execution."""
-    found: dict[int, set[str]] = {}
-    asked = Decision.objects.filter(execution__in=executions, actor=Actor.GUARD.value, action="ASK")
-    for execution_id, reason in asked.values_list("execution_id", "reason"):
-        if execution_id is not None:
-            found.setdefault(execution_id, set()).add(reason)
-    return found
+    if len(flags) == 1:
+        return f"{about}: {flags[0].sentence}"
+    newest = reversed([flag.sentence for flag in flags])
+    return "\n".join([f"{about}: {len(flags)} reasons to look, the newest first", *newest])

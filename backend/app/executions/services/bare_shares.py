@@ -14,6 +14,7 @@ from django.db.models import Max
 from app.core.decimal_text import plain
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.protection import Coverage
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import Bracket, BrokerEvent, Execution, Order
@@ -45,7 +46,7 @@ def _tell(execution_id: int, *, now: datetime) -> list[int]:
     before = execution.attention
     for bracket in execution.brackets.prefetch_related("orders"):
         if sentence := _sentence(execution, bracket, now=now):
-            attention_add(execution, sentence)
+            attention_add(execution, sentence, code=FlagCode.SHARES_BARE)
     if execution.attention == before:
         return []
     execution.save(update_fields=["attention"])

@@ -15,6 +15,7 @@ from decimal import Decimal
 from app.core.decimal_text import plain
 from app.domain.broker_events import OrderTold
 from app.domain.command import NOT_TAKEN, PRICE_CHANGED, WITHDRAWN, CommandKind, CommandReason
+from app.domain.reasons import FlagCode
 from app.executions import dispatch, news
 from app.executions.models import Actor, BrokerEvent, Execution, Order, OrderCommand
 from app.executions.services.attention import attention_add
@@ -88,7 +89,7 @@ def _price_by_hand(command: OrderCommand, name: str) -> Decimal | None:
 
 def _tell(command: OrderCommand, text: str, *, now: datetime) -> None:
     execution = Execution.objects.select_for_update(no_key=True).get(pk=command.execution_id)
-    attention_add(execution, text)
+    attention_add(execution, text, code=FlagCode.CHANGE_NOT_TAKEN)
     execution.save(update_fields=["attention"])
     news.publish_on_commit(execution.pk)
 

@@ -21,6 +21,7 @@ from app.brokers.errors import NotConnected, QueueFull
 from app.core.logging import bind_order, get_logger
 from app.domain.command import PRICE_CHANGED, CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import Bracket, Execution, Order, OrderCommand
@@ -187,7 +188,11 @@ def _take(
     for command in foreign:
         order = command.order
         verb = "cancel" if kind is CommandKind.CANCEL else "change"
-        attention_add(execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can {verb} it")
+        attention_add(
+            execution,
+            f"{order.order_ref}: only client id {order.client_id}, which placed it, can {verb} it",
+            code=FlagCode.NOT_OURS_TO_CHANGE,
+        )
     if foreign:
         execution.save(update_fields=["attention"])
         OrderCommand.objects.filter(pk__in=[command.pk for command in foreign]).update(tried_at=now)

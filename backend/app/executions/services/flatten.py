@@ -24,6 +24,7 @@ from app.domain.close import ClosePlan, CloseStep, plan_close
 from app.domain.command import CommandReason
 from app.domain.order_ref import OrderRef
 from app.domain.order_status import OrderStatus
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg, OrderType, TimeInForce
 from app.executions import dispatch, news
 from app.executions.decisions import decision_record
@@ -105,6 +106,7 @@ def flatten_wait_tell(*, execution_id: int) -> None:
         execution,
         "it is to be closed and waits: the account may not hold it. It is closed once the account's position agrees; "
         "if it does not, look at TWS and settle the difference (resolve)",
+        code=FlagCode.CLOSE_WAITS,
     )
     execution.save(update_fields=["attention"])
     news.publish_on_commit(execution.pk)
@@ -187,7 +189,9 @@ def _bracket_due(
     elif plan.step is CloseStep.FOREIGN:
         for order in named:
             attention_add(
-                execution, f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it"
+                execution,
+                f"{order.order_ref}: only client id {order.client_id}, which placed it, can cancel it",
+                code=FlagCode.NOT_OURS_TO_CHANGE,
             )
     elif plan.step is CloseStep.GIVE_UP:
         _give_up(execution, bracket)
@@ -199,13 +203,19 @@ def _give_up(execution: Execution, bracket: Bracket) -> None:
     if bracket.close_limit_price is not None:
         price = f"{bracket.close_limit_price.normalize():f}"
         attention_add(
-            execution, f"tranche {bracket.tranche}: it cannot be closed at {price}: no target at work could be moved"
+            execution,
+            f"tranche {bracket.tranche}: it cannot be closed at {price}: no target at work could be moved",
+            code=FlagCode.CLOSE_FAILED,
         )
         _end(bracket, whole=True)
         return
     orders = list(bracket.orders.all())
     tried, held = sum(order.leg == Leg.CLOSE.value for order in orders), open_quantity_of(orders)
-    attention_add(execution, f"tranche {bracket.tranche}: {tried} orders to close {held.normalize():f} shares failed")
+    attention_add(
+        execution,
+        f"tranche {bracket.tranche}: {tried} orders to close {held.normalize():f} shares failed",
+        code=FlagCode.CLOSE_FAILED,
+    )
 
 
 def _end(bracket: Bracket, *, whole: bool = False) -> None:

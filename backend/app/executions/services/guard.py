@@ -30,6 +30,7 @@ from app.domain.close import CloseStep
 from app.domain.command import CommandReason
 from app.domain.order_status import OrderStatus
 from app.domain.protection import Coverage, LegFacts, Protection, Repair, RepairKind, assess
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
@@ -301,15 +302,13 @@ def _write_down(
     if repair.kind is RepairKind.PLACE_STOP:
         order = protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
         place_of([order], actor=Actor.GUARD, reason=CommandReason.BARE_SHARES, now=now).save()
-        attention_add(execution, asked_sentence(bracket, order, now=now))
+        attention_add(execution, asked_sentence(bracket, order, now=now), code=FlagCode.STOP_GONE)
     targets = [leg for leg in bracket.orders.all() if leg.pk in repair.cancels]
     for target in targets:
-        can = (
-            f"only client id {target.client_id} can cancel it"
-            if is_foreign(target, holder)
-            else "its cancel was asked for"
-        )
-        attention_add(execution, f"{target.order_ref}: {can}; nothing links it with the stop that was asked for")
+        foreign = f"only client id {target.client_id} can cancel it"
+        can = foreign if is_foreign(target, holder) else "its cancel was asked for"
+        unlinked = f"{target.order_ref}: {can}; nothing links it with the stop that was asked for"
+        attention_add(execution, unlinked, code=FlagCode.TARGET_UNLINKED)
     execution.save(update_fields=["attention"])
     if order is None:
         raise AssertionError(f"{repair} is about no order")
@@ -371,7 +370,7 @@ def _send(
 
 def _ask(execution: Execution, text: str, *, now: datetime) -> None:
     before = execution.attention
-    attention_add(execution, text)
+    attention_add(execution, text, code=FlagCode.GUARD_ASKS)
     if execution.attention == before:
         return
     execution.save(update_fields=["attention"])

@@ -13,6 +13,7 @@ from app.domain.command import CommandKind, CommandReason
 from app.domain.order_room import is_refused_for_room
 from app.domain.order_status import OrderStatus
 from app.domain.protection import RepairKind
+from app.domain.reasons import FlagCode
 from app.domain.terms import Action, Leg
 from app.executions import news
 from app.executions.decisions import decision_record
@@ -84,7 +85,11 @@ def room_make(
     if giving is not None or not ours:
         return giving
     giving = max(ours, key=lambda order: (order.bracket_id == bracket.pk, order.bracket.tranche))
-    attention_add(execution, f"{reason}, and {no_room_for(bracket)}; {giving.order_ref} is cancelled to make room")
+    attention_add(
+        execution,
+        f"{reason}, and {no_room_for(bracket)}; {giving.order_ref} is cancelled to make room",
+        code=FlagCode.NO_ROOM_FOR_STOP,
+    )
     execution.save(update_fields=["attention"])
     because = CommandReason.MAKES_ROOM
     cancels_write(orders=[giving], execution_id=execution.pk, actor=Actor.GUARD, reason=because, now=now)

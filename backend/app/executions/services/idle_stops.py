@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from app.domain.broker_events import FillTold, OrderMessageTold, OrderTold, ToldStatus
 from app.domain.market_hours import regular_hours_next
 from app.domain.order_status import TERMINAL
+from app.domain.reasons import FlagCode
 from app.domain.terms import Action, Leg
 from app.executions.models import Execution, Fill, Order
 from app.executions.services.attention import attention_add
@@ -35,6 +36,7 @@ def entry_filled(event: FillTold, *, order: Order, execution: Execution) -> None
         execution,
         f"{order.leg}: filled outside regular hours, and its stop works in them only: "
         f"no stop works until {opens:%Y-%m-%d %H:%M} New York",
+        code=FlagCode.STOP_WAITS,
     )
 
 
@@ -49,7 +51,11 @@ def stop_kept_back(event: OrderMessageTold, *, order: Order, execution: Executio
         if _held(order):
             _tell_ignored(order, execution=execution, at=event.received_at)
     if event.waits_until and _held(order):
-        attention_add(execution, f"{order.leg}: the broker keeps it back: no stop works until {event.waits_until}")
+        attention_add(
+            execution,
+            f"{order.leg}: the broker keeps it back: no stop works until {event.waits_until}",
+            code=FlagCode.STOP_WAITS,
+        )
 
 
 def stop_triggered(event: OrderTold, *, before: str, order: Order, execution: Execution) -> None:
@@ -61,7 +67,9 @@ def stop_triggered(event: OrderTold, *, before: str, order: Order, execution: Ex
     opens = regular_hours_next(event.received_at) if _is_us_stock(execution) else None
     until = f"{opens:%Y-%m-%d %H:%M} New York" if opens is not None else "the broker works it"
     attention_add(
-        execution, f"{order.leg}: its trigger was reached, and the broker still holds it: no stop works until {until}"
+        execution,
+        f"{order.leg}: its trigger was reached, and the broker still holds it: no stop works until {until}",
+        code=FlagCode.STOP_WAITS,
     )
 
 
@@ -72,6 +80,7 @@ def _tell_ignored(order: Order, *, execution: Execution, at: datetime) -> None:
             execution,
             f"{order.leg}: the broker lets it work in regular hours only: "
             f"no stop works until {opens:%Y-%m-%d %H:%M} New York",
+            code=FlagCode.STOP_WAITS,
         )
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from app.core.logging import get_logger
 from app.domain.order_status import NEVER_AT_WORK, TERMINAL, UNANSWERED, OrderEvent, OrderStatus, transition
+from app.domain.reasons import FlagCode
 from app.executions.models import Execution, Order
 from app.executions.services.attention import attention_add
 
@@ -15,7 +16,7 @@ def order_move(order: Order, event: OrderEvent, *, execution: Execution, at: dat
     before = OrderStatus(order.status)
     result = transition(before, event)
     if result.flag:
-        attention_add(execution, f"{order.leg}: {event.value} while {before.value}")
+        attention_add(execution, f"{order.leg}: {event.value} while {before.value}", code=FlagCode.UNEXPECTED)
     if result.status is before:
         return
     order.status = result.status.value

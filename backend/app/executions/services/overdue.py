@@ -19,6 +19,7 @@ from django.db.models import Max
 from app.domain.command import CommandKind, CommandReason
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderStatus
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.decisions import decision_record
@@ -100,7 +101,7 @@ def _commands(before: datetime) -> Iterable[Overdue]:
 def _tell(overdue: Overdue, *, now: datetime) -> bool:
     execution = Execution.objects.select_for_update(no_key=True).get(pk=overdue.execution_id)
     before = execution.attention
-    attention_add(execution, overdue.text)
+    attention_add(execution, overdue.text, code=FlagCode.UNANSWERED)
     if execution.attention == before:
         return False
     execution.save(update_fields=["attention"])

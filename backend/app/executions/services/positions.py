@@ -26,6 +26,7 @@ from app.domain.broker_events import ClosedElsewhere
 from app.domain.command import CommandKind
 from app.domain.exposure import AccountUse, Claim, Finding, ForeignDeal, Judgement, judge
 from app.domain.order_status import OrderStatus
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Order, ReconcileRun
@@ -233,7 +234,7 @@ def _leave_to_a_person(picture: Picture, *, text: str, now: datetime) -> str:
     sentence = f"{text}, and no deal explains the difference (a split, a transfer?): nothing new is placed"
     evidence = {"con_id": row.con_id, "held": str(row.quantity), "difference": str(row.unexplained)}
     for execution in picture.executions:
-        attention_add(execution, sentence)
+        attention_add(execution, sentence, code=FlagCode.POSITION_DIFFERS)
         execution.save(update_fields=["attention"])
         decision_record(
             actor=Actor.RECONCILE,

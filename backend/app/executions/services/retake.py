@@ -16,6 +16,7 @@ from app.accounts.fencing import Holding, fence_require
 from app.core.logging import get_logger
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderStatus
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg, OrderType
 from app.executions import news
 from app.executions.decisions import decision_record
@@ -74,4 +75,5 @@ def rest_tell(execution: Execution, order: Order) -> None:
             execution,
             f"tranche {order.bracket.tranche}: {shares} were not placed, because the worker stopped before them; "
             "to buy or sell them too, duplicate the setup with that quantity",
+            code=FlagCode.NEVER_ARRIVED,
         )

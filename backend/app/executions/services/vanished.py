@@ -18,6 +18,7 @@ from app.accounts.fencing import Holding, fence_require
 from app.domain.broker_events import OverProved
 from app.domain.command import CANCEL_REFUSED_CODES
 from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.decisions import decision_record
@@ -47,7 +48,7 @@ def order_flag(order: Order, text: str, *, holding: Holding, now: datetime) -> N
     fence_require(holding)
     execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
     before = execution.attention
-    attention_add(execution, f"{order.leg}: {text}")
+    attention_add(execution, f"{order.leg}: {text}", code=FlagCode.BOOKS_DIFFER)
     if execution.attention != before:
         execution.save(update_fields=["attention"])
         decision_record(

@@ -7,7 +7,7 @@ from app.domain.broker_events import MessageMeaning, OrderMessageTold
 from app.domain.command import CommandReason
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import NEVER_AT_WORK, OrderEvent, OrderStatus
-from app.domain.reasons import ReasonCode, reason_sentence
+from app.domain.reasons import FlagCode, ReasonCode, reason_sentence
 from app.domain.terms import Leg, TimeInForce
 from app.executions.models import Execution, Fill, Order
 from app.executions.services.attention import attention_add
@@ -30,7 +30,7 @@ def message_told(event: OrderMessageTold, *, order: Order, execution: Execution)
     elif event.meaning is MessageMeaning.REFUSAL_SUSPECTED and OrderStatus(order.status) in NEVER_AT_WORK:
         order.refusal_suspected = True
     elif event.meaning in (MessageMeaning.UNKNOWN, MessageMeaning.REFUSAL_SUSPECTED):
-        attention_add(execution, f"{order.leg}: unknown code {event.code}: {event.text}")
+        attention_add(execution, f"{order.leg}: unknown code {event.code}: {event.text}", code=FlagCode.UNKNOWN_CODE)
 
 
 def _is_news(event: OrderMessageTold, *, order: Order) -> bool:

@@ -59,6 +59,7 @@ class FakeBroker:
     place_order_fails: Exception | None = None
     dies_after_write_ahead: bool = False
     modified: list[tuple[int, OrderTicket, int]] = field(default_factory=list)
+    modify_fails: Exception | None = None
     cancelled: list[int] = field(default_factory=list)
     cancel_fails: Exception | None = None
     open_book: list[OpenOrder] = field(default_factory=list)
@@ -133,6 +134,8 @@ class FakeBroker:
             return id_floor + 1
 
     def modify_order(self, *, order_id: int, contract: Contract, ticket: OrderTicket, parent_id: int = 0) -> None:
+        if self.modify_fails is not None:
+            raise self.modify_fails
         self.modified.append((order_id, ticket, parent_id))
 
     def _reserve(self, bracket: BracketTicket, *, id_floor: int) -> dict[str, int]:

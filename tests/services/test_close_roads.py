@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from app.brokers.base import Position
+from app.core.errors import RetryLater
 from app.domain.broker_events import MessageMeaning, ToldStatus
+from app.domain.close import CLOSES_MAX
+from app.domain.command import NOT_TAKEN
+from app.domain.contract import Contract
 from app.domain.terms import Leg, OrderType
 from app.executions.models import Actor, Order, OrderCommand
 from app.executions.services.close_facts import is_flattening
@@ -180,3 +185,48 @@ def test_a_lone_stop_is_cancelled_and_the_close_follows_its_end(submitted: Submi
     assert (looked.repaired, looked.closing) == (0, {book.execution_id})
     step(book, broker, seconds=31.2)
     assert [ticket.quantity for ticket in broker.singles] == [TEN]
+
+
+def test_a_change_that_was_not_sent_after_all_is_sent_again_and_cancels_nothing(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    """Noted as sent, it was taken for one that the broker had not carried out, and the exits were cancelled."""
+    book = held(submitted(**TARGET))
+    ask(book)
+    broker.modify_fails = RetryLater("It was not confirmed in time.", code="write_ahead_timeout")
+    with pytest.raises(RetryLater):
+        step(book, broker, seconds=31)
+    assert OrderCommand.objects.get(kind="MODIFY").sent_at is None
+    broker.modify_fails = None
+    assert (step(book, broker, seconds=31.2), len(broker.modified), broker.cancelled) == (1, 1, [])
+
+
+def test_a_change_that_got_lost_is_sent_again(submitted: Submitted, broker: FakeBroker) -> None:
+    book = held(submitted(**TARGET))
+    ask(book)
+    for number in range(CLOSES_MAX):
+        step(book, broker, seconds=31 + 3 * number)
+        assert (len(broker.modified), broker.cancelled) == (number + 1, [])
+        OrderCommand.objects.filter(kind="MODIFY", settled_at=None).update(
+            settled_at=at(32 + 3 * number), settled_how=NOT_TAKEN
+        )
+    step(book, broker, seconds=50)
+    assert len(broker.cancelled) == 2
+
+
+def test_a_position_that_knows_a_deal_which_we_have_not_recorded_is_no_doubt(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    """Ten brackets of one instrument closed at once: the account is ahead of our rows for a moment."""
+    first, second = held(submitted(**TARGET)), held(submitted(**TARGET))
+    ask(second)
+    assert step(second, broker, seconds=31) == 1
+    # The first one's target has filled, and nobody has recorded it yet
+    deal = fill(first.target, "10", con_id=first.execution.con_id)
+    broker.deals = [deal]
+    contract = Contract(symbol="AAPL", con_id=first.execution.con_id)
+    broker.positions_book = [
+        Position(account=broker.account_id, contract=contract, quantity=TEN, average_cost=Decimal(190))
+    ]
+
+    assert step(second, broker, seconds=34) == 1

@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from app.accounts.models import BrokerConnection
-from app.domain.close import CloseFacts, CloseRoad, CloseStep, ExitFacts, keeps_its_stop, plan_close
+from app.domain.close import CLOSES_MAX, CloseFacts, CloseRoad, CloseStep, ExitFacts, keeps_its_stop, plan_close
 from app.domain.command import NOT_TAKEN, CommandKind
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OrderType
@@ -92,4 +92,7 @@ def _change_refused(execution: Execution, bracket: Bracket) -> bool:
         return False
     changes = OrderCommand.objects.filter(order__bracket=bracket, kind=CommandKind.MODIFY, requested_at__gte=since)
     settled = changes.filter(settled_at__isnull=False).values_list("settled_how", flat=True)
-    return any(how == NOT_TAKEN or (how.startswith("refused") and how != _REFUSED_FOR_NOW) for how in settled)
+    outcomes = list(settled)
+    refused = any(how.startswith("refused") and how != _REFUSED_FOR_NOW for how in outcomes)
+    # One that got lost is sent again: the stop works meanwhile.
+    return refused or outcomes.count(NOT_TAKEN) >= CLOSES_MAX

@@ -17,7 +17,8 @@ from django.db import transaction
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
-from app.brokers.errors import NotConnected, QueueFull
+from app.brokers.errors import BrokerTimeout, NotConnected
+from app.core.errors import RetryLater
 from app.core.logging import bind_order, get_logger
 from app.domain.command import PRICE_CHANGED, CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
@@ -117,7 +118,9 @@ def _send(
                 for name, value in command.change.items():
                     setattr(order, name, wanted_value(name, value))  # In memory: the row follows the broker's echo.
                 _modify(order, broker=broker)
-        except (NotConnected, QueueFull):
+        except BrokerTimeout:
+            raise  # It may have been sent.
+        except RetryLater:
             _give_back(due[number:])
             raise
         logger.info("command_sent", kind=kind.value, order_ref=order.order_ref, order_id=order.order_id)

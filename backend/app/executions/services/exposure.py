@@ -65,10 +65,14 @@ class Picture:
         """What the account should hold, in shares."""
         return self.row.others + sum(self.claims.values(), _NONE)
 
-    def disagreement(self, reported: Decimal, *, now: datetime) -> Decimal:
-        """Return by how much the report disagrees; what is too young to be in it does not count, nor is it judged."""
-        if not agrees(reported=reported, expected=self.expected, recent=self.recent):
-            return reported - self.expected
+    def disagreement(self, reported: Decimal, *, now: datetime, unrecorded: Sequence[Decimal] = ()) -> Decimal:
+        """Return by how much the report disagrees; what is too young to be in it does not count, nor is it judged.
+
+        `unrecorded` are deals of ours that the broker has told and our rows do not have yet: a report may know them.
+        """
+        expected = self.expected + sum(unrecorded, _NONE)
+        if not agrees(reported=reported, expected=expected, recent=[*self.recent, *unrecorded]):
+            return reported - expected
         # The report knows nothing yet of a deal that was just heard: it will.
         return sum((deal.quantity for deal in self.foreign if deal.recorded_at > now - LAG), _NONE)
 
@@ -92,13 +96,14 @@ def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, 
     if not asked:
         return frozenset(in_doubt)
     try:
-        deals = broker.fills_since(seconds_max=ASK_SECONDS_MAX)
+        # In this order: a position that knows a deal is then never beside deals that lack it.
         positions = broker.positions(seconds_max=ASK_SECONDS_MAX)
+        deals = broker.fills_since(seconds_max=ASK_SECONDS_MAX)
     except (BrokerTimeout, IncompleteAnswer, RequestRefused) as error:
         logger.warning("positions_not_told", reason=error.code)
         return frozenset(in_doubt)
     held = {position.contract.con_id: position.quantity for position in positions}
-    unheard = _not_stored(deal for deal in deals if isinstance(deal, FillTold))
+    ours, others = _not_stored(deal for deal in deals if isinstance(deal, FillTold))
     for con_id in sorted({execution.con_id for execution in asked}):
         account = asked[0].account
         row = Position.objects.filter(account=account, con_id=con_id).first()
@@ -107,8 +112,9 @@ def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, 
             begun = min(execution.requested_at for execution in asked if execution.con_id == con_id)
             row = Position(account=account, con_id=con_id, deals_judged_to=deals_stored_to(account, before=begun))
         picture = picture_of(row, now=now)
-        difference = picture.disagreement(held.get(con_id, _NONE), now=now)
-        if difference or con_id in unheard:
+        unrecorded = [deal.quantity if deal.action is Action.BUY else -deal.quantity for deal in ours[con_id]]
+        difference = picture.disagreement(held.get(con_id, _NONE), now=now, unrecorded=unrecorded)
+        if difference or others[con_id]:
             in_doubt |= {execution.pk for execution in asked if execution.con_id == con_id}
             logger.warning("position_in_doubt", con_id=con_id, difference=str(difference), held=str(held.get(con_id)))
     return frozenset(in_doubt)
@@ -154,12 +160,15 @@ def _noted_doubts(executions: Sequence[Execution]) -> set[int]:
     return {execution.pk for execution in executions if (execution.account_id, execution.con_id) in doubtful}
 
 
-def _not_stored(fills: Iterable[FillTold]) -> set[int]:
-    """Return the instruments with deals that are on no order of ours and are not stored yet."""
+def _not_stored(fills: Iterable[FillTold]) -> tuple[dict[int, list[FillTold]], dict[int, list[FillTold]]]:
+    """Return the deals that are not stored yet, by instrument: those of our orders, and all others."""
     by_key = {fill.dedupe_key: fill for fill in fills}
     stored = set(BrokerEvent.objects.filter(dedupe_key__in=by_key).values_list("dedupe_key", flat=True))
     new = [fill for key, fill in by_key.items() if key not in stored]
-    return {fill.con_id for fill, ours in zip(new, orders_match(new), strict=True) if ours is None}
+    ours, others = defaultdict[int, list[FillTold]](list), defaultdict[int, list[FillTold]](list)
+    for fill, order in zip(new, orders_match(new), strict=True):
+        (others if order is None else ours)[fill.con_id].append(fill)
+    return ours, others
 
 
 def claiming(account: Account, *, now: datetime) -> QuerySet[Execution]:

@@ -18,6 +18,7 @@ from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.command import CommandReason
 from app.executions.models import Decision, Order, OrderCommand
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
+from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.replay import execution_replay
 from app.executions.services.resolve import Resolution, execution_resolve
 from app.executions.services.resolve_facts import Act, Asked
@@ -81,6 +82,22 @@ def test_a_stop_filled_unheard_in_an_exclusive_account_is_settled_by_evidence(
     assert Decision.objects.get(action="OVER").evidence["order_ref"] == held.stop.order_ref
     assert not OrderCommand.objects.filter(settled_at__isnull=True).exists()
     assert execution_replay(held.execution_id) == []
+
+
+@pytest.mark.case("T21")
+def test_what_is_over_by_the_brokers_word_is_concluded_before_it_is_old(held: Book, world: World) -> None:
+    # Given a young execution, whose shares were closed elsewhere and whose stop is over unheard
+    world.broker.open_book = []
+    world.deal_of_others(-10)
+    world.holds(0)
+    world.reconcile(after=1)
+    world.reconcile(after=10)
+    world.look(held)
+    world.look(held, after=1)
+    refuse_cancels(held, world, held.stop, STATE_FILLED)
+    # When the broker is asked while other orders of that age could still be on their way
+    execution_reconcile(broker=world.broker, now=at(world.seconds + 1), settle_seconds=900)
+    assert (held.stop.status, held.execution.status) == ("CANCELLED", "CLOSED")
 
 
 @pytest.mark.case("T21")

@@ -214,3 +214,54 @@ def test_a_stop_that_cannot_be_is_refused(held: Book, world: World, said: dict[s
     with pytest.raises(FixRequest) as refused:
         resolve(held, world, Act.PROTECT, **said)
     assert (refused.value.code, world.broker.singles) == (code, [])
+
+
+# Closed too much
+
+
+@pytest.fixture
+def oversold(held: Book, world: World) -> Book:
+    """Fifteen of ten shares were sold: the stop filled, and a close beside it for five."""
+    held.hear(told(held.stop, T.PRE_SUBMITTED, remaining=15), fill(held.stop, "15"), seconds=world.seconds)
+    world.broker.open_book = []
+    world.holds(-5)
+    world.reconcile(after=20)
+    assert (held.execution.open_quantity, position().in_doubt) == (-5, False)
+    return held
+
+
+def test_what_was_closed_too_much_is_bought_back_once(oversold: Book, world: World, analyst: User) -> None:
+    seen = resolve(oversold, world, Act.CLOSE_SURPLUS, user=analyst, dry_run=True)
+    assert [(one.kind, one.text) for one in seen.sends] == [("PLACE", "BUY 5 MARKET")]
+    resolve(oversold, world, Act.CLOSE_SURPLUS, user=analyst, facts=seen.facts)
+    with pytest.raises(FixRequest) as refused:
+        resolve(oversold, world, Act.CLOSE_SURPLUS, user=analyst)
+    assert refused.value.code == "surplus_closing"
+    assert sent(oversold, world) == sent(oversold, world, after=5) == [(5, None)]
+    (ticket,) = world.broker.singles
+    surplus = oversold.order(Leg.SURPLUS)
+    assert (ticket.action, ticket.order_type) == ("BUY", "MARKET")
+    oversold.hear(told(surplus, T.SUBMITTED), fill(surplus, "5"), seconds=world.seconds)
+    world.holds(0)
+    assert (oversold.execution.status, oversold.execution.open_quantity) == ("CLOSED", 0)
+    assert world.reconcile(after=30) == []
+    for _ in range(3):
+        world.look(oversold, after=5)
+    assert (len(world.broker.singles), world.broker.cancelled) == (1, [])
+    assert [str(found.code) for found in audit_findings(now=at(world.seconds + 60))] == []
+    assert execution_replay(oversold.execution_id) == []
+
+
+@pytest.mark.parametrize(("holds", "code"), [(0, "no_surplus"), (-2, "quantity_too_large"), (3, "no_surplus")])
+def test_no_more_is_bought_back_than_the_account_shows(oversold: Book, world: World, holds: int, code: str) -> None:
+    world.holds(holds)
+    world.reconcile(after=20)
+    with pytest.raises(FixRequest) as refused:
+        resolve(oversold, world, Act.CLOSE_SURPLUS, quantity="5")
+    assert (refused.value.code, world.broker.singles) == (code, [])
+
+
+def test_a_position_that_is_held_has_no_surplus(held: Book, world: World) -> None:
+    with pytest.raises(FixRequest) as refused:
+        resolve(held, world, Act.CLOSE_SURPLUS)
+    assert refused.value.code == "no_surplus"

@@ -28,6 +28,7 @@ class ResolveInput(StrictInput):
         choices=[act.value for act in Act],
         help_text="`closed_elsewhere`: the missing shares were ours. `not_ours`: the difference belongs to others. "
         "`take_over`: so many shares are its own from now on. `protect`: shares without a stop get one. "
+        "`close_surplus`: what was closed too much is bought or sold back. "
         "`enter_fill`: an order filled, and the broker tells that deal no more. `dismiss`: the flags need nothing.",
     )
     quantity = Quantity(

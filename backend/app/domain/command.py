@@ -51,6 +51,7 @@ class CommandReason(StrEnum):
     MAKES_ROOM = "makes_room"  # A target, whose place among the broker's working orders a stop needs.
     RESIZED = "resized"  # Its size follows what is held.
     PROTECTED = "protected"  # A person asked for a stop.
+    SURPLUS = "surplus"  # A person asked to buy or sell back what was closed too much.
     MOVED = "moved"  # A person moved its price.
     PUT_BACK = "put_back"  # A price that somebody set at the broker while a change of ours was on its way.
 

@@ -1,6 +1,6 @@
 """Is every filled share of a bracket covered by a working stop, and if not, what repairs it? Plain rules, no I/O.
 
-    held   = entry's fills - exits' fills - what was closed elsewhere
+    held   = entry's fills - exits' fills - what was closed elsewhere + what was bought or sold back (a surplus)
     cover  = what its working stops would still close
 
     held > 0   cover = held   COVERED                      held = 0   entry open, its stop there     COVERED
@@ -124,7 +124,8 @@ def assess(legs: Iterable[LegFacts]) -> Protection:
     facts = list(legs)
     entry = next(leg for leg in facts if leg.leg is Leg.ENTRY)
     exits = [leg for leg in facts if leg.leg.is_exit]
-    held = entry.filled - entry.closed_elsewhere - sum((leg.filled for leg in exits), _NONE)
+    given_back = sum((leg.filled for leg in facts if leg.leg is Leg.SURPLUS), _NONE)
+    held = entry.filled - entry.closed_elsewhere + given_back - sum((leg.filled for leg in exits), _NONE)
     if held < 0:
         found = _oversold(exits, held=held)
     elif held == 0:

@@ -45,11 +45,12 @@ class Leg(StrEnum):
     TAKE_PROFIT = "TAKE_PROFIT"
     CLOSE = "CLOSE"
     PROTECT = "PROTECT"
+    SURPLUS = "SURPLUS"  # Buys or sells back what was closed too much.
 
     @property
     def is_exit(self) -> bool:
         """Whether a fill of this leg reduces the position."""
-        return self is not Leg.ENTRY
+        return self not in (Leg.ENTRY, Leg.SURPLUS)
 
     @property
     def is_native(self) -> bool:

@@ -34,6 +34,7 @@ _FIELDS: Mapping[Act, tuple[str, ...]] = MappingProxyType(
         Act.NOT_OURS: ("note",),
         Act.TAKE_OVER: ("quantity", "stop_price", "note"),
         Act.PROTECT: ("quantity", "stop_price", "note"),
+        Act.CLOSE_SURPLUS: ("quantity", "note"),
         Act.ENTER_FILL: ("order_ref", "quantity", "price", "executed_at", "note"),
         Act.DISMISS: ("note",),
     }
@@ -52,6 +53,10 @@ _TITLES: Mapping[Act, tuple[str, str]] = MappingProxyType(
         Act.PROTECT: (
             "Place a stop for shares that have none",
             "Left empty: for all of them. Never for more than the account holds.",
+        ),
+        Act.CLOSE_SURPLUS: (
+            "Buy or sell back what was closed too much",
+            "At the market. Left empty: all of it, as far as the account shows it.",
         ),
         Act.ENTER_FILL: (
             "An order filled, and the broker tells that deal no more",
@@ -143,6 +148,8 @@ def _acts(execution: Execution) -> Iterable[Act]:
     in_doubt = _is_in_doubt(execution)
     for act in _FIELDS:
         if act in _OF_POSITION and not in_doubt:
+            continue
+        if act is Act.CLOSE_SURPLUS and execution.open_quantity >= 0:
             continue
         if act is Act.PROTECT and execution.open_quantity <= 0:
             continue

@@ -29,6 +29,7 @@ DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(),
     int: st.integers(),
+    bool: st.booleans(),
     Decimal: DECIMALS,
     Decimal | None: st.none() | DECIMALS,
     datetime: st.datetimes(timezones=st.sampled_from(ZONES)),

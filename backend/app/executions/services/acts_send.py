@@ -1,4 +1,4 @@
-"""Send the stops that a person asked for, once the account was asked whether it still holds what that person saw.
+"""Send the orders that a person asked for, once the account was asked whether it still holds what that person saw.
 
     written down by `resolve` ──> positions asked ── as they were seen ──> sent, once, targets beside it cancelled
                                        │           └─ otherwise         ──> not sent, and told: look again
@@ -30,12 +30,13 @@ logger = get_logger(__name__)
 
 ASK_SECONDS_MAX = 1.0
 WAITS_MAX = timedelta(seconds=30)
+_ACTS = (CommandReason.PROTECTED, CommandReason.SURPLUS)
 
 
 def acts_unsent() -> QuerySet[OrderCommand]:
-    """Return the stops that a person asked for and that were not sent yet."""
+    """Return the placings that a person asked for and that were not sent yet."""
     asked = OrderCommand.objects.filter(settled_at__isnull=True, kind=CommandKind.PLACE)
-    return asked.filter(reason_code=CommandReason.PROTECTED, order__status=OrderStatus.CREATED)
+    return asked.filter(reason_code__in=_ACTS, order__status=OrderStatus.CREATED)
 
 
 def acts_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> int:
@@ -76,14 +77,14 @@ def _replaced(command: OrderCommand) -> Iterable[Order]:
 
 @transaction.atomic
 def _give_up(command: OrderCommand, because: str, *, broker: BlockingBroker, now: datetime) -> None:
-    """End a stop that was not sent, and tell whoever asked for it."""
+    """End an order that was not sent, and tell whoever asked for it."""
     execution = Execution.objects.select_for_update(no_key=True).get(pk=command.execution_id)
     order = Order.objects.get(pk=command.order_id)
     if order.status != OrderStatus.CREATED:
         return
     repair_discard(order, account_id=broker.account_id, reason=because, now=now)
     execution.refresh_from_db(fields=["attention"])
-    sentence = f"{order.order_ref}: the stop that was asked for is not sent, {because}; look again"
+    sentence = f"{order.order_ref}: what was asked for is not sent, {because}; look again"
     attention_add(execution, sentence, code=FlagCode.STOP_REFUSED)
     execution.save(update_fields=["attention"])
     news.publish_on_commit(execution.pk)

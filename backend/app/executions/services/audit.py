@@ -151,7 +151,7 @@ def _fills_wrong(orders: QuerySet[Order]) -> Iterable[Finding]:
 
 
 def _oversold(executions: QuerySet[Execution]) -> Iterable[Finding]:
-    entry, counts = Q(order__leg=Leg.ENTRY.value), Q(superseded=False)
+    entry, counts = Q(order__leg__in=[Leg.ENTRY.value, Leg.SURPLUS.value]), Q(superseded=False)
     brackets = Fill.objects.filter(counts, order__bracket__execution__in=executions).order_by()
     for row in brackets.values("order__bracket", "order__bracket__execution", "order__bracket__tranche").annotate(
         entered=Coalesce(Sum("quantity", filter=entry), Value(_NONE), output_field=_SHARES),

@@ -31,7 +31,7 @@ from app.core import clock
 from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, FillTold, OrderTold, ToldStatus
-from app.domain.command import CommandReason
+from app.domain.command import CANCEL_REFUSED_CODES, CommandReason
 from app.domain.order_ref import parse_order_ref
 from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 from app.domain.terms import Leg
@@ -243,11 +243,14 @@ def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -
     settle = timedelta(seconds=settle_seconds)
     # What was noted since may have been taken and sent while the questions were asked.
     limits = {"before": asked_at - settle, "now": max(asked_at + settle, clock.now())}
-    not_just_sent = Q(sent_at__isnull=True) | is_past("sent_at", **limits)
+    # What the broker has answered, and refuses to cancel because it is over, is not on its way either.
+    is_over = Q(acknowledged_at__isnull=False, last_error_code__in=CANCEL_REFUSED_CODES)
+    not_just_sent = Q(sent_at__isnull=True) | is_past("sent_at", **limits) | is_over
     orders = Order.objects.filter(not_just_sent, pk__in=of_account(orders_open(), account_id)).order_by()
     found = sorted(orders.prefetch_related("bracket__execution"), key=attrgetter("pk"))
     executions = Execution.objects.filter(pk__in={order.bracket.execution_id for order in found}).order_by()
-    taken = set(executions.filter(is_past("claimed_at", **limits)).values_list("pk", flat=True))
+    over = {order.bracket.execution_id for order in found if order.acknowledged_at is not None}
+    taken = set(executions.filter(is_past("claimed_at", **limits) | Q(pk__in=over)).values_list("pk", flat=True))
     return [order for order in found if order.bracket.execution_id in taken]
 
 

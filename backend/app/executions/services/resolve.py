@@ -4,6 +4,7 @@
     not_ours           the whole difference belongs to others: our claims stay
     take_over          so many shares are what the execution claims from now on; what has no stop gets one
     protect            shares that have no stop get one, never more than the account holds
+    close_surplus      what was closed too much is bought or sold back
     enter_fill         an order of ours filled, and the broker tells that deal no more
     dismiss            what was flagged needs nothing: the flags are over, with a note why
 
@@ -22,7 +23,6 @@ from django.db import IntegrityError, transaction
 
 from app.accounts.models import Position
 from app.core.errors import Conflict
-from app.domain.command import CommandReason
 from app.executions import dispatch
 from app.executions.decisions import decision_record
 from app.executions.models import ONE_UNFINISHED_PER_SETUP, Actor, Execution
@@ -34,6 +34,7 @@ from app.executions.services.resolve_facts import Act, Asked, Facts, Plan, Sendi
 from app.executions.services.resolve_position import closed_elsewhere, not_ours, take_over
 from app.executions.services.resolve_records import dismiss, enter_fill
 from app.executions.services.resolve_stops import protect
+from app.executions.services.resolve_surplus import close_surplus
 from app.market.services import price_fresh
 
 QUOTE_SECONDS_MAX = 5.0
@@ -46,6 +47,7 @@ _PLANS: Mapping[Act, _PlanAct] = MappingProxyType(
         Act.NOT_OURS: not_ours,
         Act.TAKE_OVER: take_over,
         Act.PROTECT: protect,
+        Act.CLOSE_SURPLUS: close_surplus,
         Act.ENTER_FILL: enter_fill,
         Act.DISMISS: dismiss,
     }
@@ -163,13 +165,13 @@ def _carry_out(
         # The next comparison begins anew: what is left of the difference is looked at again.
         row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
         row.save(update_fields=["others", "disputed", "disputed_since", "unexplained"])
-    for stop in plan.stops:
-        stop.order.save()
-        command = place_of([stop.order], actor=Actor.PERSON, reason=CommandReason.PROTECTED, user=user, now=now)
-        command.change |= {"replaces": [target.order_ref for target in stop.replaces]}
+    for place in plan.places:
+        place.order.save()
+        command = place_of([place.order], actor=Actor.PERSON, reason=place.reason, user=user, now=now)
+        command.change |= {"replaces": [target.order_ref for target in place.replaces]}
         command.evidence = {"held": str(row.quantity) if row is not None else None, "facts": facts.token}
         command.save()
-    if plan.stops:
+    if plan.places:
         dispatch.changes_on_commit(execution.pk)
     if plan.sees_flags:
         execution_seen(execution_id=execution.pk, through=facts.flags[-1].pk, user=user, now=now)

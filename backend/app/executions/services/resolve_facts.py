@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 
 from app.accounts.models import Position
 from app.domain.broker_events import AnyBrokerEvent
+from app.domain.command import CommandReason
 from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg, Side
 from app.executions.models import Bracket, Execution, ExecutionFlag, Order, ReconcileRun, open_quantity_of
@@ -33,6 +34,7 @@ class Act(StrEnum):
     NOT_OURS = "not_ours"
     TAKE_OVER = "take_over"
     PROTECT = "protect"
+    CLOSE_SURPLUS = "close_surplus"
     ENTER_FILL = "enter_fill"
     DISMISS = "dismiss"
 
@@ -110,10 +112,11 @@ class Sending:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedStop:
-    """A stop that an act places, not saved yet, and the targets that nothing would link with it: they go with it."""
+class PlannedOrder:
+    """An order that an act places, not saved yet, and the targets that nothing would link with it: they go with it."""
 
     order: Order
+    reason: CommandReason
     replaces: Sequence[Order] = ()
 
 
@@ -128,7 +131,7 @@ class Plan:
     open_after: Decimal
     others_after: Decimal | None = None
     events: Sequence[AnyBrokerEvent] = ()
-    stops: Sequence[PlannedStop] = ()
+    places: Sequence[PlannedOrder] = ()
     sends: Sequence[Sending] = ()
     sees_flags: bool = False
 

@@ -89,7 +89,7 @@ def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> P
         open_after=quantity,
         others_after=row.quantity - facts.claimed_by_all - facts.sign * (quantity - execution.open_quantity),
         events=[claim_change(facts, bracket, change, user=user, now=now) for bracket, change in changes],
-        stops=stops,
+        places=stops,
         sends=[*exits_left(facts, claims_after=after), *sendings_of(stops)],
     )
 

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 
 from app.core.decimal_text import plain
 from app.core.errors import Conflict, FixRequest
-from app.domain.command import CommandKind
+from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.prices import is_on_tick, is_price, tick_at
 from app.domain.protection import Coverage
@@ -24,7 +24,7 @@ from app.executions.models import Bracket, Order
 from app.executions.services.guard import bracket_protection
 from app.executions.services.guard_orders import protect_of
 from app.executions.services.guard_room import has_room_for_stop
-from app.executions.services.resolve_facts import Asked, Facts, Plan, PlannedStop, Sending, shares
+from app.executions.services.resolve_facts import Asked, Facts, Plan, PlannedOrder, Sending, shares
 from app.market.models import Instrument
 from app.market.services import increments_of
 
@@ -52,7 +52,7 @@ def protect(facts: Facts, asked: Asked, _user: User | None, _now: datetime) -> P
     return Plan(
         text=f"{shares(placed)} get a stop at {plain(asked.stop_price, places_min=2)}. {asked.note}".strip(),
         open_after=facts.execution.open_quantity,
-        stops=stops,
+        places=stops,
         sends=list(sendings_of(stops)),
     )
 
@@ -64,7 +64,7 @@ def stops_for(
     lacking: Decimal = _NONE,
     quantity: Decimal | None = None,
     stop_price: Decimal | None = None,
-) -> list[PlannedStop]:
+) -> list[PlannedOrder]:
     """Plan stops for brackets that hold so many shares, as far as they have none; [] where all have one.
 
     `lacking` is how many of them the account does not hold. Raises Conflict `stop_in_doubt`, `no_room_for_stop`,
@@ -82,7 +82,7 @@ def stops_for(
             details={"quantity_max": str(limit)},
         )
     left = limit if quantity is None else quantity
-    stops: list[PlannedStop] = []
+    stops: list[PlannedOrder] = []
     for bracket in facts.brackets:
         taken = min(left, bare[bracket.pk])
         if taken:
@@ -90,11 +90,11 @@ def stops_for(
             _require_certain(bracket)
             order = protect_of(facts.execution, bracket, quantity=taken, stop_price=stop_price)
             _require_waits(facts, order.stop_price)
-            stops.append(PlannedStop(order=order, replaces=list(_unlinked(bracket))))
+            stops.append(PlannedOrder(order=order, reason=CommandReason.PROTECTED, replaces=list(_unlinked(bracket))))
     return stops
 
 
-def sendings_of(stops: Sequence[PlannedStop]) -> Iterable[Sending]:
+def sendings_of(stops: Sequence[PlannedOrder]) -> Iterable[Sending]:
     """Say what is sent for these stops."""
     for stop in stops:
         order = stop.order

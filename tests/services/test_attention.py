@@ -98,7 +98,7 @@ def test_seen_by_a_script_answers_the_execution_with_its_flags(submitted: Submit
     assert (answer.status_code, answer.json()["attention"]) == (200, "")
     told = answer.json()["flags"][1]
     assert (told["sentence"], told["seen_by"]) == ("an odd thing", owner_of(book).username)
-    assert (told["code"], told["raised_by"], told["resolved_at"]) == ("unexpected", "RECORDER", None)
+    assert (told["code"], told["raised_by"], told["resolved_how"]) == ("unexpected", "RECORDER", "seen")
     assert told["what_to_do"] == FLAGS[FlagCode.UNEXPECTED].what_to_do
     assert told["raised_at"] <= told["seen_at"]
     # Once more changes nothing

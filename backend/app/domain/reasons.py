@@ -160,6 +160,17 @@ class FlagCode(StrEnum):
     EARLIER = "earlier"
 
 
+class OverWhen(StrEnum):
+    """What ends a flag. What lasts can come back as another flag; what is past is over once somebody has seen it."""
+
+    SEEN = "SEEN"
+    COVERED = "COVERED"  # what is held is behind working stops of its size, and no exit is too large
+    CLOSED = "CLOSED"  # nothing is held
+    ANSWERED = "ANSWERED"  # nothing waits any more
+    MARKET_OPEN = "MARKET_OPEN"  # regular trading has begun, or nothing is held
+    BALANCED = "BALANCED"  # not more is closed than was opened
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flag:
     """`gives_up`: shares could not be protected, which is told louder than anything else."""
@@ -167,6 +178,7 @@ class Flag:
     sentence: str
     what_to_do: str
     raised_by: RaisedBy
+    over_when: OverWhen = OverWhen.SEEN
     gives_up: bool = False
 
 
@@ -176,43 +188,51 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
             sentence="Shares have had no working stop for a while.",
             what_to_do="See whether the Gateway is connected; place a stop in TWS, or close the position.",
             raised_by=RaisedBy.WATCHDOG,
+            over_when=OverWhen.COVERED,
             gives_up=True,
         ),
         FlagCode.STOP_GONE: Flag(
             sentence="A stop was gone while shares were held, and the guard asked for another.",
             what_to_do="See that the new stop works, and why the first one went.",
             raised_by=RaisedBy.GUARD,
+            over_when=OverWhen.COVERED,
         ),
         FlagCode.STOP_REFUSED: Flag(
             sentence="Shares are held, and the stop for them was refused, never arrived, or was not sent.",
             what_to_do="Read why; see that the guard's stop works.",
             raised_by=RaisedBy.RECORDER,
+            over_when=OverWhen.COVERED,
         ),
         FlagCode.STOP_WAITS: Flag(
             sentence="The broker has the stop and it does not work now: it waits for regular hours.",
             what_to_do="Watch the position until then, or close it with an order that fills outside regular hours.",
             raised_by=RaisedBy.RECORDER,
+            over_when=OverWhen.MARKET_OPEN,
         ),
         FlagCode.GUARD_ASKS: Flag(
             sentence="The guard could not put right what it found, and leaves it to a person.",
             what_to_do="Compare with TWS at once: place or cancel there what is missing or too much, or resolve it.",
             raised_by=RaisedBy.GUARD,
+            over_when=OverWhen.COVERED,
             gives_up=True,
         ),
         FlagCode.NO_ROOM_FOR_STOP: Flag(
             sentence="The broker works with no more orders on the contract, so a stop had to take another's place.",
             what_to_do="Cancel what is not needed on the contract.",
             raised_by=RaisedBy.GUARD,
+            over_when=OverWhen.COVERED,
         ),
         FlagCode.TARGET_UNLINKED: Flag(
             sentence="A target is not linked with the stop that was asked for, so it is cancelled.",
             what_to_do="See that it is gone: both could close the shares.",
             raised_by=RaisedBy.GUARD,
+            over_when=OverWhen.COVERED,
         ),
         FlagCode.MORE_CLOSED_THAN_OPENED: Flag(
             sentence="More was closed than opened: the account holds the opposite.",
             what_to_do="Close the surplus in TWS, or resolve it.",
             raised_by=RaisedBy.RECORDER,
+            over_when=OverWhen.BALANCED,
         ),
         FlagCode.POSITION_DIFFERS: Flag(
             sentence="The account's position is another one than our rows say, and no deal explains it.",
@@ -228,11 +248,13 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
             sentence="The orders to close it failed; the guard's stop stays.",
             what_to_do="Read why, and close it in TWS or again here.",
             raised_by=RaisedBy.CLOSE,
+            over_when=OverWhen.CLOSED,
         ),
         FlagCode.CLOSE_WAITS: Flag(
             sentence="It is to be closed and waits: the account may not hold it.",
             what_to_do="Look at TWS; if the position does not agree by itself, resolve it.",
             raised_by=RaisedBy.CLOSE,
+            over_when=OverWhen.CLOSED,
         ),
         FlagCode.NEVER_ARRIVED: Flag(
             sentence="A part of it never reached the broker, though other orders did.",
@@ -248,6 +270,7 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
             sentence="Something waits for the broker's answer for too long.",
             what_to_do="See whether the Gateway is connected, and compare with TWS.",
             raised_by=RaisedBy.SWEEP,
+            over_when=OverWhen.ANSWERED,
         ),
         FlagCode.NOT_OURS_TO_CHANGE: Flag(
             sentence="An order was placed by another client id, and only that one can change or cancel it.",
@@ -311,3 +334,7 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
         ),
     }
 )
+
+# Raised while they are true alone: found again after they were over, they are of something new.
+COMES_BACK = frozenset({FlagCode.GUARD_ASKS, FlagCode.CLOSE_WAITS, FlagCode.UNANSWERED})
+LASTING = frozenset(code for code, flag in FLAGS.items() if flag.over_when is not OverWhen.SEEN)

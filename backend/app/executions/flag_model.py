@@ -25,7 +25,11 @@ class ExecutionFlag(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["execution", "sentence"], name="one_flag_per_sentence_of_an_execution"),
+            models.UniqueConstraint(
+                fields=["execution", "sentence"],
+                condition=models.Q(resolved_at__isnull=True),
+                name="one_unresolved_flag_per_sentence",
+            ),
             models.CheckConstraint(
                 condition=models.Q(resolved_at__isnull=True, resolved_how="")
                 | models.Q(resolved_at__isnull=False, resolved_how__gt=""),

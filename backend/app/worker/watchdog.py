@@ -28,6 +28,7 @@ from app.domain.maintenance import maintenance_at
 from app.executions.models import Execution, ReconcileRun
 from app.executions.services.attention_alerts import attention_alerts_follow
 from app.executions.services.bare_shares import bare_shares_tell
+from app.executions.services.flags_resolve import flags_resolve
 from app.worker.account_check import ACCOUNT_CHANGED
 
 GATEWAY_AGE_SECONDS_MAX = 10
@@ -60,6 +61,7 @@ def watchdog_look(*, now: datetime) -> None:
     alerts_follow(kind=AlertKind.KILL_SWITCH, texts=_kill_switches(), now=now)
     bare_shares_tell(now=now)
     attention_alerts_follow(now=now)
+    flags_resolve(now=now)
     watchdog_sign(now=now)
 
 

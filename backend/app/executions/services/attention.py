@@ -3,8 +3,8 @@
     attention_add ──> ExecutionFlag (sentence, raised_at) ──> execution.attention: the sentences nobody has seen yet
     execution_seen, alert_seen ──> seen_at, seen_by, a decision SEEN; the alert is over when all that it told is seen
 
-Flags are kept for good. A sentence that somebody has seen does not come back by being found again at the next look;
-another sentence raises the execution again.
+Flags are kept for good. A sentence that somebody has seen does not come back by being found again at the next look,
+unless what it tells was over meanwhile (see `flags_resolve`); another sentence raises the execution again.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ from app.alerts.models import Alert
 from app.alerts.services import alert_acknowledge
 from app.core import clock
 from app.core.logging import get_logger
-from app.domain.reasons import FLAGS, FlagCode
+from app.domain.reasons import COMES_BACK, FLAGS, LASTING, FlagCode
 from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Execution, ExecutionFlag
@@ -33,11 +33,12 @@ def attention_add(execution: Execution, text: str, *, code: FlagCode) -> None:
     text = " ".join(text.splitlines())[:SENTENCE_LENGTH_MAX]
     if text in execution.attention.splitlines():
         return
-    flag, _ = ExecutionFlag.objects.get_or_create(
-        execution=execution,
-        sentence=text,
-        defaults={"code": code, "raised_at": clock.now(), "raised_by": FLAGS[code].raised_by},
-    )
+    # The newest of this sentence: what has come back since it was over is another flag.
+    flag = execution.flags.filter(sentence=text).order_by("-id").first()
+    if flag is None or (flag.resolved_at is not None and code in COMES_BACK):
+        flag = ExecutionFlag.objects.create(
+            execution=execution, sentence=text, code=code, raised_at=clock.now(), raised_by=FLAGS[code].raised_by
+        )
     if flag.seen_at is not None:
         return
     execution.attention = f"{execution.attention}\n{text}".strip()
@@ -76,7 +77,9 @@ def _see(execution: Execution, flags: list[ExecutionFlag], *, user: User | None,
         return
     for flag in flags:
         flag.seen_at, flag.seen_by = now, user
-        flag.save(update_fields=["seen_at", "seen_by"])
+        if flag.resolved_at is None and flag.code not in LASTING:
+            flag.resolved_at, flag.resolved_how = now, "seen"
+        flag.save(update_fields=["seen_at", "seen_by", "resolved_at", "resolved_how"])
     seen = {flag.sentence for flag in flags}
     execution.attention = "\n".join(line for line in execution.attention.splitlines() if line not in seen)
     execution.save(update_fields=["attention"])

@@ -9,7 +9,7 @@ from django.db import transaction
 from app.accounts import fencing
 from app.accounts import services as accounts
 from app.domain.broker_events import CommissionTold
-from app.executions.services import apply, guard, reconcile, send_permit, submit
+from app.executions.services import apply, guard, reconcile, record, send_permit, submit
 from app.worker import broker_thread, guard_thread
 
 
@@ -66,13 +66,13 @@ def _dedupe_key() -> None:
     numbers = itertools.count()
     recorded = apply.broker_event_record
 
-    def record(event: Any, *, now: Any, **more: Any) -> int | None:
+    def record_one(event: Any, *, now: Any, **more: Any) -> int | None:
         if not isinstance(event, CommissionTold):  # A cost replaces itself; its key is also what finds it again.
             event = replace(event, dedupe_key=f"{event.dedupe_key}#{next(numbers)}")
         return recorded(event, now=now, **more)
 
     def record_all(events: Any, *, now: Any, **more: Any) -> list[tuple[int, Any]]:
-        changed = [(record(event, now=now, **more), event) for event in events]
+        changed = [(record_one(event, now=now, **more), event) for event in events]
         return [(execution_id, event) for execution_id, event in changed if execution_id is not None]
 
     def all_of_them(told: Any, **_: Any) -> list[Any]:
@@ -81,9 +81,9 @@ def _dedupe_key() -> None:
     from app.worker import event_recorder
 
     for owner in (event_recorder, reconcile):
-        _replace(owner, "broker_event_record", record)
+        _replace(owner, "broker_event_record", record_one)
         _replace(owner, "broker_events_record", record_all)
-    _replace(reconcile, "unheard", all_of_them)
+    _replace(record, "unheard", all_of_them)
 
 
 def _reconcile() -> None:

@@ -20,7 +20,7 @@ from app.domain.broker_events import (
 from app.domain.order_ref import EXECUTION_KEY_LENGTH, OrderRef
 from app.domain.terms import Action, Leg
 from app.worker import event_recorder
-from app.worker.event_queue import next_batch
+from app.worker.event_queue import next_batch, others_first
 from app.worker.event_recorder import BATCH_MAX, BUSY_EVENTS, EventRecorder
 from tests.eventually import eventually
 
@@ -254,3 +254,17 @@ def test_a_drain_of_nothing_is_over_at_once() -> None:
     recorder.start()
     assert recorder.drain(seconds_max=10)
     recorder.stop(seconds_max=10)
+
+
+# A day of what is not ours, as it is told after a connect
+
+
+@pytest.mark.case("T33")
+def test_what_is_not_ours_is_counted_up_to_what_is_and_to_news_of_a_loss() -> None:
+    others = [state("a", T.SUBMITTED, number=number, named=False) for number in range(5)]
+    ours, lost = state("b", T.SUBMITTED), state("c", T.CANCELLED, named=False)
+    assert others_first(others, length_max=100) == 5
+    assert others_first(others, length_max=3) == 3
+    assert others_first([*others, ours, *others], length_max=100) == 5
+    assert others_first([*others[:2], lost, *others], length_max=100) == 2
+    assert others_first([], length_max=100) == 0

@@ -32,6 +32,17 @@ def tells_of_loss(event: AnyBrokerEvent) -> bool:
     return isinstance(event, OrderTold) and event.status in _LOST
 
 
+def others_first(waiting: Sequence[AnyBrokerEvent], *, length_max: int) -> int:
+    """Return how many of the first events, at most `length_max`, carry no name of ours and tell of no loss.
+
+    They lock hardly anything, and nobody waits for them.
+    """
+    for number, event in enumerate(waiting[:length_max]):
+        if parse_order_ref(getattr(event, "order_ref", "")) is not None or tells_of_loss(event):
+            return number
+    return min(len(waiting), length_max)
+
+
 def next_batch(
     waiting: Sequence[AnyBrokerEvent], *, length_max: int
 ) -> tuple[list[AnyBrokerEvent], list[AnyBrokerEvent]]:

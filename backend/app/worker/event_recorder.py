@@ -36,7 +36,7 @@ from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.record import broker_events_record
-from app.worker.event_queue import next_batch, tells_of_loss
+from app.worker.event_queue import next_batch, others_first, tells_of_loss
 
 logger = get_logger(__name__)
 
@@ -45,6 +45,8 @@ QUEUE_LENGTH_LOUD = 1000
 DRAIN_SECONDS_MAX = 30.0
 # What one transaction takes at most: more would hold its executions locked for long.
 BATCH_MAX = 64
+# Of what is not ours, which locks nothing: a day of it is told after a connect.
+OTHERS_BATCH_MAX = 1000
 # From one transaction to the next while news comes thick and fast: fewer of them leave more of the processor to what
 # is sent. News of a lost order does not wait, nor does any while it comes as that of a few brackets does.
 BATCH_EVERY_SECONDS = 0.05
@@ -120,7 +122,8 @@ class EventRecorder:
             if self._is_ending and not self._waiting:
                 self._tell_drained(set())
                 break
-            self._in_hand, self._waiting = next_batch(self._waiting, length_max=BATCH_MAX)
+            length_max = max(BATCH_MAX, others_first(self._waiting, length_max=OTHERS_BATCH_MAX))
+            self._in_hand, self._waiting = next_batch(self._waiting, length_max=length_max)
             (self._keeps_up.clear if self._waiting else self._keeps_up.set)()
             if self._in_hand:
                 self._batch_at = time.monotonic()

@@ -62,6 +62,7 @@ logger = get_logger(__name__)
 
 # What one transaction takes at most: more would hold its executions locked for long.
 BATCH_MAX = 64
+OTHERS_BATCH_MAX = 1000
 # Of the open orders that are not ours a run names so many; all are counted.
 EXTERNAL_NAMED_MAX = 200
 
@@ -339,14 +340,21 @@ def _entries_without_stop(account_id: str, *, before: datetime) -> Iterable[Orde
 def _record_all(events: Sequence[AnyBrokerEvent], *, now: datetime, holding: Holding) -> set[int]:
     """Store and apply answers, many in one transaction; where that fails, each by itself. Return what changed."""
     changed: set[int] = set()
-    for first in range(0, len(events), BATCH_MAX):
-        batch = events[first : first + BATCH_MAX]
+    named = [event for event in events if parse_order_ref(getattr(event, "order_ref", "")) is not None]
+    # What carries no name of ours comes after, when the numbers of our orders are known: it locks hardly anything.
+    rest = [event for event in events if parse_order_ref(getattr(event, "order_ref", "")) is None]
+    for batch in (*batches(named, length=BATCH_MAX), *batches(rest, length=OTHERS_BATCH_MAX)):
         try:
             changed |= {pk for pk, _event in broker_events_record(batch, now=now, holding=holding)}
         except (IntegrityError, DataError, OperationalError) as error:  # The last: a deadlock with the recorder.
             logger.warning("answers_recorded_singly", count=len(batch), because=f"{type(error).__name__}: {error}")
             changed |= {pk for event in batch if (pk := _record(event, now=now, holding=holding)) is not None}
     return changed
+
+
+def batches(events: Sequence[AnyBrokerEvent], *, length: int) -> Iterable[Sequence[AnyBrokerEvent]]:
+    """Return the events in batches of that length, in their order."""
+    return (events[first : first + length] for first in range(0, len(events), length))
 
 
 def _record(event: AnyBrokerEvent, *, now: datetime, holding: Holding) -> int | None:

@@ -7,7 +7,8 @@ import pytest
 
 from app.brokers.base import ConnectionState
 from app.core.errors import FixRequest
-from app.domain.broker_events import FillTold
+from app.domain.broker_events import DealUnreadable, FillTold
+from ib_simulator.process import SimulatorProcess
 from tests.integration.broker_desk import BrokerDesk, bracket, eventually
 from tests.integration.scripted_peer import ScriptedPeer, frame
 from tests.integration.test_ib_connection_loss_integration import settings_for
@@ -93,3 +94,39 @@ async def test_a_gateway_that_says_so_while_it_greets_us_is_degraded() -> None:
         assert await desk.broker.recover() is False
         peer.say(4, 2, -1, 1102, "restored", "")
         await eventually(lambda: desk.broker.state is ConnectionState.READY)
+
+
+@pytest.mark.case("T37")
+@pytest.mark.parametrize(
+    ("field", "text"), [("shares", "some"), ("price", "1.7976931348623157E308"), ("side", "?"), ("permId", "x")]
+)
+async def test_a_deal_that_no_answer_can_tell_is_noted_once_and_costs_no_answer(
+    desk: BrokerDesk, simulator: SimulatorProcess, field: str, text: str
+) -> None:
+    # Given a Gateway whose word on every deal lacks what is needed
+    simulator.control.garble(["execDetails"], field=field, text=text)
+    await desk.broker.place_bracket(bracket("setup"))
+    # When it is heard, everything is asked for
+    await eventually(lambda: desk.broker.state is ConnectionState.DEGRADED)
+    assert await desk.broker.recover()
+    # Then the connection is left as it was, the deal is noted, and no later answer is spoiled by it
+    assert desk.broker.state is ConnectionState.READY
+    for _ in range(2):
+        assert await desk.broker.fills_since() == []
+    assert desk.broker.state is ConnectionState.READY
+    (unreadable,) = [event for event in desk.heard.events if isinstance(event, DealUnreadable)]
+    assert (unreadable.order_ref, unreadable.symbol) == ("setup-entry", "AAPL")
+    assert repr(text) in unreadable.evidence
+    assert desk.heard.fills() == []
+
+
+@pytest.mark.case("T37")
+@pytest.mark.parametrize(("field", "text"), [("commission", "some"), ("realizedPNL", "?")])
+async def test_a_cost_that_cannot_be_read_costs_no_answer(
+    desk: BrokerDesk, simulator: SimulatorProcess, field: str, text: str
+) -> None:
+    simulator.control.garble(["commissionReport"], field=field, text=text)
+    await desk.broker.place_bracket(bracket("setup"))
+    await eventually(desk.heard.fills)
+    assert len(await desk.broker.fills_since()) == (1 if field == "commission" else 2)
+    assert [state for state, _reason in desk.heard.states if state is ConnectionState.DEGRADED] == []

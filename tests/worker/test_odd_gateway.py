@@ -67,6 +67,26 @@ def test_after_a_message_that_cannot_be_read_everything_is_asked_at_once(desk: D
     stop_is_replaced(desk, execution_id)
 
 
+@pytest.mark.case("T37")
+def test_a_deal_that_can_never_be_read_is_told_once_and_the_others_are_guarded(desk: Desk) -> None:
+    # Given shares behind a stop, and then a deal of another contract whose quantity is no number, in every answer
+    guarded, execution_id = desk.held(symbol="MSFT"), desk.working()
+    unread = desk.ref(execution_id, "ENTRY")
+    began = len(desk.stack.log(WORKER))
+
+    def spoilt(fields: list[str]) -> list[str]:
+        return [*fields[:19], "some", *fields[20:]] if fields[0] == DEAL and unread in fields else fields
+
+    desk.wire.rewrite(spoilt)
+    desk.broker.control.fill(order_ref=unread)
+    # Then a person is told, the connection is left as it was, and what is held elsewhere is guarded
+    eventually(lambda: "could not be read: shares 'some'" in desk.read(execution_id)["attention"], seconds_max=45)
+    stop_is_replaced(desk, guarded)
+    eventually(lambda: gateway_check(desk))
+    assert desk.read(execution_id)["attention"].count("could not be read") == 1
+    assert "event=broker_connection_lost" not in desk.stack.log(WORKER)[began:]
+
+
 @pytest.mark.case("T14")
 def test_a_connection_that_stays_degraded_is_shown_and_left_by_evidence(desk: Desk) -> None:
     execution_id = desk.held()

@@ -140,6 +140,25 @@ class FillTold(BrokerEvent):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DealUnreadable(BrokerEvent):
+    """A deal of which what is needed (shares, price, side) cannot be read; `evidence` says what was told instead.
+
+    Each complete answer tells it again, and nobody can read it then either: it is noted once.
+    """
+
+    kind: ClassVar[str] = "deal_unreadable"
+
+    deal_id: str
+    order_id: int
+    client_id: int
+    perm_id: int
+    order_ref: str
+    symbol: str
+    con_id: int
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CommissionTold(BrokerEvent):
     """The cost of one deal. `realized_pnl` is None where the deal opened a position."""
 
@@ -218,7 +237,7 @@ class OverProved(BrokerEvent):
 
 # What we conclude from answers, or a person says, about an order that is named by its `order_ref`.
 Concluded = AbsenceProved | ClosedElsewhere | RefusalProved | FillEntered | OverProved
-AnyBrokerEvent = OrderTold | OrderMessageTold | FillTold | CommissionTold | Concluded
+AnyBrokerEvent = OrderTold | OrderMessageTold | FillTold | DealUnreadable | CommissionTold | Concluded
 
 _CORRECTABLE = re.compile(r"([^.]+(?:\.[^.]+){2,})\.([0-9]{1,4})")
 
@@ -229,6 +248,7 @@ EVENT_TYPES: Mapping[str, type[AnyBrokerEvent]] = MappingProxyType(
             OrderTold,
             OrderMessageTold,
             FillTold,
+            DealUnreadable,
             CommissionTold,
             AbsenceProved,
             ClosedElsewhere,

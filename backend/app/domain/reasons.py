@@ -152,6 +152,7 @@ class FlagCode(StrEnum):
     OVERFILLED = "overfilled"
     DEAL_BUSTED = "deal_busted"
     DEAL_TIME_UNREADABLE = "deal_time_unreadable"
+    DEAL_UNREADABLE = "deal_unreadable"
     UNKNOWN_CODE = "unknown_code"
     UNKNOWN_STATUS = "unknown_status"
     TWO_PERMANENT_IDS = "two_permanent_ids"
@@ -300,6 +301,11 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
         FlagCode.DEAL_TIME_UNREADABLE: Flag(
             sentence="The time of a deal could not be read: when it was heard is noted instead.",
             what_to_do="Set IB_TIME_ZONE, if the Gateway's zone is not known.",
+            raised_by=RaisedBy.RECORDER,
+        ),
+        FlagCode.DEAL_UNREADABLE: Flag(
+            sentence="A deal could not be read: its shares or its price are not known.",
+            what_to_do="Look in TWS, and enter the deal by hand (resolve).",
             raised_by=RaisedBy.RECORDER,
         ),
         FlagCode.UNKNOWN_CODE: Flag(

@@ -9,17 +9,23 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from ib_async.decoder import Decoder
+from ib_async.util import UNSET_DOUBLE
 from ib_async.wrapper import Wrapper
 
+from app.brokers.ib import translate
 from app.brokers.ib.deal_time import deal_time
+from app.domain.order_ref import parse_order_ref
 
 # Orders, answers about orders, deals, costs and errors: losing one of these is losing truth.
 _PRECIOUS_MESSAGES = frozenset({"3", "4", "5", "11", "53", "55", "59", "61", "62", "101", "102"})
 
 # Places in a deal's message, by which the library unpacks it: its time; strike, liquidation, what the order filled so
 # far and at which average price, the multiplier of economic value, and how liquidity was taken.
-_DEAL_TIME = 15
+_DEAL_REQUEST, _DEAL_ID, _DEAL_TIME, _DEAL_SIDE, _DEAL_REF = 1, 14, 15, 18, 26
+_DEAL_NUMBERS = {"shares": 19, "price": 20}
+_DEAL_IDS = {"order id": 2, "contract id": 3, "permanent id": 21, "client id": 22}
 _DEAL_FIGURES_NOT_NEEDED = (7, 23, 24, 25, 28, 30)
+_YIELD_DATE = 7  # of a cost
 
 OnUnreadable = Callable[[str], None]
 
@@ -39,11 +45,19 @@ class _Alarm(logging.LoggerAdapter[logging.Logger]):
 class WireDecoder(Decoder):
     """The library's decoder, which logs a message it cannot decode and goes on; here that is heard.
 
-    Of a deal only what is needed has to be readable: shares, price, side and names. See `deal_time` for its time.
+    Of a deal only what is needed has to be readable: shares, price, side and names. See `deal_time` for its time. Where
+    that is not, everything is asked for; a deal that cannot be read in the answer either is told as such, and costs the
+    answer nothing: it would be told so each time. Of a cost nothing is needed.
     """
 
     def __init__(
-        self, wrapper: Wrapper, server_version: int, on_unreadable: OnUnreadable, *, now: Callable[[], datetime]
+        self,
+        wrapper: Wrapper,
+        server_version: int,
+        on_unreadable: OnUnreadable,
+        *,
+        on_unreadable_deal: Callable[..., None],
+        now: Callable[[], datetime],
     ) -> None:
         super().__init__(wrapper, server_version)
         self.gateway_zone: tzinfo = UTC
@@ -51,6 +65,9 @@ class WireDecoder(Decoder):
         self.unreadable_time = ""
         self._message_id = ""
         self._on_unreadable = on_unreadable
+        self._on_unreadable_deal = on_unreadable_deal
+        # Of this session's answers.
+        self._unreadable_deals: set[str] = set()
         self._now = now
         self.logger = _Alarm(self.logger, self._report)  # type: ignore[assignment]  # an adapter is a logger in all but type
 
@@ -61,6 +78,9 @@ class WireDecoder(Decoder):
 
     def execDetails(self, fields: list[str]) -> None:  # noqa: N802  # the library's name
         """Decode a deal, its time by our own rules and without the figures that nobody needs where they are none."""
+        if unread := _unreadable_of(fields):
+            self._deal_unreadable(fields, unread)
+            return
         told = fields[_DEAL_TIME]
         moment = deal_time(told, gateway_zone=self.gateway_zone)
         fields[_DEAL_TIME] = str(int((moment or self._now()).timestamp()))
@@ -73,9 +93,67 @@ class WireDecoder(Decoder):
         finally:
             self.unreadable_time = ""
 
+    def _deal_unreadable(self, fields: list[str], unread: str) -> None:
+        deal_id = fields[_DEAL_ID]
+        was_asked_for = not fields[_DEAL_REQUEST].startswith("-")
+        if was_asked_for and deal_id not in self._unreadable_deals:
+            self._unreadable_deals.add(deal_id)
+            ids = {name: _identifier(fields[place]) for name, place in _DEAL_IDS.items()}
+            self._on_unreadable_deal(
+                deal_id=deal_id,
+                account=fields[16],
+                order_id=ids["order id"],
+                con_id=ids["contract id"],
+                perm_id=ids["permanent id"],
+                client_id=ids["client id"],
+                order_ref=fields[_DEAL_REF],
+                symbol=fields[4],
+                unread=unread,
+            )
+        elif deal_id not in self._unreadable_deals:  # Heard by itself: the answer may tell it readably.
+            self._report(f"Deal {deal_id} could not be read: {unread}")
+
+    def commissionReport(self, fields: list[str]) -> None:  # noqa: N802  # the library's name
+        """Decode a cost; a figure that is none is one that was not told."""
+        for place in (3, 5, 6, 7):
+            if place < len(fields) and not _is_figure(fields[place]):
+                fields[place] = "" if place == _YIELD_DATE else str(UNSET_DOUBLE)
+        super().commissionReport(fields)
+
     def _report(self, text: str) -> None:
         if self._message_id in _PRECIOUS_MESSAGES:
             self._on_unreadable(text)
+
+
+def _unreadable_of(fields: list[str]) -> str:
+    """Return what of a deal cannot be read and is needed, with what was told; "" where all of it can."""
+    unread = [f"{name} {fields[place]!r}" for name, place in _DEAL_NUMBERS.items() if not _is_told(fields[place])]
+    if fields[_DEAL_SIDE] not in translate.SIDES:
+        unread.append(f"side {fields[_DEAL_SIDE]!r}")
+    is_ours = parse_order_ref(fields[_DEAL_REF]) is not None
+    for name, place in _DEAL_IDS.items():
+        if _is_whole(fields[place]):
+            continue
+        if is_ours:
+            fields[place] = "0"  # Its name says which order it is on.
+        else:
+            unread.append(f"{name} {fields[place]!r}")
+    return ", ".join(unread)
+
+
+def _is_told(text: str) -> bool:
+    try:
+        return translate.to_decimal(text) is not None
+    except ValueError:
+        return False
+
+
+def _is_whole(text: str) -> bool:
+    return text == "" or text.lstrip("-").isdecimal()
+
+
+def _identifier(text: str) -> int:
+    return translate.to_identifier(int(text)) if text and _is_whole(text) else 0
 
 
 def _is_figure(text: str) -> bool:

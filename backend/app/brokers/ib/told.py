@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from ib_async.contract import Contract as WireContract
 from ib_async.objects import CommissionReport, Execution
@@ -25,6 +26,7 @@ from app.brokers.ib import translate
 from app.brokers.ib.error_codes import ORDER_CANCELLED, ORDER_MESSAGE, OUTSIDE_HOURS_IGNORED, meaning_of
 from app.domain.broker_events import (
     CommissionTold,
+    DealUnreadable,
     FillTold,
     MessageMeaning,
     OrderMessageTold,
@@ -194,6 +196,16 @@ class SessionTold:
         fill = translate.fill_told(contract, execution, received_at=received_at, unreadable_time=unreadable_time)
         self._account_by_exec_id[fill.exec_id] = fill.account
         return fill
+
+    def deal_unreadable(self, *, deal_id: str, unread: str, **names: Any) -> DealUnreadable:
+        """Take in a deal that cannot be read; `names` are those of the event."""
+        return DealUnreadable(
+            dedupe_key=f"unreadable:{deal_id}",
+            received_at=self._now(),
+            deal_id=deal_id,
+            evidence=f"a deal ({deal_id}) could not be read: {unread}",
+            **names,
+        )
 
     def commission(self, report: CommissionReport) -> CommissionTold:
         """Take in the cost of a deal; it may come before the deal, whose account is then not known yet."""

@@ -27,6 +27,7 @@ WIRE_ORDER_TYPES = {
 }
 _DOMAIN_ORDER_TYPES = {wire: domain.value for domain, wire in WIRE_ORDER_TYPES.items()}
 # IBKR Campus, "Execution details": BOT and SLD.
+SIDES = frozenset({"BOT", "SLD", "BUY", "SELL"})
 _ACTIONS = {"BOT": Action.BUY, "SLD": Action.SELL, "BUY": Action.BUY, "SELL": Action.SELL}
 
 

@@ -15,6 +15,7 @@ does well: framing, the handshake, the layout of every message.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from ib_async.client import Client
 from ib_async.contract import Contract as WireContract
@@ -57,7 +58,7 @@ class WireClient(Client):
 
     def __init__(
         self,
-        wrapper: Wrapper,
+        wrapper: "WireWrapper",
         *,
         on_sent: Callable[[], None],
         on_closed: OnClosed,
@@ -66,7 +67,7 @@ class WireClient(Client):
         now: Callable[[], datetime],
     ) -> None:
         super().__init__(wrapper)
-        self.decoder = WireDecoder(wrapper, 0, on_unreadable, now=now)
+        self.decoder = WireDecoder(wrapper, 0, on_unreadable, on_unreadable_deal=wrapper.deal_unreadable, now=now)
         self._time_zone = time_zone
         self._now = now
         self.request_ids: set[int] = set()
@@ -251,10 +252,19 @@ class WireWrapper(Wrapper):
             self._on_event(event)
             self.questions.add_row(reqId, event)
 
+    def deal_unreadable(self, **deal: Any) -> None:
+        """Take in a deal that could not be read in an answer, which is complete but for what nobody can read."""
+        event = self.told.deal_unreadable(**deal)
+        self._logger.error("Deal that cannot be read: %s", event.evidence)
+        self._on_event(event)
+
     def execDetailsEnd(self, reqId: int) -> None:  # noqa: N802, N803
         self.questions.finish(reqId)
 
     def commissionReport(self, commissionReport: CommissionReport) -> None:  # noqa: N802, N803
+        if translate.to_decimal(commissionReport.commission) is None:
+            self._logger.warning("The cost of deal %s was not told.", commissionReport.execId)
+            return
         with self._hearing("commissionReport", commissionReport):
             self._on_event(self.told.commission(commissionReport))
 

@@ -19,6 +19,7 @@ from app.domain.broker_events import (
     AnyBrokerEvent,
     ClosedElsewhere,
     CommissionTold,
+    DealUnreadable,
     FillEntered,
     FillTold,
     OrderMessageTold,
@@ -220,6 +221,8 @@ def _apply(event: AnyBrokerEvent, *, order: Order, execution: Execution) -> None
         message_told(event, order=order, execution=execution)
     elif isinstance(event, FillTold):
         _fill_told(event, order=order, execution=execution)
+    elif isinstance(event, DealUnreadable):
+        attention_add(execution, f"{order.leg}: {event.evidence}", code=FlagCode.DEAL_UNREADABLE)
     elif isinstance(event, AbsenceProved):
         if not execution.reason_code:
             execution.reason_code, execution.reason = ReasonCode.NOT_PLACED, event.evidence

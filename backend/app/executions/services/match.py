@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from app.accounts.models import Account
-from app.domain.broker_events import AnyBrokerEvent, CommissionTold, Concluded, FillTold, OrderTold
+from app.domain.broker_events import AnyBrokerEvent, CommissionTold, Concluded, DealUnreadable, FillTold, OrderTold
 from app.executions.models import BrokerEvent, Fill, Order
 from app.executions.open_rows import Literal
 
@@ -22,10 +22,10 @@ def order_match(event: AnyBrokerEvent) -> Order | None:
         return orders.filter(fills__exec_id=event.exec_id).first()
     if isinstance(event, Concluded):
         return orders.filter(order_ref=event.order_ref).first()
-    if isinstance(event, OrderTold | FillTold) and event.order_ref:
+    if isinstance(event, OrderTold | FillTold | DealUnreadable) and event.order_ref:
         return orders.filter(order_ref=event.order_ref).first()
     of_account = orders.filter(account__account_id=event.account) if event.account else orders
-    if isinstance(event, OrderTold | FillTold) and event.perm_id:
+    if isinstance(event, OrderTold | FillTold | DealUnreadable) and event.perm_id:
         known = of_account.filter(perm_id=event.perm_id, perm_id__gt=Literal(0)).first()
         if known is not None:
             return known

@@ -14,7 +14,15 @@ from typing import Any
 from django.db import transaction
 
 from app.accounts.fencing import Holding, fence_require
-from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTold, Concluded, FillTold, OrderTold
+from app.domain.broker_events import (
+    AbsenceProved,
+    AnyBrokerEvent,
+    CommissionTold,
+    Concluded,
+    DealUnreadable,
+    FillTold,
+    OrderTold,
+)
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order
 from app.executions.services.apply import commissions_store, event_as_told, event_change, execution_recompute
@@ -68,7 +76,7 @@ def _first_of_each(events: Iterable[AnyBrokerEvent]) -> list[AnyBrokerEvent]:
 
 
 def _name_of(event: AnyBrokerEvent) -> str:
-    return event.order_ref if isinstance(event, OrderTold | FillTold | Concluded) else ""
+    return event.order_ref if isinstance(event, OrderTold | FillTold | DealUnreadable | Concluded) else ""
 
 
 class _Rows:

@@ -96,6 +96,30 @@ def test_after_a_split_nothing_is_placed_and_a_person_is_told(desk: Desk, before
     sell(desk, 10)
 
 
+@pytest.mark.case("T4")
+def test_what_a_split_left_is_taken_over_with_its_stop(desk: Desk, before: Decimal) -> None:
+    execution_id = desk.held()
+    control, path = desk.broker.control, f"/api/v1/executions/{execution_id}/resolve/"
+    control.pause_fills()
+    control.cancel_order(order_ref=desk.ref(execution_id, "STOP_LOSS"), reason="Corporate action")
+    control.set_position(symbol="AAPL", quantity=str(before + 20), average_cost="95.05")
+    control.set_price("AAPL", "95")
+    control.resume_fills()
+
+    eventually(lambda: "no deal explains the difference" in desk.read(execution_id)["attention"], seconds_max=45)
+    # A person takes the twenty over: their stop is placed where that person wants it, and nothing else
+    act = {"act": "take_over", "quantity": "20", "stop_price": "90.00"}
+    seen = desk.stack.api.post(path, act | {"dry_run": True})
+    assert (seen.status, [one["text"] for one in seen.body["sends"]]) == (200, ["SELL 20 STOP 90.00 GTC"])
+    done = desk.stack.api.post(path, act | {"facts": seen.body["facts"]})
+    assert (done.status, done.body["open_after"]) == (202, "20")
+    eventually(lambda: [Decimal(one["remaining"]) for one in live_orders(desk, execution_id)] == [20], seconds_max=45)
+    control.set_price("AAPL", "89")
+    closed = desk.becomes(execution_id, "CLOSED")
+    assert (closed["exit_reason"], position(desk)) == ("PROTECT", before)
+    control.set_price("AAPL", PRICE)
+
+
 def deal_of(desk: Desk, order_ref: str) -> str:
     """Return the execution id of the order's one deal."""
     deals = [deal["exec_id"] for deal in desk.broker.control.state()["executions"] if deal["order_ref"] == order_ref]

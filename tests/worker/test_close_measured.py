@@ -197,3 +197,29 @@ def test_a_close_that_joins_sells_once_whatever_becomes_of_the_join(join: Desk, 
     assert [one.orders["STOP_LOSS"] + one.orders["TAKE_PROFIT"] for one in closings] == [["Cancelled"] * 2] * 5
     assert joins == "refused" or [one.naked_seconds for one in closings] == [0.0] * 5
     assert join.positions() == {}
+
+
+def test_a_part_is_closed_and_the_rest_keeps_its_exits(auto: Desk) -> None:
+    (execution_id,) = auto.held(1, with_target=True)
+    path = f"/api/v1/executions/{execution_id}/close/"
+
+    assert auto.stack.api.post(path, {"fraction": "0.45"}, Idempotency_Key=path).status == 202
+
+    eventually(lambda: auto.read(execution_id)["open_quantity"] == "6", seconds_max=60)
+    book = auto.broker.control.state()
+    refs = {one["order_ref"]: one["leg"] for one in auto.read(execution_id)["brackets"][0]["orders"]}
+    found = {
+        refs[one["order_ref"]]: (one["quantity"], one["live"]) for one in book["orders"] if one["order_ref"] in refs
+    }
+    assert found == {
+        "ENTRY": ("10", False),
+        "TAKE_PROFIT": ("6", True),
+        "STOP_LOSS": ("6", True),
+        "CLOSE": ("4", False),
+    }
+    # At a limit that the market has reached, the rest goes by its target
+    last = Decimal(book["prices"][SYMBOLS[0]])
+    body = {"fraction": "1", "order_type": "LIMIT", "limit_price": f"{last * Decimal('0.99'):.2f}"}
+    assert auto.stack.api.post(path, body, Idempotency_Key=f"{path} the rest").status == 202
+    eventually(lambda: auto.read(execution_id)["status"] == "CLOSED", seconds_max=60)
+    assert auto.positions() == {}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.eventually import eventually
 from tests.worker.desk import Desk
 
 pytestmark = pytest.mark.slow
@@ -34,3 +35,23 @@ def test_why_the_broker_cancelled_an_entry_is_its_reason(desk: Desk) -> None:
     desk.broker.control.cancel_order(order_ref=desk.ref(execution_id, "ENTRY"), reason="Corporate action")
     cancelled = desk.becomes(execution_id, "CANCELLED")
     assert cancelled["reason"] == 'It was cancelled at the broker, not by us: "Corporate action"'
+
+
+@pytest.mark.case("T13", "T26")
+def test_stops_that_are_refused_are_told_as_refused_and_become_one_alert(desk: Desk) -> None:
+    # Given a Gateway that refuses every order, and a stop that is gone
+    execution_id = desk.held()
+    stop = desk.ref(execution_id, "STOP_LOSS")
+    desk.broker.control.set_switch("read_only", "on")
+    try:
+        desk.broker.control.cancel_order(order_ref=stop)
+        # Then a person is told what was asked for and that it was refused, in the broker's words, by one alert
+        asked = "the last stop was refused (321: "
+        eventually(lambda: asked in desk.read(execution_id)["attention"], seconds_max=45)
+        read = desk.read(execution_id)
+        assert " was placed" not in read["attention"]
+        assert {flag["code"] for flag in read["flags"]} == {"stop_gone", "guard_asks"}
+        alerts = "SELECT kind FROM alerts_alert WHERE execution_id = %d"
+        eventually(lambda: desk.stack.rows(alerts % execution_id) == [("guard_gave_up",)], seconds_max=30)
+    finally:
+        desk.broker.control.set_switch("read_only", "off")

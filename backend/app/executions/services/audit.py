@@ -157,7 +157,8 @@ def _oversold(executions: QuerySet[Execution]) -> Iterable[Finding]:
         entered=Coalesce(Sum("quantity", filter=entry), Value(_NONE), output_field=_SHARES),
         exited=Coalesce(Sum("quantity", filter=~entry), Value(_NONE), output_field=_SHARES),
     ):
-        if row["exited"] > row["entered"] + _taken_over(row["order__bracket"]):
+        over = row["exited"] - row["entered"]
+        if over > 0 and over > _taken_over(row["order__bracket"]):
             text = f"tranche {row['order__bracket__tranche']}: {row['exited']:f} exited, {row['entered']:f} entered"
             yield Finding(code=Invariant.OVERSOLD, execution_id=row["order__bracket__execution"], text=text)
 

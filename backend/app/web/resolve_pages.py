@@ -26,7 +26,8 @@ from app.web.execution_pages import execution_of
 from app.web.number_field import NumberField
 from app.web.pages import refusal_shown, status_of
 
-_MOMENTS = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"]
+_PLAIN = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M")
+_MOMENTS = [*_PLAIN, *(f"{plain} UTC" for plain in _PLAIN)]
 # What each act asks for, and how a person reads it.
 _FIELDS: Mapping[Act, tuple[str, ...]] = MappingProxyType(
     {
@@ -75,7 +76,7 @@ class ActForm(forms.Form):
     stop_price = NumberField(label="Stop", required=False)
     quantity = NumberField(label="Shares", required=False, is_amount=True)
     price = NumberField(label="Price")
-    executed_at = forms.DateTimeField(label="When (UTC)", input_formats=_MOMENTS, help_text="2026-11-27 15:04:05")
+    executed_at = forms.DateTimeField(label="When (UTC)", input_formats=_MOMENTS, help_text="2026-11-27 15:04:05 UTC")
     note = forms.CharField(label="Note", max_length=NOTE_LENGTH_MAX, required=False)
 
     def __init__(self, act: Act, execution: Execution, data: Any = None) -> None:

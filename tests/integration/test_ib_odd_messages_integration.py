@@ -130,3 +130,18 @@ async def test_a_cost_that_cannot_be_read_costs_no_answer(
     await eventually(desk.heard.fills)
     assert len(await desk.broker.fills_since()) == (1 if field == "commission" else 2)
     assert [state for state, _reason in desk.heard.states if state is ConnectionState.DEGRADED] == []
+
+
+@pytest.mark.case("T17")
+@pytest.mark.parametrize("text", ["1.7976931348623157E308", "nan"])
+async def test_an_average_cost_that_is_no_number_costs_no_connection_and_no_answer(
+    desk: BrokerDesk, simulator: SimulatorProcess, text: str
+) -> None:
+    # Given a position of somebody else whose average cost nobody can read, pushed and asked for
+    simulator.control.garble(["position"], field="avgCost", text=text)
+    simulator.control.place_external(symbol="KO", action="BUY", quantity=100)
+    await eventually(lambda: desk.broker.positions_pushed_take())
+    # Then what is held is told all the same
+    (held,) = await desk.broker.positions()
+    assert (held.contract.symbol, held.quantity, held.average_cost) == ("KO", 100, None)
+    assert desk.broker.state is ConnectionState.READY

@@ -140,7 +140,7 @@ async def test_an_average_cost_that_is_no_number_costs_no_connection_and_no_answ
     # Given a position of somebody else whose average cost nobody can read, pushed and asked for
     simulator.control.garble(["position"], field="avgCost", text=text)
     simulator.control.place_external(symbol="KO", action="BUY", quantity=100)
-    await eventually(lambda: desk.broker.positions_pushed_take())
+    await eventually(desk.broker.positions_pushed_take)
     # Then what is held is told all the same
     (held,) = await desk.broker.positions()
     assert (held.contract.symbol, held.quantity, held.average_cost) == ("KO", 100, None)

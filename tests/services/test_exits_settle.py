@@ -60,6 +60,27 @@ def test_a_refused_stop_that_lives_is_not_replaced(submitted: Submitted, guard: 
 
 
 @pytest.mark.case("T24")
+def test_a_stop_that_is_refused_after_it_worked_lives_by_the_same_words_as_before(
+    submitted: Submitted, guard: Guard
+) -> None:
+    # Given a stop of the guard's at work, which is refused afterwards, as after a change that IB did not take
+    book = bare(submitted())
+    guard.look(book)
+    (stop,) = protects(book)
+    works = told(stop, T.PRE_SUBMITTED)
+    book.hear(works, message(stop, *REFUSAL))
+    assert protects(book)[0].status == "REJECTED"
+    # When the open orders have it, in the words that were heard before
+    guard.broker.holds(works)
+    for _ in range(3):
+        guard.look(book, after=ANSWER_SECONDS)
+    # Then it lives, and nothing is placed beside it
+    assert [(order.pk, order.status) for order in protects(book)] == [(stop.pk, "HELD")]
+    assert len(guard.broker.singles) == 1
+    assert execution_replay(book.execution_id) == []
+
+
+@pytest.mark.case("T24")
 def test_a_refused_stop_that_the_open_orders_lack_is_replaced_in_the_same_look(
     submitted: Submitted, guard: Guard
 ) -> None:

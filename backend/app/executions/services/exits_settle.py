@@ -13,7 +13,7 @@ only where its open orders agree: IB was seen to answer 201 to orders that lived
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -96,7 +96,7 @@ def exits_settle(
         with bind_order(execution=order.bracket.execution_id, order_ref=order.order_ref):
             if events := by_order.get(order.pk):
                 for event in events:
-                    broker_event_record(event, now=now, holding=holding)
+                    broker_event_record(_as_news(event, order=order, now=now), now=now, holding=holding)
             elif order not in unanswered:
                 _refusal_prove(order, holding=holding, now=now)
             elif _is_certainly_absent(order):
@@ -127,6 +127,13 @@ def _by_order(told: Sequence[AnyBrokerEvent]) -> dict[int, list[AnyBrokerEvent]]
         if order is not None:
             found.setdefault(order.pk, []).append(event)
     return found
+
+
+def _as_news(event: AnyBrokerEvent, *, order: Order, now: datetime) -> AnyBrokerEvent:
+    """Return the event under a name of its own where the order was refused since the same words were heard of it."""
+    if not isinstance(event, OrderTold) or order.status != OrderStatus.REJECTED:
+        return event
+    return replace(event, dedupe_key=f"{event.dedupe_key}:lives:{now.isoformat()}")
 
 
 def _is_certainly_absent(order: Order) -> bool:

@@ -14,6 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 from app.web.static_files import CollectedFiles
 from tests.emptying import Emptying, emptying_our_way
 
+IDLE_IN_A_TEST = "idle_in_transaction_session_timeout=16s"  # Shorter than the lock timeout, which one test waits for.
+
 
 class ByFile(LoadScopeScheduling):
     """Give each process whole files, in the order of the collection."""
@@ -34,6 +36,12 @@ def pytest_xdist_auto_num_workers() -> int:
     """Say how many processes `--numprocesses auto` means: tests that start a stack wait for half of their time."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, processors * 3 // 2)
+
+
+def pytest_configure() -> None:
+    """Let a test's transaction stand still for longer than the product's may: a loaded machine stands still, too."""
+    options = settings.DATABASES["default"]["OPTIONS"]
+    options["options"] = options["options"].replace("idle_in_transaction_session_timeout=10s", IDLE_IN_A_TEST)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -288,11 +288,10 @@ async def test_an_event_nobody_takes_degrades_until_everything_was_told_again(
     [
         (3, 7, "Submitted", "many", 0, 0, 12, 0, 0, 1, "", 0),
         (11, -1, 7, 0, "AAPL"),
-        (59, 1, "0001.01", "much", "USD", "", "", ""),
         (5, 7, 0),
         EXECUTION_WITHOUT_A_SIDE,
     ],
-    ids=["orderStatus", "execDetails", "commissionReport", "openOrder", "a side nobody knows"],
+    ids=["orderStatus", "execDetails", "openOrder", "a side nobody knows"],
 )
 async def test_a_message_that_cannot_be_read_is_loud(message: tuple[object, ...]) -> None:
     async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:

@@ -119,7 +119,7 @@ def test_a_fault_of_the_database_fails_the_run(held: Book, broker: FakeBroker, m
     def away(*_: object, **__: object) -> None:
         raise OperationalError("the server is away")
 
-    monkeypatch.setattr(service, "unheard", away)
+    monkeypatch.setattr(service, "recorded_at", away)
     with pytest.raises(OperationalError):
         reconcile(broker)
     assert (last_run().error_code, last_run().error) == ("database", "the server is away")

@@ -229,7 +229,8 @@ def test_the_connection_row_tells_where_it_stands_and_why(worker: Worker, simula
     row = BrokerConnection.objects.get(client_id=CLIENT_ID)
     assert (row.state, row.server_version) == ("READY", 178)
     assert row.reconciled_at is not None
-    assert Account.objects.get(account_id=ACCOUNT).net_liquidation
+    # Nothing waits for the account's worth.
+    eventually(lambda: Account.objects.get(account_id=ACCOUNT).net_liquidation)
 
     simulator.kill()
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods
 from app.accounts.models import Position
 from app.core import clock
 from app.core.errors import Forbidden, TradingError
-from app.executions.models import Execution
+from app.executions.models import Execution, Order
 from app.executions.selectors import orders_of, require_may_resolve
 from app.executions.services.resolve import execution_resolve
 from app.executions.services.resolve_facts import NOTE_LENGTH_MAX, Act, Asked
@@ -69,6 +69,12 @@ _TITLES: Mapping[Act, tuple[str, str]] = MappingProxyType(
 _OF_POSITION = (Act.CLOSED_ELSEWHERE, Act.NOT_OURS)
 
 
+def _order_words(order: Order) -> str:
+    """Return an order as people call it."""
+    leg = order.leg.replace("_", " ").capitalize()
+    return f"{leg} of bracket {order.bracket.tranche}, order {order.order_id or 'without a number'}"
+
+
 class ActForm(forms.Form):
     """What one act asks for."""
 
@@ -87,7 +93,7 @@ class ActForm(forms.Form):
             del self.fields[name]
         if "order_ref" in self.fields:
             sent = [order for order in orders_of(execution) if order.sent_at is not None]
-            choices = [(order.order_ref, f"{order.leg} {order.order_ref}") for order in sent]
+            choices = [(order.order_ref, _order_words(order)) for order in sent]
             self.fields["order_ref"] = forms.ChoiceField(label="Order", choices=choices)
             self.fields["quantity"].required = True
         self.order_fields(_FIELDS[act])

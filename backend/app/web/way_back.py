@@ -25,6 +25,7 @@ BUTTONS = frozenset(
         "web:setup-archive",
         "web:setup-restore",
         "web:execution-cancel",
+        "web:execution-close",
         "web:execution-move",
         "web:execution-seen",
         "web:alert-seen",

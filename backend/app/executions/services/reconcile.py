@@ -160,7 +160,7 @@ def _settle(
     events: list[AnyBrokerEvent] = [order.told for order in answers.open_orders]
     events += [*answers.deals, *answers.completed]
     stored_at = recorded_at(events)
-    news = [event for event in events if stored_at.get(event.dedupe_key, clock.now()) > now]
+    news = [e for e in events if e.dedupe_key not in stored_at or stored_at[e.dedupe_key] > now]
     unknown = [event for event in events if event.dedupe_key not in stored_at]
     changed = _record_all(unknown, now=now, holding=holding)
     # Matched once all is told: a foreign-looking order may have become known by a number told meanwhile.

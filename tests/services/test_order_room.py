@@ -51,6 +51,13 @@ def working(book: Book) -> Book:
     return book
 
 
+def guard_of(broker: FakeBroker) -> Guard:
+    """Return a guard that looks for the first time soon after what the day's events told."""
+    guard = Guard(broker)
+    guard.now = at(20)
+    return guard
+
+
 def of_others(execution: Execution, broker: FakeBroker, *, count: int) -> None:
     """Have the broker hold orders of a person, on the side of the execution's exits."""
     entry = Order.objects.get(bracket__execution=execution, bracket__tranche=1, leg=Leg.ENTRY.value)
@@ -116,7 +123,7 @@ def test_a_stop_that_was_refused_for_want_of_room_gets_the_place_of_a_target(
     book = working(submitted(take_profits=THREE_TARGETS))
     bare_stop = book.order(Leg.STOP_LOSS, tranche=4)
     book.hear(message(bare_stop, *FULL))
-    guard = Guard(broker)
+    guard = guard_of(broker)
     # When the guard looks
     for number in range(3):
         guard.look(book, after=number)
@@ -126,7 +133,7 @@ def test_a_stop_that_was_refused_for_want_of_room_gets_the_place_of_a_target(
     assert broker.cancelled == [target.order_id]
     assert broker.singles == []
     # And once the place is free the stop is placed, for the shares of the last tranche, once
-    book.hear(told(target, T.CANCELLED, received_at=at(40)))
+    book.hear(told(target, T.CANCELLED, received_at=at(24)))
     for _ in range(3):
         guard.look(book, after=4)
     (stop,) = broker.singles
@@ -139,27 +146,40 @@ def test_no_order_is_sent_after_a_refusal_for_want_of_room_where_no_target_can_g
 ) -> None:
     book = working(submitted())
     book.hear(message(book.stop, *FULL))
-    guard = Guard(broker)
-    for _ in range(20):
+    guard = guard_of(broker)
+    for _ in range(9):
         guard.look(book, after=4)
     assert broker.singles == []
     told_to_person = [line for line in book.execution.attention.splitlines() if "no more" in line]
     assert told_to_person == ["tranche 1: 10 shares have no stop, and the broker takes no more SELL orders of AAPL"]
 
 
-def test_a_lost_stop_is_not_placed_into_a_full_side(
+def test_a_lost_stop_is_placed_however_many_orders_we_count(
     submitted: Submitted, broker: FakeBroker, limit: Callable[[int], None]
 ) -> None:
-    # Given as many orders as are allowed, one stop of which is cancelled, its place taken by a person's order
-    book = working(submitted(take_profits=THREE_TARGETS))
-    book.hear(told(book.order(Leg.STOP_LOSS, tranche=4), T.CANCELLED))
-    of_others(book.execution, broker, count=1)
+    # Given more orders on that side than are allowed, by an answer that may be old by now
+    book = working(submitted())
+    book.hear(told(book.stop, T.CANCELLED))
+    of_others(book.execution, broker, count=3)
     execution_reconcile(broker=broker, now=at(30), settle_seconds=0)
-    limit(7)
-    guard = Guard(broker)
-    for _ in range(2):
-        guard.look(book, after=1)
-    assert (broker.singles, broker.cancelled) == ([], [book.order(Leg.TAKE_PROFIT, tranche=3).order_id])
+    limit(1)
+    # Then only the broker can say that there is no room
+    Guard(broker).look(book, after=1)
+    assert [ticket.quantity for ticket in broker.singles] == [10]
+
+
+def test_a_refusal_for_want_of_room_holds_for_a_minute(submitted: Submitted, broker: FakeBroker) -> None:
+    # Given a person who was asked to end an order in TWS, of which we hear nothing
+    book = working(submitted())
+    guard = guard_of(broker)
+    book.hear(message(book.stop, *FULL))
+    Order.objects.filter(pk=book.stop.pk).update(finished_at=guard.now)
+    for _ in range(5):
+        guard.look(book, after=10)
+    assert broker.singles == []
+    # Then the stop is tried again
+    guard.look(book, after=15)
+    assert len(broker.singles) == 1
 
 
 def test_an_order_of_the_same_side_that_ended_before_the_refusal_makes_no_room(
@@ -170,7 +190,7 @@ def test_an_order_of_the_same_side_that_ended_before_the_refusal_makes_no_room(
     book = working(submitted())
     book.hear(message(book.stop, *FULL))
     Order.objects.filter(pk=book.stop.pk).update(finished_at=at(14))
-    guard = Guard(broker)
+    guard = guard_of(broker)
     for _ in range(3):
         guard.look(book, after=4)
     assert [ticket.order_ref for ticket in broker.singles] == []

@@ -276,7 +276,7 @@ def _write_down(
     if repair not in protection.repairs or is_flattening(execution, bracket) or is_a_persons(repair, bracket_id):
         return None
     of_tranche = f"tranche {bracket.tranche}: {repair.reason}"
-    if _places([repair]) and not has_room_for_stop(bracket):
+    if _places([repair]) and not has_room_for_stop(bracket, now=now):
         giving = room_make(execution, bracket, holder=holder, reason=of_tranche, now=now)
         if giving is None:
             _ask(execution, f"{of_tranche}, and {no_room_for(bracket)}", now=now)

@@ -1,12 +1,12 @@
-"""What the guard does where the broker takes no more orders on a side of a contract: no stop is sent in vain.
+"""What the guard does where the broker has refused a stop because too many orders work on its side of a contract.
 
 A target gives its place: the shares that it would have closed keep their own stop. Where none can, a person is asked.
+Only the broker's word counts here, never a number of ours: shares whose stop was withheld because we counted wrongly,
+or because others' orders ended unseen, would be naked. For the same reason its word holds for a minute only.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
-
-from django.conf import settings
+from datetime import datetime, timedelta
 
 from app.accounts.models import BrokerConnection
 from app.domain.command import CommandKind, CommandReason
@@ -14,7 +14,7 @@ from app.domain.order_room import is_refused_for_room
 from app.domain.order_status import OrderStatus
 from app.domain.protection import RepairKind
 from app.domain.reasons import FlagCode
-from app.domain.terms import Action, Leg
+from app.domain.terms import Leg
 from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Execution, Order
@@ -22,26 +22,22 @@ from app.executions.open_rows import executions_unfinished, orders_of_executions
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_send import is_foreign
 from app.executions.services.commands_write import cancels_write, unsettled
-from app.executions.services.order_room import orders_at_work
 
+REFUSAL_HOLDS = timedelta(minutes=1)
 _AT_WORK = (OrderStatus.HELD.value, OrderStatus.WORKING.value, OrderStatus.PENDING_CANCEL.value)
 
 
-def has_room_for_stop(bracket: Bracket) -> bool:
+def has_room_for_stop(bracket: Bracket, *, now: datetime) -> bool:
     """Say whether the broker can be expected to take one more exit of the bracket.
 
-    It cannot where it has refused one for want of room, and nothing on that side has ended since.
+    It cannot where it has just refused one for want of room, and no order of ours on that side has ended since.
     """
-    execution = bracket.execution
     exits = [order for order in bracket.orders.all() if order.leg != Leg.ENTRY.value]
-    action = exits[0].action
-    limit = settings.ORDERS_PER_CONTRACT_MAX
-    at_work = orders_at_work(account=execution.account, con_id=execution.con_id)[Action(action)]
-    unsent = sum(order.status == OrderStatus.CREATED.value for order in exits)  # It is what is to be sent.
-    if limit and at_work - unsent >= limit:
-        return False
     refused_at = _refused_for_room_at(exits)
-    return refused_at is None or _ended_since(refused_at, execution=execution, action=action)
+    # What was refused ahead of us was refused by a clock that was wrong.
+    if refused_at is None or not now - REFUSAL_HOLDS < refused_at <= now:
+        return True
+    return _ended_since(refused_at, execution=bracket.execution, action=exits[0].action)
 
 
 def _refused_for_room_at(exits: Iterable[Order]) -> datetime | None:

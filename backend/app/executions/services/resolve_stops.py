@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from django.contrib.auth.models import User
 
+from app.core import clock
 from app.core.decimal_text import plain
 from app.core.errors import Conflict, FixRequest
 from app.domain.command import CommandKind, CommandReason
@@ -111,7 +112,7 @@ def _require_certain(bracket: Bracket) -> None:
         raise Conflict(
             "It is not known yet whether a stop of it lives; a second one could fill too.", code="stop_in_doubt"
         )
-    if not has_room_for_stop(bracket):
+    if not has_room_for_stop(bracket, now=clock.now()):
         raise Conflict("The broker takes no more orders on this side of the contract.", code="no_room_for_stop")
 
 

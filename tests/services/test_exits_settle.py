@@ -232,3 +232,22 @@ def test_an_unanswered_bracket_is_left_to_the_reconcile(submitted: Submitted, gu
         guard.look(book, after=ANSWER_SECONDS)
     assert book.statuses == ["SENT", "SENT", "SENT"]
     assert guard.broker.modified == guard.broker.questions == []
+
+
+@pytest.mark.case("T24")
+@pytest.mark.parametrize("end", [T.CANCELLED, T.INACTIVE])
+def test_a_refused_stop_that_is_listed_as_over_is_refused(submitted: Submitted, guard: Guard, end: ToldStatus) -> None:
+    # Given a stop that was refused, and another one unanswered, so that finished orders are asked for, too
+    refused, unanswered = bare(submitted()), bare(submitted())
+    guard.look(refused, unanswered)
+    (stop,) = protects(refused)
+    refused.hear(message(stop, *REFUSAL))
+    guard.broker.completed_book = [told(stop, end, source="completed_order", order_id=0, client_id=0)]
+    # When both are in doubt
+    guard.look(refused, unanswered, after=2.1)
+    guard.look(refused, unanswered, after=ANSWER_SECONDS)
+    # Then the list of finished orders is no sign of life: the refused one is replaced
+    assert [(order.status, order.refusal_proved) for order in protects(refused)] == [
+        ("REJECTED", True),
+        ("SENT", False),
+    ]

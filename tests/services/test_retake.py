@@ -94,6 +94,17 @@ def test_a_market_entry_is_taken_anew_only_within_some_seconds(
     assert broker.sent == []
 
 
+def test_a_stop_entry_whose_trigger_may_have_been_passed_is_not_sent_later(
+    requested: Requested, broker: FakeBroker, dies_before_the_write_ahead: Callable[[Execution], None]
+) -> None:
+    execution = requested(entry_type="STOP", entry_price=Decimal(191))
+    dies_before_the_write_ahead(execution)
+    Execution.objects.filter(pk=execution.pk).update(requested_at=clock.now() - timedelta(hours=3))
+    reconcile(broker)
+    execution.refresh_from_db()
+    assert execution.status == "NOT_PLACED"
+
+
 @pytest.mark.parametrize("why", ["deadline", "cancel", "kill_switch"])
 def test_what_is_not_wanted_any_more_is_not_sent(
     requested: Requested,

@@ -31,6 +31,7 @@ from app.domain.broker_events import (
     OrderMessageTold,
     OrderTold,
     RefusalProved,
+    ToldStatus,
 )
 from app.domain.order_status import UNANSWERED, OrderStatus
 from app.domain.terms import NATIVE_LEGS, Leg
@@ -94,7 +95,7 @@ def exits_settle(
     holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
     for order in orders:
         with bind_order(execution=order.bracket.execution_id, order_ref=order.order_ref):
-            if events := by_order.get(order.pk):
+            if events := [event for event in by_order.get(order.pk, []) if _lives_by(event, order=order)]:
                 for event in events:
                     broker_event_record(_as_news(event, order=order, now=now), now=now, holding=holding)
             elif order not in unanswered:
@@ -127,6 +128,13 @@ def _by_order(told: Sequence[AnyBrokerEvent]) -> dict[int, list[AnyBrokerEvent]]
         if order is not None:
             found.setdefault(order.pk, []).append(event)
     return found
+
+
+def _lives_by(event: AnyBrokerEvent, *, order: Order) -> bool:
+    """Say whether it tells that the order lives, or did: that one that was refused is listed as over proves nothing."""
+    if order.status != OrderStatus.REJECTED or not isinstance(event, OrderTold):
+        return True
+    return event.source != "completed_order" or event.status is ToldStatus.FILLED
 
 
 def _as_news(event: AnyBrokerEvent, *, order: Order, now: datetime) -> AnyBrokerEvent:

@@ -21,7 +21,7 @@ from app.executions.models import Actor, Bracket, Execution, Order
 from app.executions.open_rows import executions_unfinished, orders_of_executions
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_send import is_foreign
-from app.executions.services.commands_write import cancels_write, unsettled
+from app.executions.services.commands_write import cancelled_in_vain, cancels_write, unsettled
 
 REFUSAL_HOLDS = timedelta(minutes=1)
 _AT_WORK = (OrderStatus.HELD.value, OrderStatus.WORKING.value, OrderStatus.PENDING_CANCEL.value)
@@ -75,7 +75,9 @@ def room_make(
     """
     legs = orders_of_executions([execution.pk])
     targets = [order for order in legs if order.leg == Leg.TAKE_PROFIT.value and order.status in _AT_WORK]
-    ours = [order for order in targets if not is_foreign(order, holder)]
+    # The broker does not know those that were cancelled in vain: they take no place.
+    in_vain = set(cancelled_in_vain().filter(order__in=targets).values_list("order_id", flat=True))
+    ours = [order for order in targets if order.pk not in in_vain and not is_foreign(order, holder)]
     going = unsettled(ours, CommandKind.CANCEL).values_list("order_id", flat=True)
     giving = next((order for order in ours if order.pk in set(going)), None)
     if giving is not None or not ours:

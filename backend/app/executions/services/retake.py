@@ -2,7 +2,8 @@
 
     no order of it was written ahead     not one byte left: it is requested as before
     past its deadline, or cancelled      it is given up, as what no worker took
-    a market entry                       only within some seconds of the request: its price was that moment's
+    a market entry, or a stop entry      only within some seconds of the request: its price was that moment's, and a
+                                         trigger may have been passed since
 
 A worker that stood still since, and goes on, finds its fence passed; one that waits for its turn finds the rows sent.
 """
@@ -24,6 +25,8 @@ from app.executions.models import Actor, Execution, Order
 from app.executions.services.attention import attention_add
 
 logger = get_logger(__name__)
+
+OF_THEIR_MOMENT = frozenset({OrderType.MARKET.value, OrderType.STOP.value})
 
 
 @transaction.atomic
@@ -59,9 +62,9 @@ def _may_be_sent(execution: Execution, *, now: datetime) -> bool:
         execution.deadline_at is not None and execution.deadline_at <= now
     ):
         return False
-    is_market = any(order.leg == Leg.ENTRY.value and order.order_type == OrderType.MARKET.value for order in orders)
+    is_of_its_moment = any(order.leg == Leg.ENTRY.value and order.order_type in OF_THEIR_MOMENT for order in orders)
     longest = timedelta(seconds=settings.MARKET_ENTRY_RETAKE_SECONDS)
-    return not is_market or now - execution.requested_at < longest
+    return not is_of_its_moment or now - execution.requested_at < longest
 
 
 def rest_tell(execution: Execution, order: Order) -> None:

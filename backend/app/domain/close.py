@@ -52,6 +52,7 @@ class CloseStep(StrEnum):
     NOTHING = "NOTHING"  # No more is held than is to be kept.
     WAIT = "WAIT"  # For the broker's word about something that was sent.
     SEND = "SEND"  # `keys`: CLOSE orders that were written down and never sent.
+    DISCARD = "DISCARD"  # `keys`: the same, but of a size that is not to be closed any more.
     MOVE_TARGET = "MOVE_TARGET"  # `keys`: the target, to the market or to the limit.
     JOIN = "JOIN"  # A CLOSE for `quantity` that joins `group`.
     CUT = "CUT"  # `sizes`: the exits' new whole quantities; `keys`: those that go altogether.
@@ -136,13 +137,18 @@ _WAIT = ClosePlan(step=CloseStep.WAIT)
 
 def plan_close(facts: CloseFacts) -> ClosePlan:
     """Return what is to be sent next. Asked again after each word of the broker; sending it twice changes nothing."""
+    closing = [leg for leg in facts.exits if leg.leg is Leg.CLOSE and leg.is_open]
+    unsent = [leg for leg in closing if leg.status is OrderStatus.CREATED]
+    # What was written down before shares went elsewhere would sell them once more.
+    outdated = _keys(leg for leg in unsent if leg.quantity != facts.held - facts.keep)
     if facts.held <= facts.keep:
-        return ClosePlan(step=CloseStep.NOTHING)
+        return ClosePlan(step=CloseStep.DISCARD, keys=outdated) if outdated else ClosePlan(step=CloseStep.NOTHING)
     if not facts.entry_is_over or _is_not_known(facts):
         return _WAIT
-    if closing := [leg for leg in facts.exits if leg.leg is Leg.CLOSE and leg.is_open]:
-        unsent = _keys(leg for leg in closing if leg.status is OrderStatus.CREATED)
-        return ClosePlan(step=CloseStep.SEND, keys=unsent) if unsent else _WAIT
+    if outdated:
+        return ClosePlan(step=CloseStep.DISCARD, keys=outdated)
+    if closing:
+        return ClosePlan(step=CloseStep.SEND, keys=_keys(unsent)) if unsent else _WAIT
     if facts.limit_price is not None:
         return _limit_plan(facts)
     return _market_plan(facts)

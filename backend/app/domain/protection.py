@@ -32,6 +32,8 @@ _NONE = Decimal(0)
 _AT_WORK = frozenset({OrderStatus.HELD, OrderStatus.WORKING})
 _FATE_UNKNOWN = frozenset({OrderStatus.SENT, OrderStatus.PENDING_SUBMIT, OrderStatus.PENDING_CANCEL})
 _STOPS = frozenset({Leg.STOP_LOSS, Leg.PROTECT})
+# What closes, or protects what is held: neither is wanted where nothing is.
+_CLOSING = frozenset({Leg.PROTECT, Leg.CLOSE})
 _UNHEARD = UNANSWERED | {OrderStatus.NOT_PLACED}
 
 
@@ -157,12 +159,12 @@ def _oversold(exits: Sequence[LegFacts], *, held: Decimal) -> Protection:
         coverage=Coverage.EXCESS,
         held=held,
         covered=_NONE,
-        repairs=(*_cancels(exits, reason="nothing is left to close"), *_discards(exits), ask),
+        repairs=(*_cancels(exits, reason="nothing is left to close"), *_discards(exits, _CLOSING), ask),
     )
 
 
 def _nothing_held(entry: LegFacts, exits: Sequence[LegFacts]) -> Protection:
-    discards = tuple(_discards(exits))
+    discards = tuple(_discards(exits, _CLOSING))
     if not entry.is_over:
         stop_is_over = all(leg.is_over for leg in exits if leg.leg is Leg.STOP_LOSS)
         coverage = Coverage.UNPROTECTED if stop_is_over else Coverage.COVERED
@@ -313,7 +315,7 @@ def _cancels(legs: Iterable[LegFacts], *, reason: str) -> Iterable[Repair]:
             yield Repair(kind=RepairKind.CANCEL, key=leg.key, reason=reason)
 
 
-def _discards(exits: Iterable[LegFacts]) -> Iterable[Repair]:
+def _discards(exits: Iterable[LegFacts], legs: frozenset[Leg] = frozenset({Leg.PROTECT})) -> Iterable[Repair]:
     for leg in exits:
-        if leg.leg is Leg.PROTECT and leg.status is OrderStatus.CREATED:
+        if leg.leg in legs and leg.status is OrderStatus.CREATED:
             yield Repair(kind=RepairKind.DISCARD, key=leg.key, reason="it is not needed any more")

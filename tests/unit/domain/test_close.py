@@ -98,6 +98,18 @@ CASES = {
     "no exit": (facts(stop(S.CANCELLED)), plan(CloseStep.CLOSE, quantity=TEN)),
     "exit being cancelled": (facts(stop(S.PENDING_CANCEL)), plan(CloseStep.CANCEL)),
     "close written down": (facts(stop(S.CANCELLED), close(S.CREATED)), plan(CloseStep.SEND, 4)),
+    "close written down, fewer held": (
+        facts(stop(S.CANCELLED), close(S.CREATED), held=Decimal(6)),
+        plan(CloseStep.DISCARD, 4),
+    ),
+    "close written down, none held": (
+        facts(stop(S.CANCELLED), close(S.CREATED), held=Decimal(0)),
+        plan(CloseStep.DISCARD, 4),
+    ),
+    "close that joins written down, fewer held": (
+        facts(stop(**NAMED), close(S.CREATED, **NAMED), held=Decimal(6)),
+        plan(CloseStep.DISCARD, 4),
+    ),
     "close on its way": (facts(stop(S.CANCELLED), close(S.SENT)), plan(CloseStep.WAIT)),
     "tried too often": (facts(stop(), tries=CLOSES_MAX), plan(CloseStep.GIVE_UP)),
     "entry open": (facts(stop(), entry_is_over=False), plan(CloseStep.WAIT)),

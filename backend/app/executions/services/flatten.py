@@ -161,6 +161,8 @@ def _bracket_due(
         _end(bracket)
     elif plan.step is CloseStep.SEND:
         due.places += plan.keys
+    elif plan.step is CloseStep.DISCARD:
+        _discard_unsent(bracket, execution, now=now)
     elif plan.step is CloseStep.MOVE_TARGET:
         target, price = named[0], facts.limit_price
         change = {"order_type": OrderType.MARKET} if price is None else {"limit_price": price}

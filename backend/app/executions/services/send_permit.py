@@ -21,7 +21,8 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import OrderEvent, OrderStatus, transition
-from app.executions.models import Actor, Execution, Order
+from app.domain.terms import Leg
+from app.executions.models import Actor, Execution, Order, open_quantity_of
 from app.executions.services.commands_write import cancels_write, unsettled
 
 _SENT = transition(OrderStatus.CREATED, OrderEvent.SENT).status.value
@@ -79,6 +80,7 @@ class OrderPermit:
         execution = executions.get(brackets__orders=self.order_pk)
         order = Order.objects.get(pk=self.order_pk)
         require_unsent(order)
+        _require_not_more_than_held(order)
         order.order_id, order.client_id = order_ids[order.order_ref], holder.client_id
         order.sent_at = now = clock.now()
         order.status = _SENT
@@ -103,6 +105,15 @@ def require_unsent(order: Order) -> None:
     """Raise Conflict `order_settled` unless the order is still to be sent."""
     if order.status != OrderStatus.CREATED.value:
         raise Conflict(f"{order.order_ref} is {order.status} already; it is sent once.", code="order_settled")
+
+
+def _require_not_more_than_held(order: Order) -> None:
+    """Raise Conflict `close_outdated` for a CLOSE of more than its bracket holds by now."""
+    if order.leg != Leg.CLOSE.value:
+        return
+    held = open_quantity_of(list(Order.objects.filter(bracket=order.bracket_id)))
+    if order.quantity > held:
+        raise Conflict(f"{order.order_ref} would close {order.quantity}, and {held} are held.", code="close_outdated")
 
 
 def _holder_raised(holding: Holding, order_ids: Mapping[str, int]) -> BrokerConnection:

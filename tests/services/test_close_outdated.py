@@ -1,6 +1,7 @@
 """A close that was written down and not sent, while shares went elsewhere: it never closes more than is held."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
@@ -11,6 +12,7 @@ from app.domain.terms import Leg
 from app.executions.models import Order
 from app.executions.services.commands_send import order_send
 from app.executions.services.flatten import execution_flatten_send
+from app.executions.services.guard_orders import protect_create
 from app.executions.services.guard_watch import ANSWER_SECONDS
 from app.executions.services.kill_switch import kill_switch_engage
 from app.executions.services.replay import execution_replay
@@ -70,3 +72,17 @@ def test_the_size_is_compared_once_more_when_its_turn_has_come(unsent: Book, bro
     with pytest.raises(Conflict) as refused:
         order_send(order_pk=close.pk, broker=broker)
     assert (refused.value.code, broker.singles) == ("close_outdated", [])
+
+
+def test_no_stop_is_sent_beside_a_close_that_may_fill(unsent: Book, broker: FakeBroker) -> None:
+    # Given a CLOSE that rests at the broker, and a stop that was written down for the same shares
+    execution_flatten_send(execution_id=unsent.execution_id, broker=broker, now=at(40))
+    close = unsent.order(Leg.CLOSE)
+    unsent.hear(told(close, T.PRE_SUBMITTED))
+    bracket = unsent.brackets[0]
+    stop = protect_create(unsent.execution, bracket, quantity=Decimal(10))
+    # Then both could close them
+    with pytest.raises(Conflict) as refused:
+        order_send(order_pk=stop.pk, broker=broker)
+    assert refused.value.code == "close_outdated"
+    assert [ticket.order_ref for ticket in broker.singles] == [close.order_ref]

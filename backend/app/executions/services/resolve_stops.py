@@ -108,6 +108,11 @@ def sendings_of(stops: Sequence[PlannedOrder]) -> Iterable[Sending]:
 
 
 def _require_certain(bracket: Bracket) -> None:
+    beside = (Leg.CLOSE.value, Leg.PROTECT.value)
+    legs = [order for order in bracket.orders.all() if order.leg in beside]
+    on_its_way = [o for o in legs if o.status == OrderStatus.CREATED or o.leg == Leg.CLOSE.value]
+    if any(OrderStatus(order.status) not in TERMINAL for order in on_its_way):
+        raise Conflict("It is being closed, or a stop is on its way: both could fill.", code="stop_in_doubt")
     if bracket_protection(bracket).coverage is Coverage.UNKNOWN:
         raise Conflict(
             "It is not known yet whether a stop of it lives; a second one could fill too.", code="stop_in_doubt"

@@ -9,6 +9,7 @@ be missed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import Case, When
@@ -18,9 +19,10 @@ from app.accounts.kill_switch import kill_switch_on
 from app.accounts.models import BrokerConnection
 from app.accounts.services import order_id_floor_raise
 from app.core import clock
+from app.core.decimal_text import plain
 from app.core.errors import Conflict
 from app.domain.command import CommandKind, CommandReason
-from app.domain.order_status import OrderEvent, OrderStatus, transition
+from app.domain.order_status import TERMINAL, OrderEvent, OrderStatus, transition
 from app.domain.terms import Leg
 from app.executions.models import Actor, Execution, Order, open_quantity_of
 from app.executions.services.commands_write import cancels_write, unsettled
@@ -108,12 +110,27 @@ def require_unsent(order: Order) -> None:
 
 
 def _require_not_more_than_held(order: Order) -> None:
-    """Raise Conflict `close_outdated` for a CLOSE of more than its bracket holds by now."""
-    if order.leg != Leg.CLOSE.value:
+    """Raise Conflict `close_outdated` where it could, with what is not linked with it, close more than is held by now.
+
+    A CLOSE stands for itself: an exit that it joins or replaces is linked with it, or was cancelled before.
+    """
+    beside = {Leg.CLOSE: {Leg.CLOSE}, Leg.PROTECT: {Leg.CLOSE, Leg.PROTECT}}.get(Leg(order.leg))
+    if beside is None:
         return
-    held = open_quantity_of(list(Order.objects.filter(bracket=order.bracket_id)))
-    if order.quantity > held:
-        raise Conflict(f"{order.order_ref} would close {order.quantity}, and {held} are held.", code="close_outdated")
+    orders = list(Order.objects.filter(bracket=order.bracket_id))
+    at_broker = [o for o in orders if o.pk != order.pk and Leg(o.leg) in beside and _may_fill(o)]
+    closing = order.quantity + sum((o.quantity - o.filled_quantity for o in at_broker), Decimal(0))
+    held = open_quantity_of(orders)
+    if closing > held:
+        raise Conflict(
+            f"With {order.order_ref} {plain(closing)} shares could be closed, and {plain(held)} are held.",
+            code="close_outdated",
+        )
+
+
+def _may_fill(order: Order) -> bool:
+    status = OrderStatus(order.status)
+    return status not in TERMINAL and status is not OrderStatus.CREATED
 
 
 def _holder_raised(holding: Holding, order_ids: Mapping[str, int]) -> BrokerConnection:

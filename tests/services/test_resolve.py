@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from app.alerts.models import Alert
 from app.core import clock
-from app.core.errors import FixRequest
+from app.core.errors import Conflict, FixRequest
 from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.command import CommandReason
 from app.executions.models import Decision, Order, OrderCommand
@@ -320,3 +320,15 @@ def test_the_command_previews_and_carries_out(held: Book, world: World) -> None:
     assert held.execution.status == "CLOSED"
     with pytest.raises(CommandError, match=r"^quantity_too_large: "):
         call_command("resolve_execution", *said)
+
+
+def test_a_deal_that_is_entered_twice_alike_counts_once(held: Book, world: World, analyst: User) -> None:
+    # Given a request that was sent again, without what was looked at
+    filled_unheard(held, world)
+    world.reconcile(after=200)
+    world.reconcile(after=10)
+    said = deal_of_the_stop(held, world) | {"quantity": Decimal(4)}
+    resolve(held, world, Act.ENTER_FILL, user=analyst, **said)
+    with pytest.raises(Conflict) as refused:
+        resolve(held, world, Act.ENTER_FILL, user=analyst, **said)
+    assert (refused.value.code, held.stop.filled_quantity) == ("deal_entered", 4)

@@ -11,10 +11,10 @@ from pytest_django import Settings
 
 from app.brokers.errors import BrokerTimeout
 from app.core import clock
-from app.core.errors import FixRequest
+from app.core.errors import Conflict, FixRequest
 from app.domain.broker_events import ToldStatus
 from app.domain.terms import Leg
-from app.executions.models import OrderCommand
+from app.executions.models import Execution, OrderCommand
 from app.executions.services.acts_send import acts_send
 from app.executions.services.audit import audit_findings
 from app.executions.services.replay import execution_replay
@@ -265,3 +265,11 @@ def test_a_position_that_is_held_has_no_surplus(held: Book, world: World) -> Non
     with pytest.raises(FixRequest) as refused:
         resolve(held, world, Act.CLOSE_SURPLUS)
     assert refused.value.code == "no_surplus"
+
+
+def test_what_was_to_be_closed_takes_nothing_over(split: Book, world: World, analyst: User) -> None:
+    # Given an execution that was to be closed: what it claimed would be sold at the market at once
+    Execution.objects.filter(pk=split.execution_id).update(flatten_requested_at=at(world.seconds))
+    with pytest.raises(Conflict, match="sold at the market at once"):
+        resolve(split, world, Act.TAKE_OVER, quantity="20", stop_price="90", user=analyst)
+    assert world.broker.singles == []

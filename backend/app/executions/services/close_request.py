@@ -65,7 +65,7 @@ def execution_close_request(
     Raises FixRequest `idempotency_key_missing`, `idempotency_key_invalid`, `idempotency_key_reused`,
     `close_size_unclear`, `fraction_out_of_range`, `close_nothing`, `quantity_too_large`, `quantity_not_whole`,
     `limit_price_unclear`, `price_not_positive`, `price_off_tick`; Conflict `execution_finished`, `nothing_held`,
-    `closing_already`, `entry_open`, `no_target_to_move`, `limit_closes_whole_tranches`; what
+    `closing_already`, `surplus_first`, `entry_open`, `no_target_to_move`, `limit_closes_whole_tranches`; what
     `require_account_allowed` raises.
     """
     idempotency_key_check(idempotency_key)
@@ -158,6 +158,12 @@ def _quantity(execution: Execution, asked: CloseAsked) -> tuple[Decimal, bool]:
 def _sizes(brackets: Sequence[Bracket], *, quantity: Decimal) -> dict[int, Decimal]:
     """Return how many shares each bracket closes, by its key; none where it closes none."""
     shares = [Share(key=bracket.pk, open=open_quantity_of(list(bracket.orders.all()))) for bracket in brackets]
+    if any(share.open < 0 for share in shares):
+        raise Conflict(
+            "A tranche closed more than it opened: settle that first (close_surplus), or more would be closed than is "
+            "held.",
+            code="surplus_first",
+        )
     return shares_to_close(open_of=shares, quantity=quantity)
 
 

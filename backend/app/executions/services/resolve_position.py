@@ -68,6 +68,11 @@ def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> P
         raise FixRequest("Say in quantity how many shares it is to claim.", code="field_missing")
     if any(OrderStatus(facts.entry_of(bracket).status) not in TERMINAL for bracket in facts.brackets):
         raise Conflict("An entry may still fill: cancel it first.", code="entry_open")
+    wished = execution.flatten_requested_at is not None or any(b.keep_quantity is not None for b in facts.brackets)
+    if wished and quantity > execution.open_quantity:
+        raise Conflict(
+            "All of it was to be closed: what it took over would be sold at the market at once.", code="closing_already"
+        )
     limit = max(_claim_max(facts), _NONE)
     if quantity > limit:
         raise FixRequest(
@@ -87,7 +92,8 @@ def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> P
     return Plan(
         text=f"The execution claims {shares(quantity)} of {row.symbol} from now on. {asked.note}".strip(),
         open_after=quantity,
-        others_after=row.quantity - facts.claimed_by_all - facts.sign * (quantity - execution.open_quantity),
+        # Not from the report of what is held, which may be a minute old.
+        others_after=row.others + row.disputed - facts.sign * (quantity - execution.open_quantity),
         events=[claim_change(facts, bracket, change, user=user, now=now) for bracket, change in changes],
         places=stops,
         sends=[*exits_left(facts, claims_after=after), *sendings_of(stops)],

@@ -12,7 +12,7 @@ from app.domain.order_status import OrderStatus
 from app.domain.prices import is_price
 from app.domain.terms import Leg
 from app.executions.models import Bracket, Order, open_quantity_of
-from app.executions.services.deals import entry_id_next
+from app.executions.services.deals import ENTERED, entry_id_next
 from app.executions.services.resolve_facts import Asked, Facts, Plan, exits_left, name_of, shares
 from app.executions.services.resolve_position import claim_change
 
@@ -94,6 +94,9 @@ def _require_possible(
             code="quantity_too_large",
             details={"quantity_max": str(left)},
         )
+    same = order.fills.filter(exec_id__startswith=ENTERED, quantity=quantity, price=price, executed_at=executed_at)
+    if same.exists():  # The request was sent again; two deals alike have moments of their own.
+        raise Conflict("That deal was entered already.", code="deal_entered")
     if not is_price(price):
         raise FixRequest(f"A price must be positive, not {price}.", code="price_not_positive")
     if not order.sent_at - CLOCKS_DIFFER_MAX <= executed_at <= now + CLOCKS_DIFFER_MAX:

@@ -43,9 +43,10 @@ def test_shares_behind_a_working_stop_are_not_told(held: Book) -> None:
     assert flags(held) == []
 
 
-def test_shares_that_are_being_closed_are_not_told(held: Book) -> None:
+def test_shares_that_are_being_closed_are_told_too(held: Book) -> None:
+    # Given a close that waits: for a halt, for a word of the broker, for another client's order
     held.hear(told(held.stop, T.CANCELLED))
     execution = held.execution
     execution.flatten_requested_at = at(30)
     execution.save()
-    assert bare_shares_tell(now=at(10_000)) == []
+    assert bare_shares_tell(now=at(10_000)) == [held.execution_id]

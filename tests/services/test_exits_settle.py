@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.db import OperationalError
+from psycopg.errors import QueryCanceled
 
 from app.brokers.errors import BrokerTimeout
 from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.terms import Leg
 from app.executions.models import Decision, Order
+from app.executions.services import exits_settle
 from app.executions.services.exits_settle import SEND_AGAIN_MAX
 from app.executions.services.flatten import execution_flatten_send
 from app.executions.services.guard_watch import ANSWER_SECONDS
@@ -251,3 +255,25 @@ def test_a_refused_stop_that_is_listed_as_over_is_refused(submitted: Submitted, 
         ("REJECTED", True),
         ("SENT", False),
     ]
+
+
+def test_an_exit_whose_row_is_locked_holds_up_no_other(
+    submitted: Submitted, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two refused stops in doubt, the first of them in a row that somebody has locked
+    locked, free = bare(submitted()), bare(submitted())
+    guard.look(locked, free)
+    for book in (locked, free):
+        book.hear(message(protects(book)[0], *REFUSAL))
+    prove = exits_settle._refusal_prove
+
+    def held_up(order: Order, **more: Any) -> None:
+        if order.bracket.execution_id == locked.execution_id:
+            raise OperationalError("canceling statement due to statement timeout") from QueryCanceled()
+        prove(order, **more)
+
+    monkeypatch.setattr(exits_settle, "_refusal_prove", held_up)
+    guard.look(locked, free, after=ANSWER_SECONDS)
+    # Then the other one is settled, and replaced
+    assert [order.status for order in protects(locked)] == ["REJECTED"]
+    assert [order.status for order in protects(free)] == ["REJECTED", "SENT"]

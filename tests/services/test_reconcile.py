@@ -13,16 +13,18 @@ from django.test.utils import CaptureQueriesContext
 from app.accounts.services import account_ensure
 from app.brokers.errors import BrokerTimeout, IncompleteAnswer, NotConnected
 from app.core import clock
-from app.domain.broker_events import ToldStatus
+from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.terms import Leg
 from app.executions.models import BrokerEvent, Execution, Fill, Order
 from app.executions.services import reconcile as service
 from app.executions.services.apply import broker_event_record
+from app.executions.services.guard_orders import protect_create
 from app.executions.services.reconcile import ReconcileReport, execution_reconcile
+from app.executions.services.replay import execution_replay
 from app.executions.services.submit import execution_submit
 from tests.services.book import Book
 from tests.services.fake_broker import FailAt, FakeBroker, ProcessDied
-from tests.services.heard import at, commission, fill, told
+from tests.services.heard import at, commission, fill, message, told
 
 pytestmark = pytest.mark.django_db
 
@@ -330,3 +332,33 @@ def test_one_answer_that_cannot_be_applied_does_not_stop_those_that_came_with_it
     assert other.execution.open_quantity == 10
     assert book.stop.status == "HELD"
     assert "could not be applied" in book.execution.attention
+
+
+def test_an_entry_that_was_refused_and_is_open_lives_by_the_same_words_as_before(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    # Given an entry at work, of which a code then said that it was refused
+    book = submitted(**LIMIT)
+    works = told(book.entry, T.SUBMITTED)
+    book.hear(works, message(book.entry, 201, "Order rejected - reason:unknown", MessageMeaning.REFUSAL))
+    assert book.entry.status == "REJECTED"
+    # When the open orders have it, in the words that were heard before
+    broker.holds(works, told(book.stop, T.PRE_SUBMITTED))
+    reconcile(broker)
+    assert book.entry.status == "WORKING"
+    assert execution_replay(book.execution_id) == []
+
+
+def test_a_stop_that_is_about_to_be_sent_is_not_concluded(submitted: Submitted, broker: FakeBroker) -> None:
+    # Given a stop that the guard wrote down while the questions were asked
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.SUBMITTED), fill(book.entry, "10"))
+    book.hear(told(book.stop, T.CANCELLED))
+    stop = protect_create(book.execution, book.brackets[0], quantity=Decimal(10))
+    reconcile(broker, settle_seconds=30)
+    stop.refresh_from_db()
+    assert stop.status == "CREATED"
+    # Where nothing can be on its way, it ends with the worker that wrote it
+    reconcile(broker, settle_seconds=0)
+    stop.refresh_from_db()
+    assert stop.status == "NOT_PLACED"

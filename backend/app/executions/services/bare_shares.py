@@ -20,7 +20,6 @@ from app.executions import news
 from app.executions.models import Bracket, BrokerEvent, Execution, Order
 from app.executions.open_rows import executions_held
 from app.executions.services.attention import attention_add
-from app.executions.services.close_facts import is_flattening
 from app.executions.services.guard import bracket_protection
 
 # A repair takes a second; shares that were closed elsewhere are known to be after twenty.
@@ -34,7 +33,7 @@ def bare_shares_tell(*, now: datetime) -> list[int]:
     told = []
     held = executions_held().prefetch_related("brackets__orders")
     for execution in sorted(held, key=lambda execution: execution.pk):
-        if any(_sentence(execution, bracket, now=now) for bracket in execution.brackets.all()):
+        if any(_sentence(bracket, now=now) for bracket in execution.brackets.all()):
             told += _tell(execution.pk, now=now)
     return told
 
@@ -45,7 +44,7 @@ def _tell(execution_id: int, *, now: datetime) -> list[int]:
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     before = execution.attention
     for bracket in execution.brackets.prefetch_related("orders"):
-        if sentence := _sentence(execution, bracket, now=now):
+        if sentence := _sentence(bracket, now=now):
             attention_add(execution, sentence, code=FlagCode.SHARES_BARE)
     if execution.attention == before:
         return []
@@ -54,11 +53,11 @@ def _tell(execution_id: int, *, now: datetime) -> list[int]:
     return [execution.pk]
 
 
-def _sentence(execution: Execution, bracket: Bracket, *, now: datetime) -> str:
+def _sentence(bracket: Bracket, *, now: datetime) -> str:
     """Return what is to be told of the bracket, "" where its shares are covered or have not been bare for long."""
     protection = bracket_protection(bracket)
     bare = protection.held - protection.covered
-    if protection.coverage not in _BARE or bare <= Decimal(0) or is_flattening(execution, bracket):
+    if protection.coverage not in _BARE or bare <= Decimal(0):
         return ""
     since = _bare_since(bracket.orders.all())
     if since is None or now - since <= timedelta(seconds=BARE_SECONDS_MAX):

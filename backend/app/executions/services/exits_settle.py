@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 
 from app.accounts.fencing import Holding, fence_require
+from app.accounts.statement_limit import is_held_up
 from app.brokers.base import BlockingBroker
 from app.brokers.errors import BrokerTimeout, IncompleteAnswer, RequestRefused
 from app.core.logging import bind_order, get_logger
@@ -69,7 +70,7 @@ def exits_settle(
     now: datetime,
     may_send: Callable[[int], bool] = lambda _pk: False,
 ) -> bool:
-    """Ask the broker for these orders and record what it says; return whether it answered.
+    """Ask the broker for these orders and record what it says; return whether all of it is recorded.
 
     `may_send` says of an order that nobody knows whether it may be sent again; without it none is. Raises NotConnected,
     RetryLater and Conflict as sending does.
@@ -93,22 +94,31 @@ def exits_settle(
         return False
     by_order = _by_order(told)
     holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
+    all_settled = True
     for order in orders:
         with bind_order(execution=order.bracket.execution_id, order_ref=order.order_ref):
-            if events := [event for event in by_order.get(order.pk, []) if _lives_by(event, order=order)]:
-                for event in events:
-                    broker_event_record(_as_news(event, order=order, now=now), now=now, holding=holding)
-            elif order not in unanswered:
-                _refusal_prove(order, holding=holding, now=now)
-            elif _is_certainly_absent(order):
-                _absence_prove(order, holding=holding, now=now)
-            elif (
-                not Leg(order.leg).is_native
-                and may_send(order.pk)
-                and _send_again_note(order, broker=broker, holding=holding, now=now)
-            ):
-                order_send_again(order=order, broker=broker)
-    return True
+            try:
+                events = [event for event in by_order.get(order.pk, []) if _lives_by(event, order=order)]
+                if events:
+                    for event in events:
+                        broker_event_record(as_news(event, order=order, now=now), now=now, holding=holding)
+                elif order not in unanswered:
+                    _refusal_prove(order, holding=holding, now=now)
+                elif _is_certainly_absent(order):
+                    _absence_prove(order, holding=holding, now=now)
+                elif (
+                    not Leg(order.leg).is_native
+                    and may_send(order.pk)
+                    and _send_again_note(order, broker=broker, holding=holding, now=now)
+                ):
+                    order_send_again(order=order, broker=broker)
+            except OperationalError as error:
+                if not is_held_up(error):
+                    raise
+                # Somebody has its row locked; the others do not wait for that.
+                logger.warning("exit_held_up")
+                all_settled = False
+    return all_settled
 
 
 def _ask(broker: BlockingBroker, *, whole: bool) -> Sequence[AnyBrokerEvent]:
@@ -137,7 +147,7 @@ def _lives_by(event: AnyBrokerEvent, *, order: Order) -> bool:
     return event.source != "completed_order" or event.status is ToldStatus.FILLED
 
 
-def _as_news(event: AnyBrokerEvent, *, order: Order, now: datetime) -> AnyBrokerEvent:
+def as_news(event: AnyBrokerEvent, *, order: Order, now: datetime) -> AnyBrokerEvent:
     """Return the event under a name of its own where the order was refused since the same words were heard of it."""
     if not isinstance(event, OrderTold) or order.status != OrderStatus.REJECTED:
         return event

@@ -46,6 +46,7 @@ from app.executions.open_rows import (
 )
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.commands_write import cancels_write
+from app.executions.services.exits_settle import as_news
 from app.executions.services.match import orders_match, recorded_at
 from app.executions.services.positions import positions_settle
 from app.executions.services.reconcile_run import (
@@ -178,6 +179,10 @@ def _settle(
     for order in _unfinished(account.account_id, asked_at=now, settle_seconds=settle_seconds):
         if order.pk not in known:
             _conclude(order, report=report, answers=answers, holding=holding, client_id=run.client_id)
+    for open_order, ours in zip(answers.open_orders, ours_open, strict=True):
+        if ours is not None and ours.status == OrderStatus.REJECTED and (ours.finished_at or before) <= before:
+            # The words may be stored already, from before the refusal: here they say that it lives.
+            broker_event_record(as_news(open_order.told, order=ours, now=now), now=now, holding=holding)
     for order in _open_though_finished(answers.open_orders, ours_open, before=before):
         order_flag(order, "it is open at the broker though it was finished here", holding=holding, now=now)
     for order in _filled_without_deals(ours_open, answers.completed, ours_completed):
@@ -252,7 +257,14 @@ def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -
     executions = Execution.objects.filter(pk__in={order.bracket.execution_id for order in found}).order_by()
     over = {order.bracket.execution_id for order in found if order.acknowledged_at is not None}
     taken = set(executions.filter(is_past("claimed_at", **limits) | Q(pk__in=over)).values_list("pk", flat=True))
-    return [order for order in found if order.bracket.execution_id in taken]
+    # What the guard or a close wrote down while the questions were asked is about to be sent.
+    about_to_leave = settle_seconds > 0
+    return [
+        order
+        for order in found
+        if order.bracket.execution_id in taken
+        and (Leg(order.leg).is_native or order.sent_at is not None or not about_to_leave)
+    ]
 
 
 @transaction.atomic

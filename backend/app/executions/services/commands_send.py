@@ -188,6 +188,8 @@ def _take(
     commands = unsettled(orders, kind).select_related("order__bracket__execution").order_by("id")
     due = [command for command in commands if _is_due(command, now=now) and not _moved_meanwhile(command, now=now)]
     foreign = [command for command in due if is_foreign(command.order, holder)]
+    if foreign:
+        execution.refresh_from_db(fields=["attention"])  # What a move has just told is not written over.
     for command in foreign:
         order = command.order
         verb = "cancel" if kind is CommandKind.CANCEL else "change"

@@ -25,7 +25,7 @@ from app.domain.command import (
     place_settled,
 )
 from app.domain.order_status import TERMINAL, OrderStatus
-from app.executions.models import Order, OrderCommand, ReconcileRun
+from app.executions.models import Execution, Order, OrderCommand, ReconcileRun
 from app.executions.services.change_outcome import change_outcome_tell
 from app.executions.services.commands_write import command_settle, wanted_value
 
@@ -74,14 +74,19 @@ def commands_settle_rest(*, now: datetime) -> None:
     unsettled = OrderCommand.objects.filter(settled_at__isnull=True).exclude(kind=CommandKind.PLACE)
     unsettled = unsettled.exclude(reason_code=CommandReason.LEFT_BEHIND).order_by("requested_at")
     for command in unsettled.prefetch_related("order")[:BATCH_MAX]:
-        if how := _how_by_rows(command, now=now):
-            _settle_and_tell(command, how, now=now)
+        if _how_by_rows(command, now=now):
+            _settle_and_tell(command, now=now)
 
 
 @transaction.atomic
-def _settle_and_tell(command: OrderCommand, how: str, *, now: datetime) -> None:
-    command_settle(command, how, now=now)
-    change_outcome_tell(command, how, now=now)
+def _settle_and_tell(command: OrderCommand, *, now: datetime) -> None:
+    """Judge again under the execution's lock, as everybody settles: what was heard meanwhile has the word."""
+    Execution.objects.select_for_update(no_key=True).get(pk=command.execution_id)
+    unsettled = OrderCommand.objects.select_related("order").filter(pk=command.pk, settled_at__isnull=True)
+    still = unsettled.first()
+    if still is not None and (how := _how_by_rows(still, now=now)):
+        command_settle(still, how, now=now)
+        change_outcome_tell(still, how, now=now)
 
 
 def _how_by_rows(command: OrderCommand, *, now: datetime) -> str:

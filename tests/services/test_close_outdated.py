@@ -4,14 +4,12 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from django.contrib.auth.models import User
 
 from app.brokers.errors import NotConnected
 from app.core.errors import Conflict
 from app.domain.broker_events import ToldStatus
 from app.domain.terms import Leg
 from app.executions.models import Order
-from app.executions.services.close_request import CloseAsked, execution_close_request
 from app.executions.services.commands_send import order_send
 from app.executions.services.flatten import execution_flatten_send
 from app.executions.services.guard_orders import protect_create
@@ -88,26 +86,3 @@ def test_no_stop_is_sent_beside_a_close_that_may_fill(unsent: Book, broker: Fake
         order_send(order_pk=stop.pk, broker=broker)
     assert refused.value.code == "close_outdated"
     assert [ticket.order_ref for ticket in broker.singles] == [close.order_ref]
-
-
-def test_all_that_is_open_is_not_closed_where_a_tranche_closed_too_much(
-    submitted: Submitted, broker: FakeBroker, analyst: User
-) -> None:
-    # Given two tranches, one of which was closed by its stop and by its target
-    book = submitted(take_profits=[{"price": Decimal(200), "fraction": Decimal("0.4")}])
-    for order in book.orders:
-        book.hear(told(order, T.SUBMITTED))
-    for order in book.orders:
-        if order.leg == Leg.ENTRY.value:
-            book.hear(fill(order, str(order.quantity.normalize())))
-    book.hear(fill(book.target, "4", "200"), fill(book.stop, "4", "185"))
-    assert book.execution.open_quantity == 2
-    # When what is open is to be closed: the second tranche alone holds 6
-    asked = CloseAsked(fraction=Decimal(1))
-    with pytest.raises(Conflict) as refused:
-        execution_close_request(
-            execution_id=book.execution_id, asked=asked, user=analyst, idempotency_key="key", now=at(30)
-        )
-    # Then nothing is closed: 6 would be sold, and 2 are held
-    assert refused.value.code == "surplus_first"
-    assert book.execution.flatten_requested_at is None

@@ -18,12 +18,12 @@ from app.executions import selectors
 from app.executions.models import Decision, Execution, Order
 from app.executions.services.commands_send import order_send
 from app.executions.services.guard import (
-    REPAIRS_MAX,
     _write_down,
     bracket_protection,
     execution_ids_to_guard,
     guard_look,
 )
+from app.executions.services.guard_asks import REPAIRS_MAX
 from app.executions.services.guard_watch import Watch
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker, ProcessDied
@@ -263,7 +263,7 @@ def test_an_entry_that_fills_more_than_its_stop_covers_is_cancelled_with_the_fir
 def test_the_entry_is_cancelled_even_where_no_more_repairs_are_done(
     submitted: Submitted, guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.executions.services.guard.REPAIRS_MAX", 0)
+    monkeypatch.setattr("app.executions.services.guard_asks.REPAIRS_MAX", 0)
     book = submitted()
     book.hear(told(book.entry, T.SUBMITTED, remaining=25), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "11"))
     guard.look(book)

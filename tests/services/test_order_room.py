@@ -141,6 +141,21 @@ def test_a_stop_that_was_refused_for_want_of_room_gets_the_place_of_a_target(
     assert [order.status for order in book.orders if order.leg == Leg.STOP_LOSS.value][:3] == ["HELD"] * 3
 
 
+def test_no_target_gives_its_place_for_a_stop_that_is_not_sent(
+    submitted: Submitted, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a stop that the broker has no room for, and a guard that has tried as often as it may
+    book = working(submitted(take_profits=THREE_TARGETS))
+    book.hear(message(book.order(Leg.STOP_LOSS, tranche=4), *FULL))
+    monkeypatch.setattr("app.executions.services.guard_asks.REPAIRS_MAX", 0)
+    guard = guard_of(broker)
+    for number in range(3):
+        guard.look(book, after=number)
+    # Then the targets stay, and a person is asked
+    assert (OrderCommand.objects.filter(kind="CANCEL").count(), broker.cancelled) == (0, [])
+    assert "did not help" in book.execution.attention
+
+
 def test_no_order_is_sent_after_a_refusal_for_want_of_room_where_no_target_can_give_its_place(
     submitted: Submitted, broker: FakeBroker
 ) -> None:

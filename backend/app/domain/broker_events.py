@@ -182,7 +182,9 @@ class AbsenceProved(BrokerEvent):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClosedElsewhere(BrokerEvent):
-    """Of what the entry `order_ref` filled, `quantity` shares were closed by no order of ours; negative to take back.
+    """Of what the entry `order_ref` filled, `quantity` shares were closed by no order of its bracket.
+
+    Negative to take back, and where its bracket closed what was of another one (see `tranches_net`).
 
     `evidence` says by what it is known.
     """

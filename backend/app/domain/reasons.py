@@ -241,7 +241,7 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
             raised_by=RaisedBy.RECONCILE,
         ),
         FlagCode.CLOSED_ELSEWHERE: Flag(
-            sentence="Shares were closed by no order of ours.",
+            sentence="Shares of a tranche were closed by none of its orders.",
             what_to_do="See whose deal it was; take it back if it was not of this execution.",
             raised_by=RaisedBy.RECONCILE,
         ),

@@ -31,6 +31,7 @@ from app.executions.services.cancel import execution_cancel_request
 from app.executions.services.close_facts import close_facts
 from app.executions.services.flatten import CLOSE_REQUESTED, execution_flatten_request
 from app.executions.services.request import idempotency_key_check, require_account_allowed
+from app.executions.services.tranches_net import tranches_net
 from app.market.models import Instrument
 from app.market.services import increments_of
 
@@ -79,6 +80,7 @@ def execution_close_request(
         execution = locked.get(pk=execution_id)
         require_account_allowed(account=execution.account, user=user)
         _require_clear(asked, symbol=execution.symbol)
+        tranches_net(execution, now=now)
         quantity, is_whole = _quantity(execution, asked)
         brackets = list(execution.brackets.prefetch_related("orders").order_by("tranche"))
         sizes = _sizes(brackets, quantity=quantity)
@@ -160,8 +162,8 @@ def _sizes(brackets: Sequence[Bracket], *, quantity: Decimal) -> dict[int, Decim
     shares = [Share(key=bracket.pk, open=open_quantity_of(list(bracket.orders.all()))) for bracket in brackets]
     if any(share.open < 0 for share in shares):
         raise Conflict(
-            "A tranche closed more than it opened: settle that first (close_surplus), or more would be closed than is "
-            "held.",
+            "A tranche closed more than it opened, and how much the others may close is known once its deals are, or "
+            "what is given back has filled.",
             code="surplus_first",
         )
     return shares_to_close(open_of=shares, quantity=quantity)

@@ -36,6 +36,7 @@ from app.executions.services.commands_send import cancels_send, changes_send, co
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
+from app.executions.services.tranches_net import tranches_net
 
 logger = get_logger(__name__)
 
@@ -135,6 +136,7 @@ def _write_down(execution_id: int, *, connection: BrokerConnection, fence: int, 
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     if execution.is_finished:
         return due
+    tranches_net(execution, now=now)
     brackets = Bracket.objects.filter(execution=execution).prefetch_related("orders").order_by("tranche")
     if all(keep_of(execution, bracket) is None for bracket in brackets):
         return due

@@ -43,15 +43,14 @@ from app.executions.services.commands_send import cancels_send, changes_send, co
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
-from app.executions.services.guard_bounds import refused_alike, repairs_lately, replaced_in_vain
+from app.executions.services.guard_asks import left_to_a_person, person_ask
 from app.executions.services.guard_orders import is_a_persons, protect_create, repair_discard
 from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
 from app.executions.services.guard_watch import ANSWER_SECONDS, ASK_AGAIN_SECONDS, Watch
-from app.executions.services.guard_words import asked_sentence, came_of, last_protect
+from app.executions.services.guard_words import asked_sentence, protection_evidence
 
 logger = get_logger(__name__)
 
-REPAIRS_MAX = 5
 # What the broker may still put right by itself. A stop that is certainly gone is replaced at once.
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.2, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
 # For how long an order may be in doubt before the broker is asked for it, and how often it is asked.
@@ -275,30 +274,16 @@ def _write_down(
     # Looked at again under the lock: somebody may have asked for closing it since.
     if repair not in protection.repairs or is_flattening(execution, bracket) or is_a_persons(repair, bracket_id):
         return None
-    of_tranche = f"tranche {bracket.tranche}: {repair.reason}"
-    if _places([repair]) and not has_room_for_stop(bracket, now=now):
+    order = next((order for order in bracket.orders.all() if order.pk == repair.key), None)
+    lacks_room = _places([repair]) and not has_room_for_stop(bracket, now=now)
+    if left_to_a_person(execution, bracket, repair, order=order, lacks_room=lacks_room, holder=holder, now=now):
+        return None
+    if lacks_room:
+        of_tranche = f"tranche {bracket.tranche}: {repair.reason}"
         giving = room_make(execution, bracket, holder=holder, reason=of_tranche, now=now)
         if giving is None:
-            _ask(execution, f"{of_tranche}, and {no_room_for(bracket)}", now=now)
+            person_ask(execution, f"{of_tranche}, and {no_room_for(bracket)}", now=now)
         return (RepairKind.CANCEL, giving.pk) if giving is not None else None
-    order = next((order for order in bracket.orders.all() if order.pk == repair.key), None)
-    if repair.kind is RepairKind.ASK:
-        _ask(execution, of_tranche, now=now)
-        return None
-    if order is not None and is_foreign(order, holder):
-        _ask(execution, f"{order.order_ref}: {repair.reason}; only client id {order.client_id} can change it", now=now)
-        return None
-    if repair.kind is not RepairKind.CANCEL_ENTRY and repairs_lately(bracket_id, now=now) >= REPAIRS_MAX:
-        in_vain = f"{REPAIRS_MAX} repairs in a minute did not help"
-        _ask(execution, f"{of_tranche}; {in_vain}{came_of(last_protect(bracket), is_last=True)}", now=now)
-        return None
-    if repair.kind is RepairKind.PLACE_STOP and (refused := refused_alike(bracket, now=now)) is not None:
-        said = came_of(refused, is_last=True)
-        _ask(execution, f"{of_tranche}{said}, as the one before; it is tried at longer and longer intervals", now=now)
-        return None
-    if repair.kind is RepairKind.PLACE_STOP and replaced_in_vain(bracket, now=now):
-        _ask(execution, f"{of_tranche}; its replacements were cancelled by hand, so none is placed", now=now)
-        return None
     if repair.kind is RepairKind.PLACE_STOP:
         order = protect_create(execution, bracket, quantity=repair.quantity or Decimal(0))
         place_of([order], actor=Actor.GUARD, reason=CommandReason.BARE_SHARES, now=now).save()
@@ -316,7 +301,7 @@ def _write_down(
         actor=Actor.GUARD,
         action=repair.kind.value,
         reason=repair.reason,
-        evidence=_evidence(protection, bracket) | {"cancels": [target.order_ref for target in targets]},
+        evidence=protection_evidence(protection, bracket) | {"cancels": [target.order_ref for target in targets]},
         account=execution.account,
         execution=execution,
         bracket=bracket,
@@ -366,33 +351,3 @@ def _send(
     elif kind is RepairKind.RESIZE:
         cut = Order.objects.get(pk=order_pk)
         changes_send(execution_id=execution_id, orders=[cut], broker=broker, now=now)
-
-
-def _ask(execution: Execution, text: str, *, now: datetime) -> None:
-    before = execution.attention
-    attention_add(execution, text, code=FlagCode.GUARD_ASKS)
-    if execution.attention == before:
-        return
-    execution.save(update_fields=["attention"])
-    decision_record(
-        actor=Actor.GUARD, action="ASK", reason=text, account=execution.account, execution=execution, now=now
-    )
-    news.publish_on_commit(execution.pk)
-
-
-def _evidence(protection: Protection, bracket: Bracket) -> dict[str, object]:
-    return {
-        "coverage": protection.coverage.value,
-        "held": str(protection.held),
-        "covered": str(protection.covered),
-        "orders": [
-            {
-                "order_ref": order.order_ref,
-                "status": order.status,
-                "quantity": str(order.quantity),
-                "filled": str(order.filled_quantity),
-                "why_held": order.why_held,
-            }
-            for order in bracket.orders.all()
-        ],
-    }

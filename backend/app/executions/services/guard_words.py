@@ -7,6 +7,7 @@ from django.db.models import Max
 
 from app.core.decimal_text import plain
 from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.protection import Protection
 from app.domain.terms import Leg
 from app.executions.models import Bracket, BrokerEvent, Order
 
@@ -44,3 +45,22 @@ def came_of(before: Order | None, *, is_last: bool = False) -> str:
     said = f" ({before.last_error_code}: {before.last_error})" if before.last_error_code is not None else ""
     came = f"was refused{said}" if before.status == OrderStatus.REJECTED.value else "did not arrive at the broker"
     return f": the last stop {came}" if is_last else f", after {before.order_ref} {came}"
+
+
+def protection_evidence(protection: Protection, bracket: Bracket) -> dict[str, object]:
+    """Return what a repair was decided by."""
+    return {
+        "coverage": protection.coverage.value,
+        "held": str(protection.held),
+        "covered": str(protection.covered),
+        "orders": [
+            {
+                "order_ref": order.order_ref,
+                "status": order.status,
+                "quantity": str(order.quantity),
+                "filled": str(order.filled_quantity),
+                "why_held": order.why_held,
+            }
+            for order in bracket.orders.all()
+        ],
+    }

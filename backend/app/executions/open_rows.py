@@ -14,11 +14,13 @@ Joins and sorting are left to us: a planner that takes every order for open woul
 the account (`of_account`): a planner that takes it for one of two hundred would read all that it ever did.
 """
 
+import json
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
 from django.db.models import Q, QuerySet, Value
+from django.db.models.expressions import RawSQL
 
 from app.accounts.models import Account
 from app.domain.broker_events import FillTold
@@ -43,6 +45,11 @@ class Literal(Value):
 def words(vocabulary: Iterable[StrEnum]) -> list[Literal]:
     """Return the words as constants, in one order: so the statement is the same one each time."""
     return [Literal(word) for word in sorted(word.value for word in vocabulary)]
+
+
+def listed(texts: Iterable[str]) -> RawSQL:
+    """Return the texts as a subquery of one parameter, to be looked up by an index, however many they are."""
+    return RawSQL("SELECT jsonb_array_elements_text(%s::jsonb)", [json.dumps(list(texts))])
 
 
 ORDER_IS_OPEN = Q(status__in=words(set(OrderStatus) - TERMINAL))

@@ -34,10 +34,11 @@ from app.domain.order_status import TERMINAL, OrderEvent, OrderStatus
 from app.domain.reasons import FlagCode, ReasonCode
 from app.domain.terms import Leg, OrderType
 from app.executions import news
-from app.executions.models import BrokerEvent, Commission, Execution, Fill, Order, open_quantity_of
+from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_settle import commands_settle
 from app.executions.services.deals import deal_enter, deal_store, deals_contradict, deals_of, deals_sum
+from app.executions.services.event_store import commissions_store
 from app.executions.services.idle_stops import entry_filled, stop_triggered
 from app.executions.services.match import order_match
 from app.executions.services.order_moves import order_move
@@ -374,21 +375,3 @@ def _complete_if_filled(order: Order, *, at: datetime, execution: Execution) -> 
     """Finish an order whose quantity shrank to what is filled already."""
     if order.filled_quantity and order.filled_quantity >= order.quantity and OrderStatus(order.status) not in TERMINAL:
         order_move(order, OrderEvent.FULLY_FILLED, execution=execution, at=at)
-
-
-def commissions_store(events: Sequence[CommissionTold]) -> None:
-    """Store costs, each with its deal where that is known."""
-    fills = Fill.objects.filter(exec_id__in=[event.exec_id for event in events]).order_by() if events else ()
-    of_deals = {fill.exec_id: fill for fill in fills}
-    told = [
-        Commission(
-            exec_id=event.exec_id,
-            fill=of_deals.get(event.exec_id),
-            amount=event.amount,
-            currency=event.currency,
-            realized_pnl=event.realized_pnl,
-        )
-        for event in events
-    ]
-    columns = ["fill", "amount", "currency", "realized_pnl"]
-    Commission.objects.bulk_create(told, update_conflicts=True, unique_fields=["exec_id"], update_fields=columns)

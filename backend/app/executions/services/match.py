@@ -6,13 +6,19 @@ a Gateway restart, the other two never. An `order_ref` that is not ours means th
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from django.db.models import QuerySet
 
 from app.accounts.models import Account
 from app.domain.broker_events import AnyBrokerEvent, CommissionTold, Concluded, DealUnreadable, FillTold, OrderTold
 from app.executions.models import BrokerEvent, Fill, Order
-from app.executions.open_rows import Literal
+from app.executions.open_rows import Literal, listed
+
+E = TypeVar("E", bound=AnyBrokerEvent)
+
+# Each may need two parameters of a statement, which takes 65,535 at most.
+MATCHED_AT_ONCE = 5000
 
 
 def order_match(event: AnyBrokerEvent) -> Order | None:
@@ -38,13 +44,20 @@ def order_match(event: AnyBrokerEvent) -> Order | None:
 
 
 def orders_match(events: Sequence[AnyBrokerEvent]) -> list[Order | None]:
-    """Return `order_match` of each, in a fixed number of queries: a busy account's news is mostly of others.
+    """Return `order_match` of each, many in a fixed number of queries: a busy account's news is mostly of others.
 
     What carries no account is asked about one by one.
     """
-    named = {
-        event.order_ref for event in events if isinstance(event, OrderTold | FillTold | Concluded) if event.order_ref
-    }
+    return [order for batch in batches(events, length=MATCHED_AT_ONCE) for order in _matched(batch)]
+
+
+def batches(events: Sequence[E], *, length: int) -> Iterable[Sequence[E]]:
+    """Return the events in batches of that length, in their order."""
+    return (events[first : first + length] for first in range(0, len(events), length))
+
+
+def _matched(events: Sequence[AnyBrokerEvent]) -> list[Order | None]:
+    named = {order_ref for event in events if (order_ref := getattr(event, "order_ref", ""))}
     by_ref = {order.order_ref: order for order in _with_bracket().filter(order_ref__in=named)}
     nameless = [event for event in events if not getattr(event, "order_ref", "")]
     of_deals = _of_deals(event.exec_id for event in nameless if isinstance(event, CommissionTold))
@@ -101,5 +114,5 @@ def unheard(events: Sequence[AnyBrokerEvent]) -> list[AnyBrokerEvent]:
 
 def recorded_at(events: Sequence[AnyBrokerEvent]) -> dict[str, datetime]:
     """Return by its key when each of the events was stored; what is not stored is left out."""
-    stored = BrokerEvent.objects.filter(dedupe_key__in={event.dedupe_key for event in events}).order_by()
+    stored = BrokerEvent.objects.filter(dedupe_key__in=listed(event.dedupe_key for event in events)).order_by()
     return dict(stored.values_list("dedupe_key", "recorded_at"))

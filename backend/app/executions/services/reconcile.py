@@ -47,7 +47,7 @@ from app.executions.open_rows import (
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.commands_write import cancels_write
 from app.executions.services.exits_settle import as_news
-from app.executions.services.match import orders_match, recorded_at
+from app.executions.services.match import batches, orders_match, recorded_at
 from app.executions.services.positions import positions_settle
 from app.executions.services.reconcile_run import (
     reconcile_run_begin,
@@ -362,11 +362,6 @@ def _record_all(events: Sequence[AnyBrokerEvent], *, now: datetime, holding: Hol
             logger.warning("answers_recorded_singly", count=len(batch), because=f"{type(error).__name__}: {error}")
             changed |= {pk for event in batch if (pk := _record(event, now=now, holding=holding)) is not None}
     return changed
-
-
-def batches(events: Sequence[AnyBrokerEvent], *, length: int) -> Iterable[Sequence[AnyBrokerEvent]]:
-    """Return the events in batches of that length, in their order."""
-    return (events[first : first + length] for first in range(0, len(events), length))
 
 
 def _record(event: AnyBrokerEvent, *, now: datetime, holding: Holding) -> int | None:

@@ -1,6 +1,7 @@
 """Many events in one transaction: a burst pays for its look-ups, locks and commit once, not once per event.
 
     unheard? ─> match all ─> lock their executions ─> apply each in its order ─> store all, save what changed ─> commit
+                        └──> none is about an order of ours: stored as told, in one statement                  ─> commit
 
 Most of what is told changes nothing (an echo, an answer to a reconcile): then only the event is written. The rows
 afterwards are those of `broker_event_record` one by one, but for what a state that lasted for no commit would
@@ -24,9 +25,10 @@ from app.domain.broker_events import (
     OrderTold,
 )
 from app.executions import news
-from app.executions.models import BrokerEvent, Execution, Order
-from app.executions.services.apply import commissions_store, event_as_told, event_change, execution_recompute
+from app.executions.models import Execution, Order
+from app.executions.services.apply import event_change, execution_recompute
 from app.executions.services.commands_settle import commands_settle
+from app.executions.services.event_store import commissions_store, events_store, others_store
 from app.executions.services.match import orders_match, unheard
 from app.executions.services.row_columns import columns_of, row_save
 
@@ -42,15 +44,20 @@ def broker_events_record(
     if holding is not None:
         fence_require(holding)
     fresh = unheard(_first_of_each(events))
+    matched = orders_match(fresh)
+    if not any(matched):
+        # Nothing of it can change a row of ours, and nothing in it can tell the numbers of an order of ours.
+        others_store(fresh, now=now)
+        return []
     rows = _Rows()
-    rows.read(fresh)
-    stored: list[BrokerEvent] = []
+    rows.read(fresh, matched=matched)
+    stored: list[tuple[AnyBrokerEvent, Order | None]] = []
     changed: list[tuple[int, AnyBrokerEvent]] = []
     evidence: list[tuple[AnyBrokerEvent, Order]] = []
     for event in fresh:
         order = rows.order_of(event)
         execution = rows.execution_of(order) if order is not None else None
-        stored.append(BrokerEvent(dedupe_key=event.dedupe_key, **event_as_told(event, order=order, now=now)))
+        stored.append((event, order))
         before = rows.columns_of(order)
         if not isinstance(event, CommissionTold):
             event_change(event, order=order, execution=execution)
@@ -60,7 +67,7 @@ def broker_events_record(
             if rows.columns_of(order) != before or not isinstance(event, OrderTold | AbsenceProved):
                 changed.append((execution.pk, event))
                 evidence.append((event, order))
-    BrokerEvent.objects.bulk_create(stored)
+    events_store(stored, now=now)
     commissions_store([event for event in fresh if isinstance(event, CommissionTold)])
     rows.save(now=now)
     commands_settle(evidence, now=now, read=rows.orders())
@@ -92,9 +99,8 @@ class _Rows:
         self._executions_as_read: dict[int, dict[str, Any]] = {}
         self._matched: dict[int, Order | None] = {}
 
-    def read(self, events: Sequence[AnyBrokerEvent]) -> None:
+    def read(self, events: Sequence[AnyBrokerEvent], *, matched: Sequence[Order | None]) -> None:
         """Lock the executions of the orders that these events name, and read all their orders."""
-        matched = orders_match(events)
         # What names no order is locked when its turn comes: by then this batch may have told whose it is.
         self._matched = {id(event): order for event, order in zip(events, matched, strict=True)}
         named = [order for event, order in zip(events, matched, strict=True) if order and _name_of(event)]

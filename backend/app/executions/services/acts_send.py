@@ -1,6 +1,6 @@
 """Send the orders that a person asked for, once the account was asked whether it still holds what that person saw.
 
-    written down by `resolve` ──> positions asked ── as they were seen ──> sent, once, targets beside it cancelled
+    written down by `resolve` ──> the account asked ── as it was seen ──> sent, once, targets beside it cancelled
                                        │           └─ otherwise         ──> not sent, and told: look again
                                        └── no answer ──> tried again, for half a minute; then not sent, and told
 
@@ -15,8 +15,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from app.brokers.base import BlockingBroker
-from app.brokers.errors import BrokerTimeout, IncompleteAnswer, RequestRefused
-from app.core.logging import bind_order, get_logger
+from app.core.decimal_text import plain
+from app.core.logging import bind_order
 from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import OrderStatus
 from app.domain.reasons import FlagCode
@@ -24,11 +24,9 @@ from app.executions import news
 from app.executions.models import Execution, Order, OrderCommand
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_send import order_send
+from app.executions.services.exposure import exposure_ask
 from app.executions.services.guard_orders import repair_discard
 
-logger = get_logger(__name__)
-
-ASK_SECONDS_MAX = 1.0
 WAITS_MAX = timedelta(seconds=30)
 _ACTS = (CommandReason.PROTECTED, CommandReason.SURPLUS)
 
@@ -45,30 +43,37 @@ def acts_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> in
     sent = 0
     with bind_order(execution=execution_id):
         for command in due:
-            held = _held(command.execution, broker=broker)
-            expected = command.evidence.get("held")
-            if held is not None and expected is not None and held != Decimal(expected):
-                seen = Decimal(expected).normalize()
-                _give_up(
-                    command, f"the account holds {held.normalize():f} by now, not {seen:f}", broker=broker, now=now
-                )
+            objection = _objection(command, broker=broker, now=now)
+            if objection:
+                _give_up(command, objection, broker=broker, now=now)
             elif now - command.requested_at > WAITS_MAX:
                 _give_up(command, "the broker could not be asked in time", broker=broker, now=now)
-            elif held is not None:
+            elif objection is not None:
                 order_send(order_pk=command.order_id, broker=broker, replaces=list(_replaced(command)))
                 sent += 1
     return sent
 
 
-def _held(execution: Execution, *, broker: BlockingBroker) -> Decimal | None:
-    """Return what the account holds of the execution's instrument; None where that is not answered."""
-    try:
-        positions = broker.positions(seconds_max=ASK_SECONDS_MAX)
-    except (BrokerTimeout, IncompleteAnswer, RequestRefused) as error:
-        logger.warning("positions_not_told", reason=error.code)
+def _objection(command: OrderCommand, *, broker: BlockingBroker, now: datetime) -> str | None:
+    """Return why it is not sent, "" where nothing speaks against it; None where the broker does not answer.
+
+    The account must hold what that person saw, and disagree with our books by no more and no less than it did then.
+    """
+    execution = command.execution
+    answer = exposure_ask(executions=[execution], broker=broker, now=now)
+    if answer is None:
         return None
-    of_it = (position.quantity for position in positions if position.contract.con_id == execution.con_id)
-    return sum(of_it, Decimal(0))
+    heard = answer.get(execution.con_id)
+    if heard is None:
+        return ""
+    expected = command.evidence.get("held")
+    if expected is not None and heard.held != Decimal(expected):
+        return f"the account holds {plain(heard.held)} by now, not {plain(Decimal(expected))}"
+    if heard.others_dealt:
+        return "somebody else has traded it meanwhile"
+    if heard.difference != Decimal(command.evidence.get("difference") or 0):
+        return f"the account holds {plain(heard.held)}, and our books say that it should be another number"
+    return ""
 
 
 def _replaced(command: OrderCommand) -> Iterable[Order]:

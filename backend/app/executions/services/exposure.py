@@ -1,6 +1,7 @@
 """What is known of an instrument of the account: held, claimed, others'; and whether something may be sent on it.
 
-guard, close ── about to send what closes shares ──> exposure_doubts: asks the broker what it holds
+guard, close ── about to send what closes shares ──> exposure_doubts ──> exposure_ask: what the broker holds
+a person's act ── the same ──> exposure_ask: as that person saw it?
     it agrees    sent
     in doubt     nothing is sent; everything is asked, and the judgement of it decides (see positions)
 a position is pushed, and disagrees        ──> everything is asked
@@ -84,26 +85,44 @@ class Picture:
         return reported != self.expected and agrees(reported=reported, expected=self.expected, recent=self.recent)
 
 
-def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, now: datetime) -> frozenset[int]:
-    """Return those of the executions for which nothing may be sent that closes shares: the account may not hold them.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """What the broker says of an instrument now: shares held, and by how much that disagrees with our books.
 
-    The broker is asked for its deals and positions; a lost answer is not waited for longer than a second, and doubts
-    nothing by itself. The caller has the broker asked for everything where something is in doubt.
+    `others_dealt`: it tells deals of others that are not stored yet, so whose the shares are was not judged.
+    """
+
+    held: Decimal
+    difference: Decimal
+    others_dealt: bool
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the account may not hold what our books say."""
+        return bool(self.difference) or self.others_dealt
+
+
+def exposure_ask(
+    *, executions: Iterable[Execution], broker: BlockingBroker, now: datetime
+) -> Mapping[int, Heard] | None:
+    """Ask the broker about the instruments of these executions of one account, before something is sent on them.
+
+    By their con_id; what has none cannot be compared and is left out. A lost answer is not waited for longer than a
+    second: None.
     """
     asked = [execution for execution in executions if execution.con_id]
-    in_doubt = _noted_doubts(asked)
-    asked = [execution for execution in asked if execution.pk not in in_doubt]
     if not asked:
-        return frozenset(in_doubt)
+        return {}
     try:
         # In this order: a position that knows a deal is then never beside deals that lack it.
         positions = broker.positions(seconds_max=ASK_SECONDS_MAX)
         deals = broker.fills_since(seconds_max=ASK_SECONDS_MAX)
     except (BrokerTimeout, IncompleteAnswer, RequestRefused) as error:
         logger.warning("positions_not_told", reason=error.code)
-        return frozenset(in_doubt)
+        return None
     held = {position.contract.con_id: position.quantity for position in positions}
     ours, others = _not_stored(deal for deal in deals if isinstance(deal, FillTold))
+    heard: dict[int, Heard] = {}
     for con_id in sorted({execution.con_id for execution in asked}):
         account = asked[0].account
         row = Position.objects.filter(account=account, con_id=con_id).first()
@@ -113,10 +132,26 @@ def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, 
             row = Position(account=account, con_id=con_id, deals_judged_to=deals_stored_to(account, before=begun))
         picture = picture_of(row, now=now)
         unrecorded = [deal.quantity if deal.action is Action.BUY else -deal.quantity for deal in ours[con_id]]
-        difference = picture.disagreement(held.get(con_id, _NONE), now=now, unrecorded=unrecorded)
-        if difference or others[con_id]:
+        reported = held.get(con_id, _NONE)
+        difference = picture.disagreement(reported, now=now, unrecorded=unrecorded)
+        heard[con_id] = Heard(held=reported, difference=difference, others_dealt=bool(others[con_id]))
+    return heard
+
+
+def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, now: datetime) -> frozenset[int]:
+    """Return those of the executions for which nothing may be sent that closes shares: the account may not hold them.
+
+    What the last comparison found in doubt is; an answer of the broker's that is lost doubts nothing by itself. The
+    caller has the broker asked for everything where something is in doubt.
+    """
+    asked = [execution for execution in executions if execution.con_id]
+    in_doubt = _noted_doubts(asked)
+    asked = [execution for execution in asked if execution.pk not in in_doubt]
+    heard = exposure_ask(executions=asked, broker=broker, now=now) or {}
+    for con_id, said in heard.items():
+        if said.in_doubt:
             in_doubt |= {execution.pk for execution in asked if execution.con_id == con_id}
-            logger.warning("position_in_doubt", con_id=con_id, difference=str(difference), held=str(held.get(con_id)))
+            logger.warning("position_in_doubt", con_id=con_id, difference=str(said.difference), held=str(said.held))
     return frozenset(in_doubt)
 
 

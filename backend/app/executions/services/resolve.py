@@ -169,7 +169,8 @@ def _carry_out(
         place.order.save()
         command = place_of([place.order], actor=Actor.PERSON, reason=place.reason, user=user, now=now)
         command.change |= {"replaces": [target.order_ref for target in place.replaces]}
-        command.evidence = {"held": str(row.quantity) if row is not None else None, "facts": facts.token}
+        seen = {"held": str(row.quantity), "difference": str(row.disputed)} if row is not None else {"held": None}
+        command.evidence = seen | {"facts": facts.token}
         command.save()
     if plan.places:
         dispatch.changes_on_commit(execution.pk)

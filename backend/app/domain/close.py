@@ -133,6 +133,7 @@ class ClosePlan:
 
 
 _WAIT = ClosePlan(step=CloseStep.WAIT)
+_LEAVES_THE_STOP = (CloseStep.NOTHING, CloseStep.FOREIGN, CloseStep.GIVE_UP)
 
 
 def plan_close(facts: CloseFacts) -> ClosePlan:
@@ -186,6 +187,14 @@ def keeps_its_stop(facts: CloseFacts) -> bool:
     if any(is_at_market(leg) and leg.is_open for leg in facts.exits):
         return True
     return plan_close(facts).step is CloseStep.MOVE_TARGET or facts.limit_price is not None
+
+
+def closing_step(facts: CloseFacts) -> CloseStep | None:
+    """Return the next step where closing takes the stop away; None where the guard looks after the shares."""
+    if facts.held <= facts.keep or keeps_its_stop(facts):
+        return None
+    step = plan_close(facts).step
+    return None if step in _LEAVES_THE_STOP else step
 
 
 def is_at_market(leg: ExitFacts) -> bool:

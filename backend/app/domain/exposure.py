@@ -97,6 +97,61 @@ def agrees(*, reported: Decimal, expected: Decimal, recent: Sequence[Decimal]) -
     return reported in {settled, *accumulate(recent, initial=settled)}
 
 
+def disagreement(
+    *,
+    reported: Decimal,
+    expected: Decimal,
+    recent: Sequence[Decimal],
+    unrecorded: Sequence[Decimal] = (),
+    young: Sequence[Decimal] = (),
+) -> Decimal:
+    """Return by how much a report disagrees; what is too young to be in it does not count, nor is it judged.
+
+    `unrecorded` are deals of ours that the broker has told and that are not in `expected` yet: a report may know them.
+    `young` are the deals of others that were heard a moment ago. All signed, oldest first.
+    """
+    expected += sum(unrecorded, _NONE)
+    if not agrees(reported=reported, expected=expected, recent=[*recent, *unrecorded]):
+        return reported - expected
+    # The report knows nothing yet of a deal that was just heard: it will.
+    return sum(young, _NONE)
+
+
+def lags(*, reported: Decimal, expected: Decimal, recent: Sequence[Decimal]) -> bool:
+    """Say whether the report agrees only if it does not know our newest deals yet: a later one has to say.
+
+    Shares that we bought and somebody sold within those seconds look the same as shares not yet reported.
+    """
+    return reported != expected and agrees(reported=reported, expected=expected, recent=recent)
+
+
+class Comparison(StrEnum):
+    """What a complete answer says of an instrument beside what was noted of it before."""
+
+    SETTLED = "SETTLED"  # It agrees, and knows all our deals.
+    LAGS = "LAGS"  # It agrees if it lags: a later answer has to say.
+    NEW_DOUBT = "NEW_DOUBT"  # It disagrees, and not as before: the seconds are counted from here.
+    IN_DOUBT = "IN_DOUBT"  # It disagrees as before, for too short a time.
+    CONFIRMED = "CONFIRMED"  # It disagrees as before, for long enough: it is to be judged.
+    LEFT_TO_A_PERSON = "LEFT_TO_A_PERSON"  # The same was judged, and nothing explained it.
+
+
+def compare(
+    *, difference: Decimal, lags: bool, disputed: Decimal | None, is_confirmed: bool, unexplained: Decimal
+) -> Comparison:
+    """Say what a complete answer means. `disputed` is the difference that was noted before, None where there was none.
+
+    `is_confirmed`: it was noted longer ago than a report lags. `unexplained`: what a person was asked about already.
+    """
+    if not difference:
+        return Comparison.LAGS if lags else Comparison.SETTLED
+    if disputed is None or disputed != difference:
+        return Comparison.NEW_DOUBT
+    if not is_confirmed:
+        return Comparison.IN_DOUBT
+    return Comparison.CONFIRMED if unexplained != difference else Comparison.LEFT_TO_A_PERSON
+
+
 def judge(
     *,
     reported: Decimal,

@@ -34,6 +34,7 @@ _FATE_UNKNOWN = frozenset({OrderStatus.SENT, OrderStatus.PENDING_SUBMIT, OrderSt
 _STOPS = frozenset({Leg.STOP_LOSS, Leg.PROTECT})
 # What closes, or protects what is held: neither is wanted where nothing is.
 _CLOSING = frozenset({Leg.PROTECT, Leg.CLOSE})
+_NOT_LINKED_WITH = {Leg.CLOSE: frozenset({Leg.CLOSE}), Leg.PROTECT: frozenset({Leg.CLOSE, Leg.PROTECT})}
 _UNHEARD = UNANSWERED | {OrderStatus.NOT_PLACED}
 
 
@@ -150,6 +151,16 @@ def _in_doubt(facts: Sequence[LegFacts]) -> Iterable[int]:
         unanswered = leg.leg.is_exit and leg.status is OrderStatus.SENT and (answered or not leg.leg.is_native)
         if unanswered or leg.is_refused_in_doubt or leg.refusal_suspected:
             yield leg.key
+
+
+def could_close(sent: LegFacts, beside: Iterable[LegFacts]) -> Decimal:
+    """Return what an order of ours could close together with those of the bracket that are not linked with it.
+
+    A CLOSE stands for itself: an exit that it joins or replaces is linked with it, or was cancelled before.
+    """
+    unlinked = _NOT_LINKED_WITH.get(sent.leg, frozenset())
+    at_broker = [leg for leg in beside if leg.key != sent.key and leg.leg in unlinked and not leg.is_over]
+    return sent.quantity + sum((leg.remaining for leg in at_broker if leg.status is not OrderStatus.CREATED), _NONE)
 
 
 def _oversold(exits: Sequence[LegFacts], *, held: Decimal) -> Protection:

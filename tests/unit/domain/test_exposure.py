@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.exposure import AccountUse, Claim, Finding, ForeignDeal, Judgement, agrees, judge
+from app.domain.exposure import (
+    AccountUse,
+    Claim,
+    Comparison,
+    Finding,
+    ForeignDeal,
+    Judgement,
+    agrees,
+    compare,
+    judge,
+)
 
 F = Finding
 OTHER_PROGRAM = 77
@@ -144,3 +154,31 @@ def test_whatever_is_judged_the_books_add_up_and_no_claim_turns_round(
         assert (judgement.others, judgement.reductions) == (others, ())
     else:
         assert judgement.others + sum(left.values()) == reported
+
+
+@pytest.mark.parametrize(
+    ("difference", "lags", "disputed", "confirmed", "unexplained", "found_as"),
+    [
+        (0, False, None, False, 0, Comparison.SETTLED),
+        (0, True, -6, True, 0, Comparison.LAGS),
+        (-6, False, None, False, 0, Comparison.NEW_DOUBT),
+        (-6, False, -4, True, 0, Comparison.NEW_DOUBT),
+        (-6, False, -6, False, 0, Comparison.IN_DOUBT),
+        (-6, False, -6, True, 0, Comparison.CONFIRMED),
+        (-6, False, -6, True, -6, Comparison.LEFT_TO_A_PERSON),
+    ],
+)
+def test_a_difference_is_judged_when_a_second_answer_confirms_it(
+    difference: int, lags: bool, disputed: int | None, confirmed: bool, unexplained: int, found_as: Comparison
+) -> None:
+    noted = None if disputed is None else Decimal(disputed)
+    assert (
+        compare(
+            difference=Decimal(difference),
+            lags=lags,
+            disputed=noted,
+            is_confirmed=confirmed,
+            unexplained=Decimal(unexplained),
+        )
+        is found_as
+    )

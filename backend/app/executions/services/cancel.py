@@ -13,6 +13,7 @@ from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.core.errors import Conflict, NotFound
 from app.core.logging import bind_order
+from app.domain.cancel import cancels_due
 from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.reasons import ReasonCode
@@ -21,6 +22,7 @@ from app.executions import dispatch, news, selectors
 from app.executions.models import Actor, Execution, Order
 from app.executions.services.commands_send import cancels_send
 from app.executions.services.commands_write import cancels_write, unsettled
+from app.executions.services.leg_facts import leg_facts
 from app.executions.services.submit import execution_give_up, unsent_because
 
 
@@ -126,27 +128,23 @@ def orders_to_cancel(execution: Execution) -> list[Order]:
     """
     due: list[Order] = []
     for bracket in execution.brackets.all():
-        legs = list(bracket.orders.all())
-        open_legs = [order for order in legs if _can_cancel(order)]
-        entry = next(order for order in legs if order.leg == Leg.ENTRY.value)
-        if entry in open_legs:
-            refused = any(order.status == OrderStatus.REJECTED.value for order in legs)
-            due += [entry] if execution.cancel_requested_at or refused or _stop_is_over(legs) else []
-        elif open_legs and _certainly_empty(entry):
-            due += open_legs
+        can_be = {order.pk: order for order in bracket.orders.all() if _can_cancel(order)}
+        if not can_be:
+            continue
+        entry = next(order for order in bracket.orders.all() if order.leg == Leg.ENTRY.value)
+        keys = cancels_due(
+            map(leg_facts, bracket.orders.all()),
+            is_requested=execution.cancel_requested_at is not None,
+            answered_since=_answered_since(entry),
+        )
+        due += [can_be[key] for key in keys if key in can_be]
     return due
 
 
-def _stop_is_over(legs: list[Order]) -> bool:
-    return any(order.leg == Leg.STOP_LOSS.value and OrderStatus(order.status) in TERMINAL for order in legs)
-
-
-def _certainly_empty(entry: Order) -> bool:
-    """Say whether no share was entered. Cancelled is no proof: a fill may be late, and its stop must be there then."""
-    if entry.filled_quantity or entry.told_filled or OrderStatus(entry.status) not in TERMINAL:
+def _answered_since(entry: Order) -> bool:
+    """Say whether the broker was asked for everything, and answered, after the entry ended."""
+    if OrderStatus(entry.status) not in TERMINAL:
         return False
-    if entry.status in (OrderStatus.REJECTED.value, OrderStatus.NOT_PLACED.value):
-        return True
     complete_answers = BrokerConnection.objects.filter(account=entry.account_id, client_id=entry.client_id or 0)
     return complete_answers.filter(reconciled_at__gt=entry.finished_at).exists()
 

@@ -5,17 +5,16 @@ from decimal import Decimal
 from django.conf import settings
 
 from app.accounts.models import BrokerConnection
-from app.domain.close import CLOSES_MAX, CloseFacts, CloseRoad, CloseStep, ExitFacts, keeps_its_stop, plan_close
+from app.domain.close import CLOSES_MAX, CloseFacts, CloseRoad, CloseStep, ExitFacts, closing_step
 from app.domain.command import NOT_TAKEN, CommandKind
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OrderType
 from app.executions.models import Bracket, Execution, Order, OrderCommand, open_quantity_of
 from app.executions.services.commands_send import is_foreign
+from app.executions.services.leg_facts import waits_for_entry
 
-CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
 # The order was being processed: the same change is taken a moment later.
 _REFUSED_FOR_NOW = "refused_2102"
-_LEAVES_THE_STOP = (CloseStep.NOTHING, CloseStep.FOREIGN, CloseStep.GIVE_UP)
 
 
 def keep_of(execution: Execution, bracket: Bracket) -> Decimal | None:
@@ -27,16 +26,13 @@ def keep_of(execution: Execution, bracket: Bracket) -> Decimal | None:
 
 def is_flattening(execution: Execution, bracket: Bracket) -> bool:
     """Say whether closing this bracket, whose orders were read, takes its stop away: nobody places one beside it."""
-    return closing_step(execution, bracket) is not None
+    return closing_step_of(execution, bracket) is not None
 
 
-def closing_step(execution: Execution, bracket: Bracket) -> CloseStep | None:
+def closing_step_of(execution: Execution, bracket: Bracket) -> CloseStep | None:
     """Return the next step of closing a bracket where that takes its stop away; None where the guard looks after it."""
     facts = close_facts(execution, bracket)
-    if facts is None or facts.held <= facts.keep or keeps_its_stop(facts):
-        return None
-    step = plan_close(facts).step
-    return None if step in _LEAVES_THE_STOP else step
+    return None if facts is None else closing_step(facts)
 
 
 def close_facts(
@@ -78,7 +74,7 @@ def _exit_facts(order: Order, connection: BrokerConnection | None) -> ExitFacts:
         told_filled=order.told_filled,
         limit_price=order.limit_price,
         refusal_proved=order.refusal_proved,
-        waits_for_entry=CHILD_OF_OPEN_ENTRY in order.why_held.split(","),
+        waits_for_entry=waits_for_entry(order.why_held),
         is_foreign=connection is not None and is_foreign(order, connection),
         group=order.oca_group,
         group_type=order.oca_type,

@@ -23,7 +23,7 @@ from app.brokers.base import BlockingBroker
 from app.brokers.errors import BrokerTimeout, IncompleteAnswer, RequestRefused
 from app.core.logging import get_logger
 from app.domain.broker_events import FillTold
-from app.domain.exposure import agrees
+from app.domain.exposure import disagreement, lags
 from app.domain.terms import Action, Side
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
 from app.executions.open_rows import deals_of_others, executions_held, of_account, orders_of_executions
@@ -67,22 +67,18 @@ class Picture:
         return self.row.others + sum(self.claims.values(), _NONE)
 
     def disagreement(self, reported: Decimal, *, now: datetime, unrecorded: Sequence[Decimal] = ()) -> Decimal:
-        """Return by how much the report disagrees; what is too young to be in it does not count, nor is it judged.
-
-        `unrecorded` are deals of ours that the broker has told and our rows do not have yet: a report may know them.
-        """
-        expected = self.expected + sum(unrecorded, _NONE)
-        if not agrees(reported=reported, expected=expected, recent=[*self.recent, *unrecorded]):
-            return reported - expected
-        # The report knows nothing yet of a deal that was just heard: it will.
-        return sum((deal.quantity for deal in self.foreign if deal.recorded_at > now - LAG), _NONE)
+        """Return by how much the report disagrees. `unrecorded` are deals of ours that our rows do not have yet."""
+        return disagreement(
+            reported=reported,
+            expected=self.expected,
+            recent=self.recent,
+            unrecorded=unrecorded,
+            young=[deal.quantity for deal in self.foreign if deal.recorded_at > now - LAG],
+        )
 
     def lags(self, reported: Decimal) -> bool:
-        """Say whether the report agrees only if it does not know our newest deals yet: a later one has to say.
-
-        Shares that we bought and somebody sold within those seconds look the same as shares not yet reported.
-        """
-        return reported != self.expected and agrees(reported=reported, expected=self.expected, recent=self.recent)
+        """Say whether the report agrees only if it does not know our newest deals yet: a later one has to say."""
+        return lags(reported=reported, expected=self.expected, recent=self.recent)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -29,7 +29,7 @@ from app.core.logging import bind_order, get_logger
 from app.domain.close import CloseStep
 from app.domain.command import CommandReason
 from app.domain.order_status import OrderStatus
-from app.domain.protection import Coverage, LegFacts, Protection, Repair, RepairKind, assess
+from app.domain.protection import Coverage, Protection, Repair, RepairKind, assess
 from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions import news, selectors
@@ -38,7 +38,7 @@ from app.executions.models import Actor, Bracket, Execution, Order
 from app.executions.open_rows import bracket_executions, executions_held, executions_of_orders, of_account, orders_open
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
-from app.executions.services.close_facts import CHILD_OF_OPEN_ENTRY, closing_step, is_flattening, keep_of
+from app.executions.services.close_facts import closing_step_of, is_flattening, keep_of
 from app.executions.services.commands_send import cancels_send, changes_send, connection_of, is_foreign, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.exits_settle import exits_settle
@@ -48,6 +48,7 @@ from app.executions.services.guard_orders import is_a_persons, protect_create, r
 from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
 from app.executions.services.guard_watch import ANSWER_SECONDS, ASK_AGAIN_SECONDS, Watch
 from app.executions.services.guard_words import asked_sentence, protection_evidence
+from app.executions.services.leg_facts import JUDGED_BY, leg_facts
 
 logger = get_logger(__name__)
 
@@ -61,18 +62,6 @@ _DOUBTS = {
     OrderStatus.INACTIVE.value: (1.0, ASK_AGAIN_SECONDS),
 }
 _STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
-_JUDGED_BY = (
-    "pk",
-    "leg",
-    "status",
-    "quantity",
-    "filled_quantity",
-    "closed_elsewhere",
-    "told_filled",
-    "why_held",
-    "refusal_proved",
-    "refusal_suspected",
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +115,7 @@ def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: dat
         return GuardLook()
     for execution in selectors.with_orders(Execution.objects.filter(pk__in=to_judge).order_by("id")):
         for bracket in execution.brackets.all():
-            if (step := closing_step(execution, bracket)) is not None:
+            if (step := closing_step_of(execution, bracket)) is not None:
                 watch.forget(bracket.pk)  # Its exits are cancelled on purpose; a stop beside the CLOSE could fill too.
                 if step is not CloseStep.WAIT:
                     closing.add(execution.pk)
@@ -182,7 +171,7 @@ def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[in
     """
     execution_of = bracket_executions(execution_ids)
     facts = Order.objects.filter(bracket__in=list(execution_of)).order_by()
-    rows = sorted(facts.values_list(*_JUDGED_BY, "bracket_id", named=True), key=attrgetter("bracket_id", "pk"))
+    rows = sorted(facts.values_list(*JUDGED_BY, "bracket_id", named=True), key=attrgetter("bracket_id", "pk"))
     looked, needing, doubts = 0, set(), dict[int, dict[int, str]]()
     for bracket_id, orders in groupby(rows, key=attrgetter("bracket_id")):
         legs = list(orders)
@@ -204,22 +193,8 @@ def bracket_protection(bracket: Bracket) -> Protection:
 
 
 def _assess(orders: Iterable[Any]) -> Protection:
-    """Judge a bracket by its orders: rows, or tuples of the columns `_JUDGED_BY`."""
-    return assess(
-        LegFacts(
-            key=order.pk,
-            leg=Leg(order.leg),
-            status=OrderStatus(order.status),
-            quantity=order.quantity,
-            filled=order.filled_quantity,
-            closed_elsewhere=order.closed_elsewhere,
-            told_filled=order.told_filled,
-            refusal_proved=order.refusal_proved,
-            refusal_suspected=order.refusal_suspected,
-            waits_for_entry=CHILD_OF_OPEN_ENTRY in order.why_held.split(","),
-        )
-        for order in orders
-    )
+    """Judge a bracket by its orders: rows, or tuples of the columns `JUDGED_BY`."""
+    return assess(leg_facts(order) for order in orders)
 
 
 def _carry_out(

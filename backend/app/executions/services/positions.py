@@ -24,7 +24,7 @@ from app.alerts.services import alert_raise
 from app.brokers import base
 from app.domain.broker_events import ClosedElsewhere
 from app.domain.command import CommandKind
-from app.domain.exposure import AccountUse, Claim, Finding, ForeignDeal, Judgement, judge
+from app.domain.exposure import AccountUse, Claim, Comparison, Finding, ForeignDeal, Judgement, compare, judge
 from app.domain.order_status import OrderStatus
 from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
@@ -128,19 +128,23 @@ def _settle(
             setattr(row, name, value)
     row.quantity, row.reported_at = reported, now
     difference = picture.disagreement(reported, now=now)
-    if not difference:
+    found = compare(
+        difference=difference,
+        lags=picture.lags(reported),
+        disputed=row.disputed if row.disputed_since is not None else None,
+        is_confirmed=row.disputed_since is not None and now - row.disputed_since >= LAG,
+        unexplained=row.unexplained,
+    )
+    if found in (Comparison.SETTLED, Comparison.LAGS):
         row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
-        if picture.lags(reported):
-            seen.doubts.append(row.symbol)
-        else:
-            judged = [deal.event_id for deal in picture.foreign]
-            row.deals_judged_to = max([row.deals_judged_to, picture.deals_read_to, *judged])
-    elif row.disputed_since is None or row.disputed != difference:
+    if found is Comparison.SETTLED:
+        judged = [deal.event_id for deal in picture.foreign]
+        row.deals_judged_to = max([row.deals_judged_to, picture.deals_read_to, *judged])
+    if found is Comparison.NEW_DOUBT:
         row.disputed, row.disputed_since, row.unexplained = difference, now, _NONE
+    if found in (Comparison.LAGS, Comparison.NEW_DOUBT, Comparison.IN_DOUBT):
         seen.doubts.append(row.symbol)
-    elif now - row.disputed_since < LAG:
-        seen.doubts.append(row.symbol)
-    elif row.unexplained != difference:
+    if found is Comparison.CONFIRMED:
         seen.judged.append(_judge(picture, reported=reported, now=now))
     row.save()
 

@@ -9,7 +9,6 @@ be missed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import Case, When
@@ -22,12 +21,15 @@ from app.core import clock
 from app.core.decimal_text import plain
 from app.core.errors import Conflict
 from app.domain.command import CommandKind, CommandReason
-from app.domain.order_status import TERMINAL, OrderEvent, OrderStatus, transition
+from app.domain.order_status import OrderEvent, OrderStatus, transition
+from app.domain.protection import could_close
 from app.domain.terms import Leg
 from app.executions.models import Actor, Execution, Order, open_quantity_of
 from app.executions.services.commands_write import cancels_write, unsettled
+from app.executions.services.leg_facts import leg_facts
 
 _SENT = transition(OrderStatus.CREATED, OrderEvent.SENT).status.value
+_CLOSES = frozenset({Leg.CLOSE, Leg.PROTECT})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,27 +112,16 @@ def require_unsent(order: Order) -> None:
 
 
 def _require_not_more_than_held(order: Order) -> None:
-    """Raise Conflict `close_outdated` where it could, with what is not linked with it, close more than is held by now.
-
-    A CLOSE stands for itself: an exit that it joins or replaces is linked with it, or was cancelled before.
-    """
-    beside = {Leg.CLOSE: {Leg.CLOSE}, Leg.PROTECT: {Leg.CLOSE, Leg.PROTECT}}.get(Leg(order.leg))
-    if beside is None:
+    """Raise Conflict `close_outdated` where it could, with what may fill beside it, close more than is held by now."""
+    if Leg(order.leg) not in _CLOSES:
         return
     orders = list(Order.objects.filter(bracket=order.bracket_id))
-    at_broker = [o for o in orders if o.pk != order.pk and Leg(o.leg) in beside and _may_fill(o)]
-    closing = order.quantity + sum((o.quantity - o.filled_quantity for o in at_broker), Decimal(0))
-    held = open_quantity_of(orders)
+    closing, held = could_close(leg_facts(order), map(leg_facts, orders)), open_quantity_of(orders)
     if closing > held:
         raise Conflict(
             f"With {order.order_ref} {plain(closing)} shares could be closed, and {plain(held)} are held.",
             code="close_outdated",
         )
-
-
-def _may_fill(order: Order) -> bool:
-    status = OrderStatus(order.status)
-    return status not in TERMINAL and status is not OrderStatus.CREATED
 
 
 def _holder_raised(holding: Holding, order_ids: Mapping[str, int]) -> BrokerConnection:

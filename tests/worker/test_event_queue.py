@@ -1,8 +1,10 @@
 """What waits to be recorded: lost orders first, and an execution's events in their order, whatever waits."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -19,9 +21,9 @@ from app.domain.broker_events import (
 )
 from app.domain.order_ref import EXECUTION_KEY_LENGTH, OrderRef
 from app.domain.terms import Action, Leg
-from app.worker import event_recorder
-from app.worker.event_queue import next_batch, others_first
-from app.worker.event_recorder import BATCH_MAX, BUSY_EVENTS, EventRecorder
+from app.worker import event_queue, event_recorder
+from app.worker.event_queue import Others, next_batch
+from app.worker.event_recorder import BATCH_MAX, BUSY_EVENTS, OTHERS_BATCH_MAX, OURS_IN_A_ROW_MAX, EventRecorder
 from tests.eventually import eventually
 
 NOW = datetime(2026, 1, 5, 15, tzinfo=UTC)
@@ -259,12 +261,107 @@ def test_a_drain_of_nothing_is_over_at_once() -> None:
 # A day of what is not ours, as it is told after a connect
 
 
+def order_of_others(number: int, *, status: ToldStatus = T.SUBMITTED, source: str = "open_order") -> OrderTold:
+    named = replace(state("z", status, number=number), order_ref="", source=source, order_type="")
+    return replace(named, dedupe_key=f"status:others:{number}:{status}", client_id=0, order_id=0, perm_id=9000 + number)
+
+
+def deal_of_others(number: int) -> FillTold:
+    return replace(deal("z", number=number), order_ref="somebody's", client_id=0, order_id=0)
+
+
 @pytest.mark.case("T33")
-def test_what_is_not_ours_is_counted_up_to_what_is_and_to_news_of_a_loss() -> None:
-    others = [state("a", T.SUBMITTED, number=number, named=False) for number in range(5)]
-    ours, lost = state("b", T.SUBMITTED), state("c", T.CANCELLED, named=False)
-    assert others_first(others, length_max=100) == 5
-    assert others_first(others, length_max=3) == 3
-    assert others_first([*others, ours, *others], length_max=100) == 5
-    assert others_first([*others[:2], lost, *others], length_max=100) == 2
-    assert others_first([], length_max=100) == 0
+@pytest.mark.parametrize(
+    ("event", "theirs"),
+    [
+        (order_of_others(1), True),
+        (order_of_others(1, source="completed_order", status=T.CANCELLED), True),
+        (replace(order_of_others(1, source="status"), order_type="LIMIT"), True),
+        (replace(order_of_others(1, source="status"), order_ref="somebody's"), True),
+        # What was heard of it so far does not say whose it is.
+        (order_of_others(1, source="status"), False),
+        (state("a", T.SUBMITTED), False),
+        (deal_of_others(1), True),
+        (deal("a"), False),
+        (cost("a"), False),
+        (code("a"), False),
+    ],
+)
+def test_what_is_certainly_not_ours(event: AnyBrokerEvent, theirs: bool) -> None:
+    assert Others().take(event) == theirs
+
+
+@pytest.mark.case("T33")
+def test_a_cost_is_whose_its_deal_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_queue, "DEALS_KEPT_MAX", 2)
+    others = Others()
+    told = [deal_of_others(1), deal("a", number=1), deal_of_others(2), deal_of_others(3)]
+    assert [others.take(event) for event in told] == [True, False, True, True]
+    # Each deal's cost is told once, and so many deals are remembered
+    assert [others.take(cost("z", number=number)) for number in (3, 3, 2, 1)] == [True, False, True, False]
+    assert not others.take(cost("a", number=1))
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What a recorder recorded, batch by batch."""
+    batches: list[list[str]] = []
+    monkeypatch.setattr(
+        EventRecorder, "_record_all", lambda _self, events: batches.append([event.dedupe_key for event in events])
+    )
+    return batches
+
+
+@pytest.mark.case("T33")
+def test_what_may_be_ours_overtakes_a_day_of_others(recorded: list[list[str]]) -> None:
+    # Given a day of others in the queue, and behind it what is told of ours, with and without a name
+    day = [
+        told
+        for number in range(OTHERS_BATCH_MAX)
+        for told in (deal_of_others(number), order_of_others(number, status=T.CANCELLED), cost("z", number=number))
+    ]
+    ours = [state("b", T.SUBMITTED, named=False), code("c"), state("c", T.CANCELLED)]
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None)
+    for event in [*day, *ours]:
+        recorder.put(event)
+    recorder.start()
+    # When all is recorded, then ours came first, and the day of others in its order and in large batches
+    recorder.stop(seconds_max=10)
+    assert recorded[0] == [event.dedupe_key for event in ours]
+    assert [len(batch) for batch in recorded[1:]] == [OTHERS_BATCH_MAX] * 3
+    assert list(chain(*recorded[1:])) == [event.dedupe_key for event in day]
+
+
+@pytest.mark.case("T33")
+def test_others_have_their_turn_in_a_burst_of_ours(recorded: list[list[str]]) -> None:
+    of_others = order_of_others(1)
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None)
+    for number in range((OURS_IN_A_ROW_MAX + 2) * BATCH_MAX):
+        recorder.put(state("a", T.SUBMITTED, number=number))
+    recorder.put(of_others)
+    recorder.start()
+    recorder.stop(seconds_max=10)
+    assert recorded[OURS_IN_A_ROW_MAX] == [of_others.dedupe_key]
+    assert [len(batch) for batch in recorded] == [BATCH_MAX] * OURS_IN_A_ROW_MAX + [1] + [BATCH_MAX] * 2
+
+
+@pytest.mark.case("T33")
+def test_entries_do_not_wait_until_others_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None)
+    go_on, began = threading.Semaphore(0), threading.Semaphore(0)
+
+    def record_slowly(_recorder: EventRecorder, _events: object) -> None:
+        began.release()
+        assert go_on.acquire(timeout=10)
+
+    # Given a recorder in the first of several batches of others
+    monkeypatch.setattr(EventRecorder, "_record_all", record_slowly)
+    for number in range(2 * OTHERS_BATCH_MAX + 1):
+        recorder.put(order_of_others(number))
+    recorder.start()
+    assert began.acquire(timeout=10)
+    # Then who waits until it keeps up with ours waits for nothing
+    assert recorder._keeps_up.is_set()
+    assert recorder.waiting()[0] == 2 * OTHERS_BATCH_MAX + 1
+    go_on.release(3)
+    recorder.stop(seconds_max=10)

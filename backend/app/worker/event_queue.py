@@ -1,5 +1,8 @@
 """Which of the waiting events is recorded next: in their order, but the news of a lost order overtakes a backlog.
 
+What is certainly about no order of ours (`Others`) waits apart, and is recorded when nothing else waits: after a
+connect a whole day of it is told. Of what may be ours:
+
     waiting:  a1 b1 c1 a2 b2 c2(cancelled) ...      a, b, c: executions, by the `order_ref` that the event carries
     next:     c1 c2                                 all that waits of that execution up to it, in its order
     then:     a1 b1 a2 b2 ...
@@ -22,6 +25,7 @@ from app.domain.broker_events import (
 )
 from app.domain.order_ref import parse_order_ref
 
+DEALS_KEPT_MAX = 100_000
 _LOST = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.INACTIVE})
 
 
@@ -32,23 +36,41 @@ def tells_of_loss(event: AnyBrokerEvent) -> bool:
     return isinstance(event, OrderTold) and event.status in _LOST
 
 
-def others_first(waiting: Sequence[AnyBrokerEvent], *, length_max: int) -> int:
-    """Return how many of the first events, at most `length_max`, carry no name of ours and tell of no loss.
+class Others:
+    """Tells events that are certainly about no order of ours: they lock nothing, and nobody waits for them.
 
-    They lock hardly anything, and nobody waits for them.
+    A deal, an open order and a finished one always carry the name of an order of ours, and so does a status after them.
+    Of a cost only the deal says whose it is; one that comes before its deal may be ours. A name that somebody took
+    from an order of ours, in TWS, makes its news wait: it is matched by its number when its turn has come.
     """
-    for number, event in enumerate(waiting[:length_max]):
-        if parse_order_ref(getattr(event, "order_ref", "")) is not None or tells_of_loss(event):
-            return number
-    return min(len(waiting), length_max)
+
+    def __init__(self) -> None:
+        # Their deals whose cost was not told yet, the oldest first.
+        self._deals: dict[str, None] = {}
+
+    def take(self, event: AnyBrokerEvent) -> bool:
+        """Say whether the event is theirs; call it once for each event, in the order they came."""
+        if isinstance(event, CommissionTold):
+            is_theirs = event.exec_id in self._deals
+            self._deals.pop(event.exec_id, None)
+            return is_theirs
+        if isinstance(event, OrderTold):
+            says_name = bool(event.order_ref or event.order_type) or event.source != "status"
+            return says_name and parse_order_ref(event.order_ref) is None
+        if not isinstance(event, FillTold) or parse_order_ref(event.order_ref) is not None:
+            return False
+        self._deals[event.exec_id] = None
+        if len(self._deals) > DEALS_KEPT_MAX:
+            del self._deals[next(iter(self._deals))]
+        return True
 
 
 def next_batch(
     waiting: Sequence[AnyBrokerEvent], *, length_max: int
 ) -> tuple[list[AnyBrokerEvent], list[AnyBrokerEvent]]:
     """Return what is recorded next, at most `length_max` events, and what waits on, both in the order they came."""
-    if len(waiting) <= length_max:
-        return list(waiting), []
+    if len(waiting) <= length_max or not any(map(tells_of_loss, waiting)):
+        return list(waiting[:length_max]), list(waiting[length_max:])
     urgent: set[str] = set()
     overtaking: list[int] = []
     by_execution: dict[str, list[int]] = {}

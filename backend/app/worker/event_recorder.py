@@ -3,7 +3,8 @@
     connection's loop ── put (never blocks) ──> queue ──> one thread ── broker_events_record ──> rows, news
 
 What waits is recorded together, so that a burst pays for locks and commits once. One thread, because order matters; in
-a backlog the news of a lost order goes first, without changing the order of its execution's events (see event_queue).
+a backlog the news of a lost order goes first, without changing the order of its execution's events, and what is about
+no order of ours goes last (see event_queue).
 While the database is away events wait in the queue; an event that cannot be applied is stored as told and flags its
 execution, so that one bad event neither blocks the road nor is lost.
 
@@ -36,7 +37,7 @@ from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.record import broker_events_record
-from app.worker.event_queue import next_batch, others_first, tells_of_loss
+from app.worker.event_queue import Others, next_batch, tells_of_loss
 
 logger = get_logger(__name__)
 
@@ -45,11 +46,11 @@ QUEUE_LENGTH_LOUD = 1000
 DRAIN_SECONDS_MAX = 30.0
 # What one transaction takes at most: more would hold its executions locked for long.
 BATCH_MAX = 64
-# Of what is not ours, which locks nothing: a day of it is told after a connect.
-OTHERS_BATCH_MAX = 1000
+# Of what is not ours, which locks nothing; and after how many batches of ours one of it has its turn all the same.
+OTHERS_BATCH_MAX, OURS_IN_A_ROW_MAX = 1000, 8
 # From one transaction to the next while news comes thick and fast: fewer of them leave more of the processor to what
 # is sent. News of a lost order does not wait, nor does any while it comes as that of a few brackets does.
-BATCH_EVERY_SECONDS = 0.05
+BATCH_EVERY_SECONDS, OTHERS_EVERY_SECONDS = 0.05, 0.2
 BUSY_EVENTS, BUSY_SECONDS = 32, 0.5
 
 
@@ -71,6 +72,10 @@ class EventRecorder:
         self._in_hand: list[AnyBrokerEvent] = []
         # What was taken from the queue and waits for its batch; who waits for what was put before, told by identity.
         self._waiting: list[AnyBrokerEvent] = []
+        # The same of others; and how many batches since one of theirs.
+        self._of_others: list[AnyBrokerEvent] = []
+        self._others = Others()
+        self._ours_in_a_row = 0
         self._drains: list[tuple[threading.Event, set[int]]] = []
         self._is_ending = False
         self._batch_at = float("-inf")
@@ -93,11 +98,11 @@ class EventRecorder:
 
     def waiting(self) -> tuple[int, datetime | None]:
         """Return how many events are not recorded yet, and when the oldest of them came."""
-        taken = [*self._in_hand, *self._waiting]
+        taken = [*self._in_hand, *self._waiting, *self._of_others]
         return self._queue.qsize() + len(taken), min((event.received_at for event in taken), default=None)
 
     def wait_until_it_keeps_up(self, *, seconds_max: float) -> None:
-        """Wait until no more than one batch waits: entries do, so that the news of a lost stop need not."""
+        """Wait until no more than one batch of ours waits: entries do, so that the news of a lost stop need not."""
         self._keeps_up.wait(seconds_max)
 
     def drain(self, *, seconds_max: float = DRAIN_SECONDS_MAX) -> bool:
@@ -119,11 +124,10 @@ class EventRecorder:
         while not self._stopping.is_set():
             self._take()
             self._gather()
-            if self._is_ending and not self._waiting:
+            if self._is_ending and not self._waiting and not self._of_others:
                 self._tell_drained(set())
                 break
-            length_max = max(BATCH_MAX, others_first(self._waiting, length_max=OTHERS_BATCH_MAX))
-            self._in_hand, self._waiting = next_batch(self._waiting, length_max=length_max)
+            self._in_hand = self._next()
             (self._keeps_up.clear if self._waiting else self._keeps_up.set)()
             if self._in_hand:
                 self._batch_at = time.monotonic()
@@ -132,21 +136,32 @@ class EventRecorder:
             self._in_hand = []
         connections.close_all()
 
+    def _next(self) -> list[AnyBrokerEvent]:
+        """Return what is recorded next, and let it wait no more."""
+        if self._waiting and (not self._of_others or self._ours_in_a_row < OURS_IN_A_ROW_MAX):
+            self._ours_in_a_row += 1
+            batch, self._waiting = next_batch(self._waiting, length_max=BATCH_MAX)
+            return batch
+        self._ours_in_a_row = 0
+        batch, self._of_others = self._of_others[:OTHERS_BATCH_MAX], self._of_others[OTHERS_BATCH_MAX:]
+        return batch
+
     def _take(self) -> None:
         """Take all that is in the queue; wait where nothing is there or left from before."""
         while not self._is_ending:
             try:
-                self._sort(self._queue.get(block=not self._waiting and not self._drains))
+                self._sort(self._queue.get(block=not (self._waiting or self._of_others or self._drains)))
             except queue.Empty:
                 return
 
     def _gather(self) -> None:
         """Let what comes within a moment be of the same batch, where much came lately and the last was a moment ago."""
-        while self._waiting and not (self._drains or self._is_ending or any(map(tells_of_loss, self._waiting))):
+        while not (self._drains or self._is_ending or any(map(tells_of_loss, self._waiting))):
             now = time.monotonic()
-            pause = self._batch_at + BATCH_EVERY_SECONDS - now
+            pause = self._batch_at + (BATCH_EVERY_SECONDS if self._waiting else OTHERS_EVERY_SECONDS) - now
             is_busy = len(self._taken_at) == BUSY_EVENTS and now - self._taken_at[0] < BUSY_SECONDS
-            if pause <= 0 or not is_busy or len(self._waiting) >= BATCH_MAX:
+            is_full = len(self._waiting) >= BATCH_MAX or len(self._of_others) >= OTHERS_BATCH_MAX
+            if pause <= 0 or not is_busy or is_full:
                 return
             with suppress(queue.Empty):
                 self._sort(self._queue.get(timeout=pause))
@@ -155,9 +170,9 @@ class EventRecorder:
         if isinstance(taken, _End):
             self._is_ending = True
         elif isinstance(taken, threading.Event):
-            self._drains.append((taken, {id(event) for event in self._waiting}))
+            self._drains.append((taken, {id(event) for event in (*self._waiting, *self._of_others)}))
         else:
-            self._waiting.append(taken)
+            (self._of_others if self._others.take(taken) else self._waiting).append(taken)
             self._taken_at.append(time.monotonic())
 
     def _tell_drained(self, recorded: set[int]) -> None:

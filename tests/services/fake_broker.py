@@ -126,7 +126,7 @@ class FakeBroker:
             permit.note_ids({ticket.order_ref: id_floor + 1})
             if self.held_up is not None:
                 self.held_up()
-                permit.note_ids({ticket.order_ref: id_floor + 1})
+                permit.require_still_ours()
             if self.dies_after_write_ahead:
                 raise ProcessDied
             self.singles.append(ticket)

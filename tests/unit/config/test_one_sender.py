@@ -41,6 +41,15 @@ def test_nothing_but_the_sender_calls_what_sends() -> None:
     assert {call.partition(".")[2] for call in used[SENDER]} == SENDING_VERBS
 
 
+def test_the_sender_reads_and_writes_rows_only_through_its_outbox() -> None:
+    # Another outbox must do without a database: the sender itself uses none
+    tree = ast.parse((APP / SENDER).read_text())
+    modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not {module for module in modules if module.partition(".")[0] == "django"}
+    assert not used & {"objects", "save", "filter", "update", "atomic", "refresh_from_db", "publish_on_commit"}
+
+
 @pytest.mark.parametrize(
     "way",
     [

@@ -22,6 +22,7 @@ from app.executions import dispatch, news, selectors
 from app.executions.models import Actor, Execution, Order
 from app.executions.services.commands_send import cancels_send
 from app.executions.services.commands_write import cancels_write, unsettled
+from app.executions.services.connection_row import holding_of
 from app.executions.services.leg_facts import leg_facts
 from app.executions.services.submit import execution_give_up, unsent_because
 
@@ -98,9 +99,7 @@ def execution_cancel_send(*, execution_id: int, broker: BlockingBroker, now: dat
     with bind_order(execution=execution.pk):
         asked = set(unsettled(orders, CommandKind.CANCEL).values_list("order_id", flat=True)) if orders else set()
         if any(order.pk not in asked for order in orders):
-            _write_unasked(
-                execution_id, holding=Holding(connection_id=broker.connection_id, fence=broker.fence), now=now
-            )
+            _write_unasked(execution_id, holding=holding_of(broker), now=now)
         return cancels_send(execution_id=execution_id, orders=orders, broker=broker, now=now)
 
 

@@ -10,7 +10,7 @@ from app.domain.command import NOT_TAKEN, CommandKind
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OrderType
 from app.executions.models import Bracket, Execution, Order, OrderCommand, open_quantity_of
-from app.executions.services.commands_send import is_foreign
+from app.executions.services.connection_row import is_foreign
 from app.executions.services.leg_facts import waits_for_entry
 
 # The order was being processed: the same change is taken a moment later.

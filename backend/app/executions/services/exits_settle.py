@@ -40,7 +40,8 @@ from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, BrokerEvent, Execution, Order
 from app.executions.services.apply import broker_event_record
-from app.executions.services.commands_send import connection_of, is_foreign, order_send_again
+from app.executions.services.commands_send import order_send_again
+from app.executions.services.connection_row import connection_of, holding_of, is_foreign
 from app.executions.services.match import orders_match
 
 logger = get_logger(__name__)
@@ -93,7 +94,7 @@ def exits_settle(
         logger.warning("open_orders_not_told", reason=error.code, orders=[order.order_ref for order in orders])
         return False
     by_order = _by_order(told)
-    holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
+    holding = holding_of(broker)
     all_settled = True
     for order in orders:
         with bind_order(execution=order.bracket.execution_id, order_ref=order.order_ref):

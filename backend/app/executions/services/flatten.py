@@ -32,8 +32,9 @@ from app.executions.models import Actor, Bracket, Decision, Execution, Order, op
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.close_facts import close_facts, keep_of
-from app.executions.services.commands_send import cancels_send, changes_send, connection_of, order_send
+from app.executions.services.commands_send import cancels_send, changes_send, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
+from app.executions.services.connection_row import connection_of, holding_of
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 from app.executions.services.tranches_net import tranches_net
@@ -91,7 +92,7 @@ def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: da
             raise RetryLater("The account may not hold what is to be closed.", code=POSITION_IN_DOUBT)
         if not exits_settle(order_pks=_refused_exits(execution_id), broker=broker, now=now):
             raise RetryLater("It is not known whether an exit that was refused lives.", code=POSITION_IN_DOUBT)
-        due = _write_down(execution_id, connection=connection, fence=broker.fence, now=now)
+        due = _write_down(execution_id, connection=connection, holding=holding_of(broker), now=now)
         sent = changes_send(execution_id=execution_id, orders=due.changes, broker=broker, now=now)
         sent += cancels_send(execution_id=execution_id, orders=due.cancels, broker=broker, now=now)
         for order_pk in due.places:
@@ -129,10 +130,10 @@ def _may_not_hold_it(execution_id: int, *, broker: BlockingBroker, now: datetime
 
 
 @transaction.atomic
-def _write_down(execution_id: int, *, connection: BrokerConnection, fence: int, now: datetime) -> _Due:
+def _write_down(execution_id: int, *, connection: BrokerConnection, holding: Holding, now: datetime) -> _Due:
     """Decide the next step under the lock, and write down what it places, changes and cancels. Raises Fenced."""
     due = _Due()
-    fence_require(Holding(connection_id=connection.pk, fence=fence))
+    fence_require(holding)
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     if execution.is_finished:
         return due

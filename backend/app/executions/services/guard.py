@@ -14,9 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import groupby
-from operator import attrgetter
-from typing import Any
 
 from django.db import OperationalError, transaction
 
@@ -35,12 +32,14 @@ from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Execution, Order
-from app.executions.open_rows import bracket_executions, executions_held, executions_of_orders, of_account, orders_open
+from app.executions.open_rows import executions_held, executions_of_orders, of_account, orders_open
+from app.executions.outbox import Outbox
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.close_facts import closing_step_of, is_flattening, keep_of
-from app.executions.services.commands_send import cancels_send, changes_send, connection_of, is_foreign, order_send
+from app.executions.services.commands_send import cancels_send, changes_send, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
+from app.executions.services.connection_row import connection_of, is_foreign
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import exposure_doubts
 from app.executions.services.guard_asks import left_to_a_person, person_ask
@@ -48,7 +47,8 @@ from app.executions.services.guard_orders import is_a_persons, protect_create, r
 from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
 from app.executions.services.guard_watch import ANSWER_SECONDS, ASK_AGAIN_SECONDS, Watch
 from app.executions.services.guard_words import asked_sentence, protection_evidence
-from app.executions.services.leg_facts import JUDGED_BY, leg_facts
+from app.executions.services.leg_facts import leg_facts
+from app.executions.services.outbox_rows import OutboxRows
 
 logger = get_logger(__name__)
 
@@ -90,7 +90,7 @@ def execution_ids_to_guard(account_id: str) -> list[int]:
 
 def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
     """Judge the brackets of these executions and carry out what is due. Never raises for one bracket's sake."""
-    looked, to_judge, doubts = _needing(execution_ids, watch=watch)
+    looked, to_judge, doubts = _needing(execution_ids, watch=watch, outbox=OutboxRows(broker=broker))
     found = _judge(to_judge - doubts.keys(), broker=broker, watch=watch, now=now)
     # What is certain was repaired first: it does not wait for the broker's answers about what is not.
     of_doubts = {order_pk: status for orders in doubts.values() for order_pk, status in orders.items()}
@@ -162,26 +162,23 @@ def _doubts_settle(doubts: Mapping[int, str], *, broker: BlockingBroker, watch: 
         logger.warning("exits_not_settled", reason=error.code)
 
 
-def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[int], dict[int, dict[int, str]]]:
+def _needing(
+    execution_ids: Sequence[int], *, watch: Watch, outbox: Outbox
+) -> tuple[int, set[int], dict[int, dict[int, str]]]:
     """Return how many brackets there are, the executions of those that need something, and the exits in doubt.
 
-    The exits by execution, with their statuses. All from two lean queries.
-
-    Nearly all need nothing: to read each whole, every second, would take the time of those that do.
+    The exits by execution, with their statuses. Nearly all need nothing: to read each whole, every second, would take
+    the time of those that do.
     """
-    execution_of = bracket_executions(execution_ids)
-    facts = Order.objects.filter(bracket__in=list(execution_of)).order_by()
-    rows = sorted(facts.values_list(*JUDGED_BY, "bracket_id", named=True), key=attrgetter("bracket_id", "pk"))
     looked, needing, doubts = 0, set(), dict[int, dict[int, str]]()
-    for bracket_id, orders in groupby(rows, key=attrgetter("bracket_id")):
-        legs = list(orders)
+    for execution_id, bracket_id, legs in outbox.legs(execution_ids):
         looked += 1
-        protection = _assess(legs)
+        protection = assess(legs)
         if protection.in_doubt:
-            of_it = doubts.setdefault(execution_of[bracket_id], {})
-            of_it |= {leg.pk: leg.status for leg in legs if leg.pk in protection.in_doubt}
+            of_it = doubts.setdefault(execution_id, {})
+            of_it |= {leg.key: leg.status for leg in legs if leg.key in protection.in_doubt}
         if protection.repairs or protection.asks_broker:
-            needing.add(execution_of[bracket_id])
+            needing.add(execution_id)
         else:
             watch.forget(bracket_id)
     return looked, needing, doubts
@@ -189,12 +186,7 @@ def _needing(execution_ids: Sequence[int], *, watch: Watch) -> tuple[int, set[in
 
 def bracket_protection(bracket: Bracket) -> Protection:
     """Judge a bracket whose orders were read."""
-    return _assess(bracket.orders.all())
-
-
-def _assess(orders: Iterable[Any]) -> Protection:
-    """Judge a bracket by its orders: rows, or tuples of the columns `JUDGED_BY`."""
-    return assess(leg_facts(order) for order in orders)
+    return assess(leg_facts(order) for order in bracket.orders.all())
 
 
 def _carry_out(

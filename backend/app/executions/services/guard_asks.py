@@ -10,7 +10,7 @@ from app.executions import news
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Execution, Order
 from app.executions.services.attention import attention_add
-from app.executions.services.commands_send import is_foreign
+from app.executions.services.connection_row import is_foreign
 from app.executions.services.guard_bounds import refused_alike, repairs_lately, replaced_in_vain
 from app.executions.services.guard_words import came_of, last_protect
 from app.executions.services.tranches_net import tranches_net

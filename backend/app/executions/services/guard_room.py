@@ -20,8 +20,8 @@ from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Execution, Order
 from app.executions.open_rows import executions_unfinished, orders_of_executions
 from app.executions.services.attention import attention_add
-from app.executions.services.commands_send import is_foreign
 from app.executions.services.commands_write import cancelled_in_vain, cancels_write, unsettled
+from app.executions.services.connection_row import is_foreign
 
 REFUSAL_HOLDS = timedelta(minutes=1)
 _AT_WORK = (OrderStatus.HELD.value, OrderStatus.WORKING.value, OrderStatus.PENDING_CANCEL.value)

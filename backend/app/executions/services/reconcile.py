@@ -46,6 +46,7 @@ from app.executions.open_rows import (
 )
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.commands_write import cancels_write
+from app.executions.services.connection_row import holding_of
 from app.executions.services.exits_settle import as_news
 from app.executions.services.match import batches, orders_match, recorded_at
 from app.executions.services.positions import positions_settle
@@ -113,7 +114,7 @@ def execution_reconcile(
     try:
         answers = _ask(broker)
         drain()
-        holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
+        holding = holding_of(broker)
         report = _settle(answers, holding=holding, now=now, settle_seconds=settle_seconds, run=run)
         for order in _lacking_deals(broker.account_id):
             if order.pk in lacking_before:

@@ -30,8 +30,10 @@ from app.domain.reasons import ReasonCode, reason_sentence
 from app.executions import news, selectors
 from app.executions.models import Execution, Order
 from app.executions.services.apply import broker_event_record
-from app.executions.services.commands_send import bracket_send, connection_of
+from app.executions.services.commands_send import bracket_send
+from app.executions.services.connection_row import connection_of, holding_of
 from app.executions.services.order_room import room_needed, room_require
+from app.executions.services.outbox_rows import OutboxRows
 
 logger = get_logger(__name__)
 
@@ -50,7 +52,7 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
     fence_check(holder, fence=broker.fence)
     _require_entries_allowed(holder, now=now)
     half_open = circuit_of(holder, now=now) is Circuit.HALF_OPEN
-    holding = Holding(connection_id=broker.connection_id, fence=broker.fence)
+    holding = holding_of(broker)
     if not _claim(
         execution_id=execution_id,
         account_id=broker.account_id,
@@ -64,9 +66,9 @@ def execution_submit(*, execution_id: int, broker: BlockingBroker, now: datetime
     with bind_order(execution=execution.pk):
         for bracket in execution.brackets.all():
             try:
-                reference = bracket_send(
-                    execution=execution, bracket=bracket, broker=broker, holder=holder if not sent else None
-                )
+                # The floor of the order ids is read anew where a bracket before this one has raised it.
+                outbox = OutboxRows(broker=broker, known_holder=holder if not sent else None)
+                reference = bracket_send(execution=execution, bracket=bracket, broker=broker, outbox=outbox)
             except (NotConnected, QueueFull, OrderIdTooLow):
                 if not sent and _release(execution_id=execution_id, holding=holding, now=now):
                     raise

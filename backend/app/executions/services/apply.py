@@ -36,6 +36,7 @@ from app.domain.terms import Leg, OrderType
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
 from app.executions.services.attention import attention_add
+from app.executions.services.close_wish import wish_end, wish_is_over
 from app.executions.services.commands_settle import commands_settle
 from app.executions.services.deals import deal_enter, deal_store, deals_contradict, deals_of, deals_sum
 from app.executions.services.event_store import commissions_store
@@ -171,6 +172,8 @@ def execution_recompute(
             f"more was exited than entered: {-outcome.open_quantity.normalize():f} shares",
             code=FlagCode.MORE_CLOSED_THAN_OPENED,
         )
+    if outcome.status not in FINISHED and wish_is_over(finished_at=execution.finished_at, now=now):
+        wish_end(execution)
     execution.status = outcome.status.value
     execution.open_quantity = outcome.open_quantity
     execution.exit_reason = outcome.exit_reason

@@ -32,6 +32,7 @@ from app.executions.models import Actor, Bracket, Decision, Execution, Order, op
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.close_facts import close_facts, keep_of
+from app.executions.services.close_wish import wish_end
 from app.executions.services.commands_send import cancels_send, changes_send, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.connection_row import connection_of, holding_of
@@ -146,7 +147,9 @@ def _write_down(execution_id: int, *, connection: BrokerConnection, holding: Hol
     steps = {_bracket_due(due, execution, bracket, connection=connection, actor=actor, now=now) for bracket in brackets}
     if steps <= {CloseStep.NOTHING}:
         execution.close_requested_at = None
-    execution.save(update_fields=["attention", "close_requested_at"])
+    elif steps <= {CloseStep.NOTHING, CloseStep.GIVE_UP}:
+        wish_end(execution)  # Who wants it closed all the same asks anew.
+    execution.save(update_fields=["attention", "close_requested_at", "flatten_requested_at"])
     return due
 
 

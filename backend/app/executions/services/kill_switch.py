@@ -23,12 +23,15 @@ from app.alerts.services import alert_raise, alert_resolve
 from app.core.errors import Conflict
 from app.core.logging import get_logger
 from app.domain.command import CommandReason
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
+from app.executions import news
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Decision, Execution
+from app.executions.models import Actor, Decision, Execution, ExecutionFlag
 from app.executions.open_rows import executions_of_orders, executions_unfinished, orders_open
 from app.executions.services.cancel import execution_cancel_request
-from app.executions.services.flatten import execution_flatten_request
+from app.executions.services.close_wish import is_closing_begun, wish_end
+from app.executions.services.flatten import FLATTEN, execution_flatten_request
 
 logger = get_logger(__name__)
 
@@ -70,16 +73,42 @@ def kill_switch_engage(
     return switch
 
 
-@transaction.atomic
 def kill_switch_release(*, account: Account | None, user: User | None, reason: str, now: datetime) -> KillSwitch:
-    """Let trading go on; return the released switch. What was cancelled stays so, and closing that was begun goes on.
+    """Let trading go on; return the released switch.
 
+    What was cancelled stays so, and closing that was begun goes on; closing of which nothing was sent yet is dropped.
     Raises Conflict `kill_switch_not_engaged`. The switch of all accounts and one account's are released separately.
     """
-    switch = kill_switch_write_release(account=account, user=user, reason=reason, now=now)
-    _decide("RELEASE", switch, user=user, reason=reason, now=now)
-    alert_resolve(kind=AlertKind.KILL_SWITCH, subject=switch.subject, now=now)
+    with transaction.atomic():
+        switch = kill_switch_write_release(account=account, user=user, reason=reason, now=now)
+        _decide("RELEASE", switch, user=user, reason=reason, now=now)
+        alert_resolve(kind=AlertKind.KILL_SWITCH, subject=switch.subject, now=now)
+    closing = executions_unfinished().filter(flatten_requested_at__isnull=False)
+    for pk in (closing.filter(account=account) if account else closing).values_list("pk", flat=True):
+        _drop_close(pk, now=now)
+    kill_switch_enforce(now=now)  # What another switch wants is wanted still.
     return switch
+
+
+@transaction.atomic
+def _drop_close(execution_id: int, *, now: datetime) -> None:
+    """Drop the wish of a released switch to close an execution, unless something was sent for it."""
+    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    asked = Decision.objects.filter(execution=execution, action=FLATTEN).last()
+    by_switch = asked is not None and asked.actor == Actor.KILL_SWITCH
+    if execution.flatten_requested_at is None or not by_switch or is_closing_begun(execution):
+        return
+    wish_end(execution)
+    execution.save(update_fields=["flatten_requested_at", "close_requested_at"])
+    decision_record(
+        actor=Actor.KILL_SWITCH,
+        action="FLATTEN_DROPPED",
+        reason="The kill switch was released before anything was sent to close it.",
+        account=execution.account,
+        execution=execution,
+        now=now,
+    )
+    news.publish_on_commit(execution.pk)
 
 
 def kill_switch_enforce(*, now: datetime) -> Enforced:
@@ -94,10 +123,26 @@ def kill_switch_enforce(*, now: datetime) -> Enforced:
         if switch.flatten:
             held = stopped.filter(open_quantity__gt=0, flatten_requested_at__isnull=True)
             mine = held.filter(account=switch.account) if switch.account else held
+            mine = mine.exclude(pk__in=_failed_to_close(switch))
             closing += [pk for pk in _ids(mine) if _close(pk, switch, now=now)]
     if cancelled or closing:
         logger.warning("kill_switch_enforced", cancelled=cancelled, closing=closing)
     return Enforced(cancelled=cancelled, closing=closing)
+
+
+def _failed_to_close(switch: KillSwitch) -> set[int]:
+    """Return the executions that this switch had closed, which failed, and that hold shares still: a person was told.
+
+    By what is unresolved, and the decisions by their executions: never by way of the whole history.
+    """
+    flags = ExecutionFlag.objects.filter(resolved_at__isnull=True, code=FlagCode.CLOSE_FAILED)
+    failed = set(flags.order_by().values_list("execution_id", flat=True))
+    if not failed:
+        return failed
+    asked = Decision.objects.filter(execution__in=failed, actor=Actor.KILL_SWITCH, action=FLATTEN).order_by()
+    # By their order, not by their moments: a clock that was set back must not have it closed in vain for ever.
+    since = _engagements(switch).values_list("pk", flat=True).first() or 0
+    return set(asked.filter(pk__gt=since).values_list("execution_id", flat=True))
 
 
 def kill_switch_said_again(switch: KillSwitch) -> list[Decision]:

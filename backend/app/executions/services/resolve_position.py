@@ -11,6 +11,7 @@ from app.core.errors import Conflict, FixRequest
 from app.domain.broker_events import ClosedElsewhere
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.executions.models import Bracket, open_quantity_of
+from app.executions.services.close_wish import wish_is_over
 from app.executions.services.resolve_facts import Asked, Facts, Plan, exits_left, name_of, shares
 from app.executions.services.resolve_stops import sendings_of, stops_for
 
@@ -69,6 +70,7 @@ def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> P
     if any(OrderStatus(facts.entry_of(bracket).status) not in TERMINAL for bracket in facts.brackets):
         raise Conflict("An entry may still fill: cancel it first.", code="entry_open")
     wished = execution.flatten_requested_at is not None or any(b.keep_quantity is not None for b in facts.brackets)
+    wished = wished and not wish_is_over(finished_at=execution.finished_at, now=now)
     if wished and quantity > execution.open_quantity:
         raise Conflict(
             "All of it was to be closed: what it took over would be sold at the market at once.", code="closing_already"

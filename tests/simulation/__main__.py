@@ -9,6 +9,7 @@ simulate --sabotage guard --seeds 1-50     with a rule switched off: succeeds wh
 import argparse
 import itertools
 import logging
+import random
 import signal
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.simulation import fuzz
+from tests.simulation.account_invariants import race_told
 from tests.simulation.acts import Step, carry_out, plan
 from tests.simulation.story import story
 from tests.simulation.world import World
@@ -25,6 +27,14 @@ from tests.simulation.world import World
 # A reconcile comes every 60 s; what only it can find takes that long where the connection was not lost.
 CALM_SECONDS_MAX = 100.0
 QUIET_SECONDS = 0.7
+# How often a person looks at what was left to one, once all is calm.
+ANSWER_EVERY_SECONDS = 5.0
+WATCH_EVERY_SECONDS = 1.0
+LOOK_EVERY_SECONDS = 0.3
+SABOTAGE_NAMES = (
+    "claim, id_floor, dedupe_key, reconcile, guard, fencing, exposure, joined_close, settle_by_evidence, lag"
+)
+_ACTS = ("CLOSED_ELSEWHERE", "NOT_OURS", "TAKE_OVER", "PROTECT", "CLOSE_SURPLUS")
 
 
 def main(arguments: list[str]) -> int:
@@ -53,6 +63,7 @@ def _run_all(world: World, options: argparse.Namespace) -> int:
         steps = plan(seed, options.steps)
         found = run(world, seed, steps)
         told = "ok" if not found else "; ".join(found)
+        told += f", {raced}" if (raced := race_told(world)) else ""
         print(f"seed {seed}: {told} ({happened()}, {time.monotonic() - begun:.1f} s)", flush=True)
         if not found:
             continue
@@ -79,12 +90,15 @@ def _run_all(world: World, options: argparse.Namespace) -> int:
 
 def happened() -> str:
     """Say in a few words how much a run has moved, so that one that moved nothing is seen."""
-    from app.executions.models import Decision, Execution, Fill, Order
+    from app.executions.models import BrokerEvent, Decision, Execution, Fill, Order
 
     placed = Order.objects.filter(sent_at__isnull=False).count()
     repairs = Decision.objects.filter(actor="GUARD").exclude(action="ASK").count()
+    elsewhere = BrokerEvent.objects.filter(kind="closed_elsewhere").count()
+    acts = Decision.objects.filter(actor="PERSON", action__in=_ACTS).count()
     return (
-        f"{Execution.objects.count()} executions, {placed} orders sent, {Fill.objects.count()} fills, {repairs} repairs"
+        f"{Execution.objects.count()} executions, {placed} orders sent, {Fill.objects.count()} fills, "
+        f"{repairs} repairs, {elsewhere} closed elsewhere, {acts} settled by a person"
     )
 
 
@@ -110,20 +124,33 @@ def run(world: World, seed: int, steps: Sequence[Step]) -> list[str]:
         found = invariants.always(world)
         if found:
             return [f"after {step}: {line}" for line in found]
-    return _come_to_rest(world)
+    return _come_to_rest(world, seed)
 
 
-def _come_to_rest(world: World) -> list[str]:
+def _come_to_rest(world: World, seed: int) -> list[str]:
     """Take all faults back and wait until every invariant holds for a while; return what still does not."""
     from tests.simulation import invariants
+    from tests.simulation.account_invariants import in_doubt
+    from tests.simulation.acts import person, processes
 
     world.heal()
     give_up_at = time.monotonic() + CALM_SECONDS_MAX
     quiet_since = None
+    chance, answer_at = random.Random(seed), time.monotonic() + ANSWER_EVERY_SECONDS
+    watch_at = time.monotonic()
     while True:
         found = [] if world.is_ready() else ["no worker is READY"]
         found = found or invariants.at_rest(world)
+        if not found and world.setting.answers and in_doubt():
+            found = ["what the account holds is in doubt, and no act of a person has settled it"]
         now = time.monotonic()
+        if now > watch_at:
+            watch_at = now + WATCH_EVERY_SECONDS
+            processes.watchdog(world, chance, 0)
+        if world.setting.answers and now > answer_at:
+            answer_at = now + ANSWER_EVERY_SECONDS
+            person.answer_all(world, chance)
+            continue
         if not found:
             quiet_since = quiet_since or now
             if now - quiet_since > QUIET_SECONDS:
@@ -132,7 +159,7 @@ def _come_to_rest(world: World) -> list[str]:
             quiet_since = None
             if now > give_up_at:
                 return [f"at rest: {line}" for line in found]
-        time.sleep(0.1)
+        time.sleep(LOOK_EVERY_SECONDS)
 
 
 def shrink(world: World, seed: int, steps: Sequence[Step], *, seconds_max: float) -> list[Step]:
@@ -161,9 +188,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=100, help="steps per seed (default: %(default)s)")
     parser.add_argument("--forever", action="store_true", help="go on with new seeds until one fails")
     parser.add_argument("--shrink", type=float, default=120.0, help="seconds to look for a shorter run, 0 = not at all")
-    parser.add_argument(
-        "--sabotage", default="", help="switch off: claim, id_floor, dedupe_key, reconcile, guard, fencing"
-    )
+    parser.add_argument("--sabotage", default="", help=f"switch off: {SABOTAGE_NAMES}")
     parser.add_argument("--keep", default="", help="keep logs and books in this folder")
     options = parser.parse_args(arguments)
     options.seeds = _seeds(options)

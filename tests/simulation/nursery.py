@@ -1,6 +1,6 @@
 """Broker workers in a fraction of a second: a process that has imported everything once, and forks one on request.
 
-    > start NAME LOGFILE PLACE          < PID
+    > start NAME LOGFILE PLACE USE ROAD          < PID
 
 What is forked is a real Celery worker of the real application; it dies with this process. `SIMULATION_SABOTAGE` names
 a rule of the application to be switched off in all of them, which proves that a run would see it missing.
@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 # Silence after which a stand-by takes over; shorter than in earnest, so that a run can wait for it.
@@ -26,18 +27,33 @@ def main() -> None:
     import django
 
     django.setup()
+    from django.conf import settings
+
     from app.config.celery import app as celery_app
-    from app.worker import broker_thread, holder, life, tasks  # noqa: F401 - What every worker would import by itself.
+    from app.executions.services import exposure, positions
+    from app.worker import (  # noqa: F401 - What every worker would import by itself.
+        broker_thread,
+        holder,
+        life,
+        reconcile_plan,
+        tasks,
+    )
     from tests.simulation import sabotage
+    from tests.simulation.setting import LAG_SECONDS, Setting
 
     broker_thread.BrokerThread.__init__.__kwdefaults__["silent_seconds"] = SILENT_SECONDS
+    lag = timedelta(seconds=LAG_SECONDS)
+    exposure.LAG = positions.LAG = lag
+    reconcile_plan.LOOK_AGAIN_SECONDS = LAG_SECONDS
     sabotage.apply_named(os.environ.get("SIMULATION_SABOTAGE", ""))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)
     for line in sys.stdin:
-        _start, name, log, place = line.split()
+        _start, name, log, place, use, road = line.split()
         pid = os.fork()
         if pid == 0:
+            settings.ACCOUNT_USE, settings.CLOSE_ROAD = use, road
+            settings.OTHERS_CLIENT_IDS = sorted(Setting(use=use).others_client_ids)
             if place != "here":
                 # Its process cannot be ended by a successor, as if it ran on another machine.
                 holder.process_identity = lambda place=place: f"{place} 1 1"

@@ -2,14 +2,28 @@
 
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
 from app.accounts import fencing
 from app.accounts import services as accounts
+from app.domain import close
 from app.domain.broker_events import CommissionTold
-from app.executions.services import apply, guard, reconcile, record, send_permit, submit
+from app.executions.services import (
+    apply,
+    close_facts,
+    commands_send,
+    exposure,
+    flatten,
+    guard,
+    positions,
+    reconcile,
+    record,
+    send_permit,
+    submit,
+)
 from app.worker import broker_thread, guard_thread
 
 
@@ -106,6 +120,52 @@ def _fencing() -> None:
     fencing.fence_check.__code__ = (lambda row, *, fence: None).__code__  # Imported by name in many places.
 
 
+def _exposure() -> None:
+    """Nobody compares what is claimed with what the account holds."""
+    _replace(guard, "exposure_doubts", lambda **_: frozenset())
+    _replace(flatten, "exposure_doubts", lambda **_: frozenset())
+    _replace(reconcile, "positions_settle", lambda **_: positions.PositionsSeen())
+    _replace(broker_thread, "pushed_positions_look", lambda **_: exposure.PushedLook.AGREES)
+
+
+def _joined_close() -> None:
+    """A close waits for no word of the broker and joins no group: it goes out beside what lives."""
+    planned = close.plan_close
+
+    def plan_close(facts: close.CloseFacts) -> close.ClosePlan:
+        plan = planned(facts)
+        if plan.step not in (close.CloseStep.JOIN, close.CloseStep.CANCEL, close.CloseStep.CUT):
+            return plan
+        return close.ClosePlan(step=close.CloseStep.CLOSE, quantity=facts.held - facts.keep)
+
+    for owner in (flatten, close_facts):
+        _replace(owner, "plan_close", plan_close)
+
+
+def _settle_by_evidence() -> None:
+    """A cancel or a change counts as settled because it was sent."""
+    taken = commands_send._take
+
+    def take(kind: Any, execution_id: int, orders: Any, *, holder: Any, fence: int, now: Any) -> list[Any]:
+        due = taken(kind, execution_id, orders, holder=holder, fence=fence, now=now)
+        for command in due:
+            commands_send.command_settle(command, "sent", now=now)
+        return due
+
+    _replace(commands_send, "_take", take)
+
+
+def _lag() -> None:
+    """A position report is believed at once, as if it knew every deal."""
+
+    def agrees(*, reported: Any, expected: Any, recent: Any) -> bool:
+        del recent
+        return bool(reported == expected)
+
+    _replace(exposure, "agrees", agrees)
+    exposure.LAG = positions.LAG = timedelta(0)
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     "claim": _claim,
     "id_floor": _id_floor,
@@ -113,6 +173,10 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "reconcile": _reconcile,
     "guard": _guard,
     "fencing": _fencing,
+    "exposure": _exposure,
+    "joined_close": _joined_close,
+    "settle_by_evidence": _settle_by_evidence,
+    "lag": _lag,
 }
 
 

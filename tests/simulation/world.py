@@ -5,6 +5,7 @@ The servers are started once; each seed gets an empty database, an empty queue, 
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,12 +24,15 @@ from ib_simulator.client import ControlError
 from ib_simulator.process import SimulatorProcess
 from local_stack.throw_away import ThrowAwayServers
 from tests.simulation import witness
+from tests.simulation.outsiders import Outsiders
+from tests.simulation.setting import Setting, setting_of
 from tests.simulation.shared_clock import SharedClock
 from tests.simulation.wire import Wire
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "DU1234567"
 SYMBOL = "AAPL"
+OUR_REF = re.compile(r"[a-z0-9]{16}-\d+-[A-Z_]+\d*")
 START_PRICE = Decimal("190.00")
 # What in the database is the second half of a rule that can be switched off: it goes with the first.
 SECOND_HALVES = {
@@ -56,7 +60,12 @@ class World:
         self.paused: set[str] = set()
         self.worker_number = 0
         self.started: list[str] = []
-        self.price = START_PRICE
+        self.setting = Setting()
+        self.outsiders = Outsiders(setting=self.setting)
+        self.price, self.scale = START_PRICE, Decimal(1)
+        self.sent: dict[str, set[datetime]] = {}
+        self.raced: dict[str, Decimal] = {}
+        self.splits: list[set[str]] = []  # of each, the brackets that there were
         self.later: list[tuple[int, Callable[[], None]]] = []
         self.steps_done: list[tuple[datetime, str]] = []
         self._clock = SharedClock(folder / "clock")
@@ -129,6 +138,8 @@ class World:
 
         self.stop_workers()
         self.set_clock_ahead(0)
+        self.setting = setting_of(seed)
+        self.outsiders = Outsiders(setting=self.setting, theirs=Decimal(self.setting.long_term))
         # On one machine a silent holder is killed by its successor; on two it may wake.
         self._apart = seed % 2 == 0
         # Most runs end with a reconnect, and what it finds; the others with what the interval of the reconciles finds.
@@ -145,9 +156,15 @@ class World:
         self._simulator.start()
         self.wire.heal()
         self.wire.target = (self._simulator.host, self._simulator.port)
-        self.price, self.later, self.steps_done = START_PRICE, [], []
+        self.price, self.scale, self.later, self.steps_done = START_PRICE, Decimal(1), [], []
+        self.note(f"begin {self.setting}")
         self.started.clear()
+        self.sent.clear()
+        self.raced.clear()
+        self.splits.clear()
         self.peer.set_price(SYMBOL, str(self.price))
+        if self.setting.long_term:
+            self.peer.set_position(symbol=SYMBOL, quantity=self.setting.long_term, average_cost="50")
         roles_ensure()
         account_ensure(ACCOUNT)
         self.analyst = User.objects.create_user("analyst")
@@ -173,9 +190,24 @@ class World:
         """Its control connection."""
         return self.simulator.control
 
+    def read_book(self) -> None:
+        """Take in what the book tells anew: what others did, and when our orders came."""
+        self.outsiders.read(self.peer.state())
+        for message in self.peer.messages():
+            if message["name"] == "placeOrder":
+                at = datetime.fromisoformat(message["received_at"])
+                for ref in {field for field in message["fields"] if OUR_REF.fullmatch(str(field))}:
+                    self.sent.setdefault(ref, set()).add(at)
+
     def command(self, name: str) -> None:
         """Send the simulator a command without arguments, over the connection there is by then."""
         self.peer.send(name)
+
+    @staticmethod
+    def held_in_book(state: dict[str, Any]) -> Decimal:
+        """Return what the account holds of the symbol, of a `state` of the simulator."""
+        held = (Decimal(position["quantity"]) for position in state["positions"] if position["symbol"] == SYMBOL)
+        return sum(held, Decimal(0))
 
     def redis(self) -> "redis.Redis":
         """A client of the queue."""
@@ -211,7 +243,7 @@ class World:
         assert self._nursery is not None
         assert self._nursery.stdin is not None
         place = name if self._apart else "here"
-        self._nursery.stdin.write(f"start {name} {self.log_of(name)} {place}\n")
+        self._nursery.stdin.write(f"start {name} {self.log_of(name)} {place} {self.setting.use} {self.setting.road}\n")
         self._nursery.stdin.flush()
         self.log_of(name).write_bytes(b"")
         self.workers[name] = int(self._read_nursery())
@@ -306,6 +338,7 @@ class World:
         self.peer.thaw()
         self.peer.release_cancels()
         self.peer.release_commissions()
+        self.peer.lag_positions(0)
         self.peer.resume(SYMBOL)
         self.peer.set_liquidity(SYMBOL, None)
         self.set_clock_ahead(0)

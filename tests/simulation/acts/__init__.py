@@ -1,15 +1,18 @@
-"""Everything that can happen in one step: the analyst's and the market's doings, and the adversary's."""
+"""Everything that can happen in one step: what people, the market, the world outside and the adversary do."""
 
 import random
 
-from tests.simulation.acts import analyst, broker, line, market, processes
+from tests.simulation.acts import analyst, broker, line, market, oddities, outside, person, processes
 from tests.simulation.acts.step import Act, Step
 from tests.simulation.world import World
 
 ACTS: dict[str, tuple[int, Act]] = {
     **analyst.ACTS,
+    **person.ACTS,
     **market.ACTS,
     **broker.ACTS,
+    **outside.ACTS,
+    **oddities.ACTS,
     **line.ACTS,
     **processes.ACTS,
 }

@@ -22,7 +22,7 @@ def execute(world: World, chance: random.Random, number: int) -> None:
     side = chance.choice(("LONG", "SHORT"))
     sign = 1 if side == "LONG" else -1
     is_market = chance.random() < 0.5
-    _price_known(world)
+    price_known(world)
     entry = world.price - sign * Decimal(chance.randrange(1, 60)) / 100
     stop = (world.price if is_market else entry) - sign * Decimal(chance.randrange(30, 300)) / 100
     target = world.price + sign * Decimal(chance.randrange(30, 300)) / 100
@@ -93,7 +93,8 @@ def redeliver(world: World, chance: random.Random, _number: int) -> None:
             chance.choice((dispatch.submit, dispatch.cancel))(execution_id)
 
 
-def _price_known(world: World) -> None:
+def price_known(world: World) -> None:
+    """Have the price of now known, as the data worker does."""
     from app.core import clock
     from app.domain.contract import Contract, SymbolInfo
     from app.market.services import instrument_record

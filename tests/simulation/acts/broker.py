@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.simulation.acts.step import Act, attempt, later, live_orders
 from tests.simulation.book import leg_of
-from tests.simulation.world import SYMBOL, World
+from tests.simulation.world import World
 
 
 def cancel_by_hand(world: World, chance: random.Random, _number: int) -> None:
@@ -58,6 +58,9 @@ def switch(world: World, chance: random.Random, _number: int) -> None:
         "duplicate_callbacks": ("on", "off"),
         "modify_child_after_parent_done": ("refuse_135", "accept"),
         "open_orders_on_connect": ("on", "off"),
+        "oca_join": ("linked", "not_linked", "refused"),
+        "lone_child_group": ("none", "parent"),
+        "modify_during_outage": ("one_order", "two_orders"),
     }
     name = chance.choice(sorted(switches))
     world.peer.set_switch(name, chance.choice(switches[name]))
@@ -75,13 +78,6 @@ def correct_price(world: World, chance: random.Random, _number: int) -> None:
     if deals:
         deal = chance.choice(deals)
         attempt(lambda: world.peer.correct_execution(deal["exec_id"], price=deal["price"]))
-
-
-def trade_by_hand(world: World, chance: random.Random, _number: int) -> None:
-    """Somebody trades the same symbol in TWS; it is not ours and must never be touched."""
-    far = chance.random() < 0.5
-    more = {"order_type": "LMT", "limit_price": "100.00"} if far else {"order_type": "MKT"}
-    attempt(lambda: world.peer.place_external(symbol=SYMBOL, action="BUY", quantity=chance.randrange(1, 20), **more))
 
 
 def farms(world: World, chance: random.Random, _number: int) -> None:
@@ -149,6 +145,5 @@ ACTS: dict[str, tuple[int, Act]] = {
     "nightly_reset": (1, nightly_reset),
     "slow_cancels": (2, slow_cancels),
     "correct_price": (1, correct_price),
-    "trade_by_hand": (1, trade_by_hand),
     "farms": (1, farms),
 }

@@ -26,6 +26,7 @@ def refuse(world: World, chance: random.Random, number: int) -> None:
 
 def restart_gateway(world: World, chance: random.Random, _number: int) -> None:
     """The Gateway is killed and starts again, calm, perhaps giving out order ids once more."""
+    world.read_book()  # What was sent to this one is known to no other.
     world.simulator.restart(kill=True)
     world.peer.set_price(SYMBOL, str(world.price))
     if chance.random() < 0.7:

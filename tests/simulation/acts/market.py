@@ -55,7 +55,9 @@ def halt(world: World, chance: random.Random, number: int) -> None:
 
 
 def _move(world: World, by: Decimal) -> None:
-    world.price = min(max(world.price + by, Decimal(150)), Decimal(230))
+    # After a split the prices stay near half of what they were.
+    lowest, highest = 150 * world.scale, 230 * world.scale
+    world.price = min(max(world.price + by, lowest), highest).quantize(Decimal("0.01"))
     world.peer.set_price(SYMBOL, str(world.price))
 
 

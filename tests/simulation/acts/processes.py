@@ -3,6 +3,8 @@
 import random
 import signal
 
+from django.db import DatabaseError
+
 from tests.simulation.acts.step import Act, later
 from tests.simulation.world import World
 
@@ -76,6 +78,18 @@ def jump_clock(world: World, chance: random.Random, number: int) -> None:
     later(world, number + chance.randrange(2, 20), lambda: world.set_clock_ahead(0))
 
 
+def watchdog(world: World, _chance: random.Random, _number: int) -> None:
+    """The watchdog, on a worker of its own, looks once."""
+    from app.core import clock
+    from app.core.errors import TradingError
+    from app.worker.watchdog import watchdog_look
+
+    try:
+        watchdog_look(now=clock.now())
+    except (TradingError, DatabaseError):  # The next look comes in a second.
+        world.forget_connections()
+
+
 ACTS: dict[str, tuple[int, Act]] = {
     "kill_worker": (4, kill_worker),
     "pause_worker": (2, pause_worker),
@@ -86,4 +100,5 @@ ACTS: dict[str, tuple[int, Act]] = {
     "restart_database": (1, restart_database),
     "restart_queue": (1, restart_queue),
     "jump_clock": (1, jump_clock),
+    "watchdog": (4, watchdog),
 }

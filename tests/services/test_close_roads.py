@@ -14,7 +14,7 @@ from app.domain.close import CLOSES_MAX
 from app.domain.command import NOT_TAKEN
 from app.domain.contract import Contract
 from app.domain.terms import Leg, OrderType
-from app.executions.models import Actor, Order, OrderCommand
+from app.executions.models import Actor, Bracket, Execution, Order, OrderCommand
 from app.executions.services.close_facts import is_flattening
 from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
 from app.executions.services.guard import guard_look
@@ -230,3 +230,27 @@ def test_a_position_that_knows_a_deal_which_we_have_not_recorded_is_no_doubt(
     ]
 
     assert step(second, broker, seconds=34) == 1
+
+
+def test_a_cut_that_is_answered_as_inactive_leaves_no_share_without_a_stop(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    # Given ten shares, of which four are to be closed, and a stop that is not at work any more once it was cut
+    book = held(submitted(), group="")
+    Bracket.objects.filter(execution=book.execution_id).update(keep_quantity=6)
+    Execution.objects.filter(pk=book.execution_id).update(close_requested_at=at(30))
+    assert step(book, broker, seconds=31) == 1
+    book.hear(told(book.stop, T.INACTIVE), seconds=32)
+    # Then it goes first, lest it come to life beside what is sent next
+    assert (step(book, broker, seconds=33), broker.cancelled) == (1, [book.stop.order_id])
+    book.hear(told(book.stop, T.CANCELLED), seconds=34)
+    step(book, broker, seconds=35)
+    close = book.order(Leg.CLOSE)
+    book.hear(told(close, T.SUBMITTED), fill(close, "4"), seconds=36)
+    step(book, broker, seconds=37)
+    # And what is kept is the guard's
+    assert guard(book, broker, seconds=38) == 1
+    assert [(ticket.order_type, ticket.quantity) for ticket in broker.singles] == [
+        (OrderType.MARKET, 4),
+        (OrderType.STOP, 6),
+    ]

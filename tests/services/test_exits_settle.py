@@ -13,6 +13,7 @@ from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.terms import Leg
 from app.executions.models import Decision, Order
 from app.executions.services import exits_settle
+from app.executions.services.commands_send import left_behind_send
 from app.executions.services.exits_settle import SEND_AGAIN_MAX
 from app.executions.services.flatten import execution_flatten_send
 from app.executions.services.guard_watch import ANSWER_SECONDS
@@ -277,3 +278,21 @@ def test_an_exit_whose_row_is_locked_holds_up_no_other(
     # Then the other one is settled, and replaced
     assert [order.status for order in protects(locked)] == ["REJECTED"]
     assert [order.status for order in protects(free)] == ["REJECTED", "SENT"]
+
+
+def test_a_refused_stop_that_is_listed_as_inactive_is_replaced_and_cancelled(
+    submitted: Submitted, guard: Guard
+) -> None:
+    # Given a stop of the guard's that the broker refuses, and keeps among its open orders without working with it
+    book = bare(submitted())
+    guard.look(book)
+    (stop,) = protects(book)
+    book.hear(message(stop, *REFUSAL))
+    guard.broker.holds(told(stop, T.INACTIVE, source="open_order"))
+    # When the guard looks
+    guard.look(book, after=ANSWER_SECONDS)
+    # Then its shares get another one, and it is cancelled: somebody could send it on in TWS
+    assert [(one.status, one.refusal_proved) for one in protects(book)] == [("REJECTED", True), ("SENT", False)]
+    assert left_behind_send(broker=guard.broker, now=guard.now) == 1
+    assert guard.broker.cancelled == [stop.order_id]
+    assert execution_replay(book.execution_id) == []

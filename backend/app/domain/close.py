@@ -94,6 +94,11 @@ class ExitFacts:
         return self.status not in TERMINAL
 
     @property
+    def is_asleep(self) -> bool:
+        """Whether it waits for its entry."""
+        return self.status in _AT_WORK and self.waits_for_entry
+
+    @property
     def is_at_work(self) -> bool:
         """Whether the broker works with it, so that it can be changed."""
         return self.status in _AT_WORK and not self.waits_for_entry
@@ -157,8 +162,8 @@ def plan_close(facts: CloseFacts) -> ClosePlan:
 
 def _market_plan(facts: CloseFacts) -> ClosePlan:
     live = [leg for leg in facts.exits if leg.is_open and leg.status is not OrderStatus.CREATED]
-    if any(is_at_market(leg) for leg in live):
-        return _WAIT
+    if at_market := [leg for leg in live if is_at_market(leg)]:
+        return _without_idle(at_market) or _WAIT
     if facts.tries >= CLOSES_MAX:
         return ClosePlan(step=CloseStep.GIVE_UP)
     if not facts.keep:
@@ -243,6 +248,8 @@ def _group_to_join(facts: CloseFacts, live: Sequence[ExitFacts]) -> tuple[str, i
 
 def _part_plan(facts: CloseFacts, live: Sequence[ExitFacts]) -> ClosePlan:
     """Cut the exits to what is kept; when all are as small, close the rest."""
+    if (idle := _without_idle(live)) is not None:
+        return idle
     sizes: list[tuple[int, Decimal]] = []
     gone: list[int] = []
     stops = sorted((leg for leg in live if leg.leg in _STOPS), key=lambda leg: (leg.leg is Leg.PROTECT, leg.key))
@@ -258,6 +265,16 @@ def _part_plan(facts: CloseFacts, live: Sequence[ExitFacts]) -> ClosePlan:
     if not all(leg.is_at_work for leg in live):
         return _WAIT
     return ClosePlan(step=CloseStep.CUT, sizes=tuple(sizes), keys=tuple(gone))
+
+
+def _without_idle(legs: Sequence[ExitFacts]) -> ClosePlan | None:
+    """Cancel those that the broker has but does not work with; None where there are none.
+
+    A change may be answered so. It protects nothing, nor does it close anything, and it could come to life beside what
+    does: to wait for it would leave the shares as they are, without a stop and for ever.
+    """
+    idle = _keys(leg for leg in legs if leg.status is OrderStatus.INACTIVE or leg.is_asleep)
+    return ClosePlan(step=CloseStep.CANCEL, keys=idle) if idle else None
 
 
 def _cut(leg: ExitFacts, most: Decimal, *, sizes: list[tuple[int, Decimal]], gone: list[int]) -> None:

@@ -133,6 +133,16 @@ CASES = {
         plan(CloseStep.CUT, 3),
     ),
     "part, exit unanswered": (facts(stop(), protect(S.SENT), **PART), plan(CloseStep.WAIT)),
+    "part, cut answered as inactive": (facts(stop(S.INACTIVE), target(), **PART), plan(CloseStep.CANCEL, 1)),
+    "part, target inactive": (
+        facts(stop(quantity=Decimal(6)), target(S.INACTIVE), **PART),
+        plan(CloseStep.CANCEL, 2),
+    ),
+    "part, stop asleep": (facts(stop(waits_for_entry=True), **PART), plan(CloseStep.CANCEL, 1)),
+    "target at the market, inactive": (
+        facts(stop(), target(S.INACTIVE, order_type=OrderType.MARKET)),
+        plan(CloseStep.CANCEL, 2),
+    ),
     "part, refused": (facts(stop(), target(), change_refused=True, **PART), plan(CloseStep.CANCEL, 1, 2)),
     "part, refused, exits gone": (
         facts(stop(S.CANCELLED), change_refused=True, **PART),
@@ -157,7 +167,8 @@ def test_what_is_sent_next(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_guard_looks_after_the_stop_where_the_target_closes(name: str) -> None:
     known, wanted = CASES[name]
-    by_target = wanted.step is CloseStep.MOVE_TARGET or known.limit_price is not None or name == "target at the market"
+    at_market = name.startswith("target at the market")
+    by_target = wanted.step is CloseStep.MOVE_TARGET or known.limit_price is not None or at_market
     assert keeps_its_stop(known) is by_target
 
 

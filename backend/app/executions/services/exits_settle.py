@@ -1,6 +1,7 @@
 """Learn of exits whether they live, before anything is sent in their place; of any order whether it was refused.
 
     refused     ── open orders ──> listed: it lives, whatever the refusal said    not listed: RefusalProved
+                                   listed as inactive: RefusalProved, and it is cancelled, lest somebody sends it on
     suspected   ── open, completed orders, deals ──> listed: recorded             not listed: RefusalProved
     unanswered  ── open, completed orders, deals ──> listed: recorded             not listed:
                                                        of the native bracket, another of it was answered: AbsenceProved
@@ -34,6 +35,7 @@ from app.domain.broker_events import (
     RefusalProved,
     ToldStatus,
 )
+from app.domain.command import CommandReason
 from app.domain.order_status import UNANSWERED, OrderStatus
 from app.domain.terms import NATIVE_LEGS, Leg
 from app.executions import news
@@ -41,6 +43,7 @@ from app.executions.decisions import decision_record
 from app.executions.models import Actor, BrokerEvent, Execution, Order
 from app.executions.services.apply import broker_event_record
 from app.executions.services.commands_send import order_send_again
+from app.executions.services.commands_write import cancels_write
 from app.executions.services.connection_row import connection_of, holding_of, is_foreign
 from app.executions.services.match import orders_match
 
@@ -99,12 +102,14 @@ def exits_settle(
     for order in orders:
         with bind_order(execution=order.bracket.execution_id, order_ref=order.order_ref):
             try:
-                events = [event for event in by_order.get(order.pk, []) if _lives_by(event, order=order)]
+                listed = by_order.get(order.pk, [])
+                events = [event for event in listed if _lives_by(event, order=order)]
                 if events:
                     for event in events:
                         broker_event_record(as_news(event, order=order, now=now), now=now, holding=holding)
                 elif order not in unanswered:
-                    _refusal_prove(order, holding=holding, now=now)
+                    is_listed = any(_is_listed_inactive(event) for event in listed)
+                    _refusal_prove(order, is_listed=is_listed, holding=holding, now=now)
                 elif _is_certainly_absent(order):
                     _absence_prove(order, holding=holding, now=now)
                 elif (
@@ -145,7 +150,14 @@ def _lives_by(event: AnyBrokerEvent, *, order: Order) -> bool:
     """Say whether it tells that the order lives, or did: that one that was refused is listed as over proves nothing."""
     if order.status != OrderStatus.REJECTED or not isinstance(event, OrderTold):
         return True
+    if _is_listed_inactive(event):
+        return False
     return event.source != "completed_order" or event.status is ToldStatus.FILLED
+
+
+def _is_listed_inactive(event: AnyBrokerEvent) -> bool:
+    """Say whether an order stands among the open ones without working: what was refused may stay there for good."""
+    return isinstance(event, OrderTold) and event.source == "open_order" and event.status is ToldStatus.INACTIVE
 
 
 def as_news(event: AnyBrokerEvent, *, order: Order, now: datetime) -> AnyBrokerEvent:
@@ -170,19 +182,24 @@ def _is_certainly_absent(order: Order) -> bool:
 
 
 @transaction.atomic
-def _refusal_prove(order: Order, *, holding: Holding, now: datetime) -> None:
+def _refusal_prove(order: Order, *, is_listed: bool, holding: Holding, now: datetime) -> None:
     if not _is_still(order, holding=holding):
         return
+    said = "list it as inactive" if is_listed else "do not have it"
     broker_event_record(
         RefusalProved(
             dedupe_key=f"refusal:{order.order_ref}:{now.isoformat()}",
             account=order.account.account_id,
             received_at=now,
             order_ref=order.order_ref,
-            evidence=f"The broker's open orders of {now:%H:%M:%S} UTC do not have it.",
+            evidence=f"The broker's open orders of {now:%H:%M:%S} UTC {said}.",
         ),
         now=now,
     )
+    if is_listed:
+        left = CommandReason.LEFT_BEHIND
+        execution_id = order.bracket.execution_id
+        cancels_write(orders=[order], execution_id=execution_id, actor=Actor.GUARD, reason=left, now=now)
 
 
 @transaction.atomic

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import psycopg
@@ -26,7 +26,7 @@ import redis
 from ib_async import IB, MarketOrder, Stock, StopOrder
 
 from ib_simulator.client import SimulatorControl
-from tests.bench import many_brackets, simulator
+from tests.bench import busy_account, many_brackets, simulator
 from tests.running_stack import RunningStack, running_stack
 
 SETUP = {"symbol": "AAPL", "side": "LONG", "entry_type": "MARKET", "stop_price": "100.00", "quantity": "10"}
@@ -37,6 +37,10 @@ WAIT_SECONDS_MAX = 20.0
 QUIET_SECONDS = 0.2
 # How long the simulator is under load.
 SHORT_SECONDS, FULL_SECONDS = 10.0, 60.0
+
+
+# What a run without `--only` measures, and what takes many minutes.
+ALWAYS, LONG = ("stack", "brackets", "simulator"), ("busy",)
 
 
 class Bench:
@@ -148,12 +152,18 @@ def report(figures: dict[str, list[float]]) -> None:
     print(f"machine: {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
 
 
+def show(figures: Iterable[tuple[str, str]]) -> None:
+    """Print what was measured, as soon as it was."""
+    for name, figure in figures:
+        print(f"{name:<40} {figure}", flush=True)
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
-    parser.add_argument("--only", choices=("stack", "brackets", "simulator"), help="measure one of them")
+    parser.add_argument("--only", choices=(*ALWAYS, *LONG), help=f"measure one of them; {', '.join(LONG)} only so")
     parser.add_argument(
         "--full",
         action="store_true",
@@ -171,8 +181,10 @@ def main() -> int:
         if options.only in (None, "brackets"):
             with running_stack(Path(folder) / "brackets") as stack:
                 burst, open_brackets = FULL_COUNTS if options.full else SHORT_COUNTS
-                for name, figure in many_brackets.measure(stack, burst=burst, open_brackets=open_brackets):
-                    print(f"{name:<40} {figure}")
+                show(many_brackets.measure(stack, burst=burst, open_brackets=open_brackets))
+        if options.only == "busy":
+            with running_stack(Path(folder) / "busy") as stack:
+                show(busy_account.measure(stack))
     return 0
 
 

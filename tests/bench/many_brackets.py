@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from ib_simulator.client import SimulatorControl
+from tests.bench.waiting import wait_for
 from tests.running_stack import RunningStack
 
-WAIT_SECONDS_MAX = 300.0
+LATE = "the burst did not end in time"
 GUARD_ROUNDS = 7
 WINDOW_MS = 1000.0
 LIMIT = 45  # IB_MESSAGES_PER_SECOND's default
@@ -61,7 +62,7 @@ def measure(stack: RunningStack, *, burst: int, open_brackets: int) -> list[tupl
     rows = _burst(stack, count=burst)
     if open_brackets > burst:
         _execute(_requested(open_brackets - burst))
-        _wait(lambda: _filled_entries(stack) >= open_brackets)
+        wait_for(lambda: _filled_entries(stack) >= open_brackets, LATE)
     rows.append((f"reconcile, {open_brackets} open, after a kill", f"{_reconcile_seconds(stack):.2f} s"))
     guard = [_guard_ms() for _ in range(GUARD_ROUNDS)]
     rows.append((f"guard, a look at {open_brackets} brackets", f"{statistics.median(guard):.0f} ms"))
@@ -135,12 +136,12 @@ def _burst(stack: RunningStack, *, count: int) -> list[tuple[str, str]]:
     control = stack.simulator()
     control.send("set_switch", name="pacing", value="reject")
     _execute(_requested(count))
-    _wait(lambda: _filled_entries(stack) >= count // 10)
+    wait_for(lambda: _filled_entries(stack) >= count // 10, LATE)
     lost = []
     while _filled_entries(stack) < count * 0.85:
         lost.append(_lose_stop(stack, control, known=[stop.order_ref for stop in lost]))
         time.sleep(LOSE_EVERY_SECONDS)
-    _wait(lambda: _filled_entries(stack) >= count and _sent_replacements(stack) >= len(lost))
+    wait_for(lambda: _filled_entries(stack) >= count and _sent_replacements(stack) >= len(lost), LATE)
     assert not _RATE_EXCEEDED.search(stack.log("broker-worker")), "the broker refused messages: too many in a second"
     sent = [(message["received_ms"], message["fields"]) for message in control.messages(name="placeOrder")]
     entries = [moment for moment, fields in sent if not any(stop.protect_ref in fields for stop in lost)]
@@ -235,7 +236,7 @@ def _reconcile_seconds(stack: RunningStack) -> float:
         begun, done = moments.get("SYNCHRONISING"), moments.get("READY")
         return begun is not None and done is not None and done >= begun
 
-    _wait(ready)
+    wait_for(ready, LATE)
     return (moments["READY"] - moments["SYNCHRONISING"]).total_seconds()
 
 
@@ -276,10 +277,3 @@ def _field(stat: Path) -> int:
 def _kilobytes(pid: int) -> int:
     told = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     return int(told[1]) if told else 0
-
-
-def _wait(look: Any) -> None:
-    give_up_at = time.monotonic() + WAIT_SECONDS_MAX
-    while not look():
-        assert time.monotonic() < give_up_at, "the burst did not end in time"
-        time.sleep(0.2)

@@ -256,6 +256,10 @@ async def test_deals_and_costs_have_the_same_keys_in_every_session(
         # Then both are there under the same keys, and were told as events too
         assert [fact.dedupe_key for fact in facts] == live
         assert {event.dedupe_key for event in later.heard.events} >= set(live)
+        # And those of one symbol by themselves
+        of_symbol = await later.broker.fills_since(symbol=later.heard.fills()[0].symbol)
+        assert [fact.dedupe_key for fact in of_symbol] == live
+        assert await later.broker.fills_since(symbol="MSFT") == []
         # And none from a later time on
         fill = later.heard.fills()[0]
         assert await later.broker.fills_since(fill.executed_at.replace(year=fill.executed_at.year + 1)) == []

@@ -68,6 +68,7 @@ class FakeBroker:
     positions_book: list[Position] | None = None  # None: what our deals add up to, as an account of our own holds it
     question_fails: dict[str, Exception] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
+    symbols_asked: list[str] = field(default_factory=list)  # of the deals that were asked for
     placements: int = 0
     held_up: Callable[[], object] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -158,10 +159,12 @@ class FakeBroker:
         return list(self.completed_book)
 
     def fills_since(
-        self, since: datetime | None = None, *, seconds_max: float | None = None
+        self, since: datetime | None = None, *, symbol: str = "", seconds_max: float | None = None
     ) -> Sequence[FillTold | CommissionTold]:
         self._asked("fills_since")
-        return list(self.deals)
+        self.symbols_asked.append(symbol)
+        of_it = {deal.exec_id for deal in self.deals if isinstance(deal, FillTold) and symbol in ("", deal.symbol)}
+        return [deal for deal in self.deals if deal.exec_id in of_it or not symbol]
 
     def positions(self, *, seconds_max: float | None = None) -> Sequence[Position]:
         self._asked("positions")

@@ -232,6 +232,29 @@ def test_a_lost_answer_is_not_waited_for(held: Book, world: World) -> None:
     assert [ticket.quantity for ticket in world.broker.singles] == [10]
 
 
+@pytest.mark.case("T33")
+@pytest.mark.parametrize(("held_now", "placed"), [(10, [10]), (0, [])])
+def test_where_the_deals_are_not_told_in_time_the_positions_speak_for_themselves(
+    held: Book, world: World, held_now: int, placed: list[int]
+) -> None:
+    # Given a busy account, whose deals are not told within a second, and a stop that is gone
+    world.broker.question_fails["fills_since"] = BrokerTimeout("late")
+    world.holds(held_now)
+    stop_gone(held, world.broker)
+    # Then it is replaced if the shares are there, and everything is asked if they are not
+    assert world.look(held) is not bool(placed)
+    assert [ticket.quantity for ticket in world.broker.singles] == placed
+
+
+@pytest.mark.case("T33")
+def test_only_the_deals_of_the_symbol_are_asked_for(held: Book, world: World) -> None:
+    stop_gone(held, world.broker)
+    world.broker.symbols_asked.clear()
+    world.look(held)
+    assert world.broker.symbols_asked == ["AAPL"]
+    assert [ticket.quantity for ticket in world.broker.singles] == [10]
+
+
 def test_a_deal_that_was_just_told_and_is_not_stored_yet_is_a_doubt(held: Book, world: World) -> None:
     world.deal_of_others(-10, recorded=False)
     stop_gone(held, world.broker)

@@ -303,6 +303,16 @@ def test_a_position_can_be_set(table: Table, client: JoinedClient) -> None:
     assert [(one[1].symbol, one[2], one[3] > 0) for one in told] == [("AAPL", -5, True), ("MSFT", 5, True)]
 
 
+def test_a_position_of_an_option_can_be_set_by_its_local_symbol(table: Table, client: JoinedClient) -> None:
+    client.api.reqPositions()
+    client.read()
+
+    table.control("set_position", symbol="KO    300118C00064000", quantity="2", average_cost="150")
+
+    told = [call.arguments for call in client.read()]
+    assert [(one[1].localSymbol, one[1].secType, one[2]) for one in told] == [("KO    300118C00064000", "OPT", 2)]
+
+
 def test_ping_answers_and_shutdown_ends() -> None:
     table = Table()
     assert table.control("ping") == {"ok": True}

@@ -103,7 +103,9 @@ class WillingBroker:
     async def completed_orders(self) -> Sequence[OrderTold]:
         return await self._answer("completed_orders")
 
-    async def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
+    async def fills_since(
+        self, since: datetime | None = None, *, symbol: str = ""
+    ) -> Sequence[FillTold | CommissionTold]:
         return await self._answer("fills_since")
 
     async def positions(self) -> Sequence[Position]:

@@ -223,8 +223,10 @@ class Broker(Protocol):
         """Return the orders that finished today."""
         ...
 
-    async def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
-        """Return today's deals and their known costs, oldest first, from `since` on where it is given."""
+    async def fills_since(
+        self, since: datetime | None = None, *, symbol: str = ""
+    ) -> Sequence[FillTold | CommissionTold]:
+        """Return today's deals and their known costs, oldest first; from `since` on, of `symbol` only, where given."""
         ...
 
     async def positions(self) -> Sequence[Position]:
@@ -328,7 +330,7 @@ class BlockingBroker(Protocol):
         ...
 
     def fills_since(
-        self, since: datetime | None = None, *, seconds_max: float | None = None
+        self, since: datetime | None = None, *, symbol: str = "", seconds_max: float | None = None
     ) -> Sequence[FillTold | CommissionTold]:
         """See Broker.fills_since. `seconds_max`: do not wait for the answer for longer than that."""
         ...

@@ -122,10 +122,10 @@ class BrokerCalls:
         return self._ask(self._broker.completed_orders, seconds_max=seconds_max)
 
     def fills_since(
-        self, since: datetime | None = None, *, seconds_max: float | None = None
+        self, since: datetime | None = None, *, symbol: str = "", seconds_max: float | None = None
     ) -> Sequence[FillTold | CommissionTold]:
-        """Ask for today's deals."""
-        return self._ask(lambda: self._broker.fills_since(since), seconds_max=seconds_max)
+        """Ask for today's deals, of one symbol where it is given."""
+        return self._ask(lambda: self._broker.fills_since(since, symbol=symbol), seconds_max=seconds_max)
 
     def positions(self, *, seconds_max: float | None = None) -> Sequence[Position]:
         """Ask for what the account holds."""

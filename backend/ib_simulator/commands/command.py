@@ -21,9 +21,9 @@ def named(*commands: Command) -> dict[str, Command]:
 
 
 def find_instrument(gateway: "Gateway", arguments: Arguments) -> Instrument:
-    """Find `symbol`. Raises CommandError unknown_symbol."""
+    """Find `symbol`: a stock's, or the local symbol of an option. Raises CommandError unknown_symbol."""
     symbol = arguments.text("symbol")
-    instrument = gateway.instruments.by_symbol(symbol)
+    instrument = gateway.instruments.by_key(symbol)
     if instrument is None:
         raise CommandError(code="unknown_symbol", message=f"there is no instrument {symbol!r}")
     return instrument

@@ -46,6 +46,8 @@ _AHEAD_WEIGHT = 0.125
 # slowly as the first, a process that stood still is quick when it asks again.
 _CONFIRMED_SECONDS_MAX = 0.5
 _EACH_TRY_LONGER = 4
+# A question of its own kind: its answer recovers nothing that a lost message may have said.
+EXECUTIONS_OF_SYMBOL = "executions_of_symbol"
 _SUMMARY_TAGS = ("NetLiquidation", "AvailableFunds", "BuyingPower")
 
 
@@ -206,13 +208,20 @@ class IBBroker:
         )
         return [told for told in rows if told.account in ("", session.account)]
 
-    async def fills_since(self, since: datetime | None = None) -> Sequence[FillTold | CommissionTold]:
-        """Return the deals of today (of the Gateway's day) and their costs as far as told, oldest first."""
+    async def fills_since(
+        self, since: datetime | None = None, *, symbol: str = ""
+    ) -> Sequence[FillTold | CommissionTold]:
+        """Return the deals of today (of the Gateway's day) and their costs as far as told, oldest first.
+
+        Those of one symbol are asked for beside all of them: what is about to be sent does not wait for a busy
+        account's whole day.
+        """
         session = self._connection.session()
         told = self._connection.require_link().told
-        execution_filter = ExecutionFilter(acctCode=session.account)
+        execution_filter = ExecutionFilter(acctCode=session.account, symbol=symbol)
         fills: list[FillTold] = await self._connection.ask(
-            EXECUTIONS, lambda client, request_id: client.reqExecutions(request_id, execution_filter)
+            EXECUTIONS_OF_SYMBOL if symbol else EXECUTIONS,
+            lambda client, request_id: client.reqExecutions(request_id, execution_filter),
         )
         costs = told.commissions_take()
         facts: list[FillTold | CommissionTold] = []

@@ -8,6 +8,7 @@ a position is pushed, and disagrees        ──> everything is asked
     it agrees if it lags our newest deals         ──> everything is asked when no report can lag them any more
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from django.db.models import QuerySet
 
 from app.accounts.models import Account, Position
 from app.brokers.base import BlockingBroker
+from app.brokers.base import Position as BrokerPosition
 from app.brokers.errors import BrokerTimeout, IncompleteAnswer, RequestRefused
 from app.core.logging import get_logger
-from app.domain.broker_events import FillTold
+from app.domain.broker_events import CommissionTold, FillTold
 from app.domain.exposure import disagreement, lags
 from app.domain.terms import Action, Side
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
@@ -35,6 +37,8 @@ logger = get_logger(__name__)
 LAG = timedelta(seconds=10)
 # How long what protects waits for the broker's answer about its positions.
 ASK_SECONDS_MAX = 1.0
+# What is left of it for the second question, at least: the answer may be there already.
+_LEFT_SECONDS_MIN = 0.05
 _NONE = Decimal(0)
 
 
@@ -99,25 +103,21 @@ class Heard:
 
 
 def exposure_ask(
-    *, executions: Iterable[Execution], broker: BlockingBroker, now: datetime
+    *, executions: Iterable[Execution], broker: BlockingBroker, now: datetime, positions_suffice: bool = False
 ) -> Mapping[int, Heard] | None:
     """Ask the broker about the instruments of these executions of one account, before something is sent on them.
 
-    By their con_id; what has none cannot be compared and is left out. A lost answer is not waited for longer than a
-    second: None.
+    By their con_id; what has none cannot be compared and is left out. The answers are not waited for longer than a
+    second: None where one is lost. With `positions_suffice` the positions speak for themselves where no deals are told.
     """
     asked = [execution for execution in executions if execution.con_id]
     if not asked:
         return {}
-    try:
-        # In this order: a position that knows a deal is then never beside deals that lack it.
-        positions = broker.positions(seconds_max=ASK_SECONDS_MAX)
-        deals = broker.fills_since(seconds_max=ASK_SECONDS_MAX)
-    except (BrokerTimeout, IncompleteAnswer, RequestRefused) as error:
-        logger.warning("positions_not_told", reason=error.code)
+    answers = _ask(broker, symbols={execution.symbol for execution in asked}, positions_suffice=positions_suffice)
+    if answers is None:
         return None
-    held = {position.contract.con_id: position.quantity for position in positions}
-    ours, others = _not_stored(deal for deal in deals if isinstance(deal, FillTold))
+    held = {position.contract.con_id: position.quantity for position in answers.positions}
+    ours, others = _not_stored(deal for deal in answers.deals if isinstance(deal, FillTold))
     heard: dict[int, Heard] = {}
     for con_id in sorted({execution.con_id for execution in asked}):
         account = asked[0].account
@@ -143,12 +143,39 @@ def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, 
     asked = [execution for execution in executions if execution.con_id]
     in_doubt = _noted_doubts(asked)
     asked = [execution for execution in asked if execution.pk not in in_doubt]
-    heard = exposure_ask(executions=asked, broker=broker, now=now) or {}
+    heard = exposure_ask(executions=asked, broker=broker, now=now, positions_suffice=True) or {}
     for con_id, said in heard.items():
         if said.in_doubt:
             in_doubt |= {execution.pk for execution in asked if execution.con_id == con_id}
             logger.warning("position_in_doubt", con_id=con_id, difference=str(said.difference), held=str(said.held))
     return frozenset(in_doubt)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Answers:
+    positions: Sequence[BrokerPosition]
+    deals: Sequence[FillTold | CommissionTold]
+
+
+def _ask(broker: BlockingBroker, *, symbols: set[str], positions_suffice: bool) -> _Answers | None:
+    """Ask for positions and the deals of these symbols: the whole day of a busy account is not told in a second."""
+    begun = time.monotonic()
+    deals: list[FillTold | CommissionTold] = []
+    try:
+        # In this order: a position that knows a deal is then never beside deals that lack it.
+        positions = broker.positions(seconds_max=ASK_SECONDS_MAX)
+    except (BrokerTimeout, IncompleteAnswer, RequestRefused) as error:
+        logger.warning("positions_not_told", reason=error.code)
+        return None
+    try:
+        for symbol in sorted(symbols):
+            left = begun + ASK_SECONDS_MAX - time.monotonic()
+            deals += broker.fills_since(symbol=symbol, seconds_max=max(left, _LEFT_SECONDS_MIN))
+    except (BrokerTimeout, IncompleteAnswer, RequestRefused) as error:
+        logger.warning("deals_not_told", reason=error.code)
+        if not positions_suffice:
+            return None
+    return _Answers(positions=positions, deals=deals)
 
 
 class PushedLook(StrEnum):
@@ -226,7 +253,9 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
     of_it = claiming(row.account, now=now).filter(con_id=row.con_id)
     executions = list(of_it.select_for_update(no_key=True) if lock else of_it)
     heard = BrokerEvent.objects.filter(kind=FillTold.kind, execution__in=executions, recorded_at__gt=now - LAG)
-    foreign = list(deals_of_others(row.account.account_id).filter(id__gt=row.deals_judged_to))
+    unjudged = deals_of_others(row.account.account_id).filter(id__gt=row.deals_judged_to)
+    # In this order, so that nothing is taken for read that was not. Of a busy account most are in something else.
+    read_to = unjudged.filter(recorded_at__lte=now - LAG).reverse().values_list("pk", flat=True).first()
     deals = [
         _Deal(
             event_id=event.pk,
@@ -235,8 +264,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
             client_id=int(event.payload["client_id"]),
             recorded_at=event.recorded_at,
         )
-        for event in foreign
-        if event.payload.get("con_id") == row.con_id
+        for event in unjudged.filter(payload__con_id=row.con_id)
     ]
     return Picture(
         row=row,
@@ -244,7 +272,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
         claims=claims_of(executions),
         recent=[_signed(event.payload) for event in heard.order_by("id")],
         foreign=deals,
-        deals_read_to=max((event.pk for event in foreign if event.recorded_at <= now - LAG), default=0),
+        deals_read_to=read_to or 0,
     )
 
 

@@ -10,14 +10,14 @@ from django.db import transaction
 from app.accounts import fencing
 from app.accounts import services as accounts
 from app.domain import close
+from app.domain import exposure as exposure_rules
 from app.domain.broker_events import CommissionTold
 from app.executions.services import (
     apply,
-    close_facts,
-    commands_send,
     exposure,
     flatten,
     guard,
+    outbox_rows,
     positions,
     reconcile,
     record,
@@ -138,21 +138,21 @@ def _joined_close() -> None:
             return plan
         return close.ClosePlan(step=close.CloseStep.CLOSE, quantity=facts.held - facts.keep)
 
-    for owner in (flatten, close_facts):
+    for owner in (close, flatten):
         _replace(owner, "plan_close", plan_close)
 
 
 def _settle_by_evidence() -> None:
     """A cancel or a change counts as settled because it was sent."""
-    taken = commands_send._take
+    taken = outbox_rows.OutboxRows.take
 
-    def take(kind: Any, execution_id: int, orders: Any, *, holder: Any, fence: int, now: Any) -> list[Any]:
-        due = taken(kind, execution_id, orders, holder=holder, fence=fence, now=now)
+    def take(self: Any, kind: Any, *, execution_id: int, orders: Any, now: Any) -> list[Any]:
+        due = taken(self, kind, execution_id=execution_id, orders=orders, now=now)
         for command in due:
-            commands_send.command_settle(command, "sent", now=now)
+            outbox_rows.command_settle(command, "sent", now=now)
         return due
 
-    _replace(commands_send, "_take", take)
+    _replace(outbox_rows.OutboxRows, "take", take)
 
 
 def _lag() -> None:
@@ -162,7 +162,7 @@ def _lag() -> None:
         del recent
         return bool(reported == expected)
 
-    _replace(exposure, "agrees", agrees)
+    _replace(exposure_rules, "agrees", agrees)
     exposure.LAG = positions.LAG = timedelta(0)
 
 

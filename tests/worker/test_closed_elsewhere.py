@@ -70,6 +70,23 @@ def test_a_stop_is_cut_to_what_was_not_sold_in_tws(desk: Desk, before: Decimal, 
     desk.broker.control.set_price("AAPL", PRICE)
 
 
+@pytest.mark.case("T39")
+def test_a_stop_of_somebody_else_that_is_hit_with_ours_is_told(desk: Desk, before: Decimal) -> None:
+    execution_id = desk.held()
+    control = desk.broker.control
+    control.place_external(symbol="AAPL", action="SELL", quantity=10, order_type="STP", stop_price="100.50")
+    control.set_price("AAPL", "99")
+    desk.becomes(execution_id, "CLOSED")
+    assert position(desk) == before - 10
+
+    def flagged() -> bool:
+        return [flag["code"] for flag in desk.read(execution_id)["flags"]] == ["closed_twice"]
+
+    eventually(flagged, seconds_max=45)
+    control.place_external(symbol="AAPL", action="BUY", quantity=10, order_type="MKT")
+    control.set_price("AAPL", PRICE)
+
+
 @pytest.mark.case("T4")
 def test_after_a_split_nothing_is_placed_and_a_person_is_told(desk: Desk, before: Decimal) -> None:
     execution_id = desk.held()

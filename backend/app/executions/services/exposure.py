@@ -260,7 +260,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
         _Deal(
             event_id=event.pk,
             told=event.payload,
-            quantity=_signed(event.payload),
+            quantity=deal_signed(event.payload),
             client_id=int(event.payload["client_id"]),
             recorded_at=event.recorded_at,
         )
@@ -270,7 +270,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
         row=row,
         executions=executions,
         claims=claims_of(executions),
-        recent=[_signed(event.payload) for event in heard.order_by("id")],
+        recent=[deal_signed(event.payload) for event in heard.order_by("id")],
         foreign=deals,
         deals_read_to=read_to or 0,
     )
@@ -288,6 +288,7 @@ def claims_of(executions: Sequence[Execution]) -> dict[int, Decimal]:
     return {pk: (claim if side_of[pk] is Side.LONG else -claim) for pk, claim in claims.items() if claim}
 
 
-def _signed(payload: Mapping[str, Any]) -> Decimal:
+def deal_signed(payload: Mapping[str, Any]) -> Decimal:
+    """Return the shares of a stored deal, negative when sold."""
     quantity = Decimal(payload["quantity"])
     return quantity if payload["action"] == Action.BUY.value else -quantity

@@ -117,6 +117,15 @@ def disagreement(
     return sum(young, _NONE)
 
 
+def is_doubtful(*, difference: Decimal, others_dealt: bool, exits_dealt: bool) -> bool:
+    """Say whether nothing may be sent that closes shares of an execution.
+
+    The account may not hold them (`difference`); others dealt, and nobody has judged it; or exits of the execution did,
+    by the broker's answer, and our rows do not have it yet: what is to be sent was decided without it.
+    """
+    return bool(difference) or others_dealt or exits_dealt
+
+
 def lags(*, reported: Decimal, expected: Decimal, recent: Sequence[Decimal]) -> bool:
     """Say whether the report agrees only if it does not know our newest deals yet: a later one has to say.
 

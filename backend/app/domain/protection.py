@@ -35,6 +35,7 @@ _STOPS = frozenset({Leg.STOP_LOSS, Leg.PROTECT})
 # What closes, or protects what is held: neither is wanted where nothing is.
 _CLOSING = frozenset({Leg.PROTECT, Leg.CLOSE})
 _NOT_LINKED_WITH = {Leg.CLOSE: frozenset({Leg.CLOSE}), Leg.PROTECT: frozenset({Leg.CLOSE, Leg.PROTECT})}
+_CLOSED_ELSEWHERE = "some of its shares were closed elsewhere, and its exits could close as many again"
 _UNHEARD = UNANSWERED | {OrderStatus.NOT_PLACED}
 
 
@@ -135,9 +136,21 @@ def assess(legs: Iterable[LegFacts]) -> Protection:
         found = _nothing_held(entry, exits)
     else:
         found = _shares_held(entry, exits, held=held)
+    if _exits_reach_too_far(entry) and (cancel := _cancel_entry(entry, reason=_CLOSED_ELSEWHERE)):
+        rest = tuple(repair for repair in found.repairs if repair.kind is not RepairKind.CANCEL_ENTRY)
+        found = replace(found, coverage=Coverage.EXCESS, repairs=(*cancel, *rest))
     in_doubt = tuple(_in_doubt(facts))
     # What the entry filled beyond its known deals is covered by its children or not: the deals decide.
     return replace(found, asks_broker=found.asks_broker or entry.told_filled > entry.filled, in_doubt=in_doubt)
+
+
+def _exits_reach_too_far(entry: LegFacts) -> bool:
+    """Say whether the exits of an open entry could close more than is held, because others closed some of it.
+
+    The broker lets a child close what its entry has filled, whoever has closed some of that since; it can be cut only
+    once the entry is over.
+    """
+    return not entry.is_over and entry.closed_elsewhere > 0
 
 
 def _in_doubt(facts: Sequence[LegFacts]) -> Iterable[int]:
@@ -206,11 +219,15 @@ def _shares_held(entry: LegFacts, exits: Sequence[LegFacts], *, held: Decimal) -
     if any(leg.told_filled > leg.filled for leg in exits):
         # An exit has closed more than its deals say: what is held is less than it looks like.
         return Protection(coverage=Coverage.UNKNOWN, held=held, covered=cover, asks_broker=True)
-    if cover > held:
-        repairs = tuple(_reduce(awake, entry=entry, excess=cover - held))
+    # What the broker says the entry filled beyond its known deals is held as far as anybody knows.
+    held_at_most = held + max(entry.told_filled - entry.filled, _NONE)
+    if cover > held_at_most:
+        repairs = tuple(_reduce(awake, entry=entry, excess=cover - held_at_most))
         return Protection(coverage=Coverage.EXCESS, held=held, covered=cover, repairs=repairs)
+    if cover > held:
+        return Protection(coverage=Coverage.UNKNOWN, held=held, covered=cover, asks_broker=True)
     if cover == held:
-        too_large = tuple(_cut_targets(exits, entry=entry, held=held))
+        too_large = tuple(_cut_targets(exits, entry=entry, held=held_at_most))
         coverage = Coverage.EXCESS if too_large else Coverage.COVERED
         return Protection(coverage=coverage, held=held, covered=cover, repairs=(*too_large, *_discards(exits)))
     missing = held - cover

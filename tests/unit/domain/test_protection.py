@@ -285,3 +285,29 @@ def test_a_new_stop_is_never_placed_beside_one_that_may_live(legs: list[LegFacts
             one for one in legs if one.leg in (Leg.STOP_LOSS, Leg.PROTECT) and one.status not in TERMINAL | {S.CREATED}
         ]
         assert placed + sum((one.remaining for one in may_live), Decimal(0)) <= found.held
+
+
+@pytest.mark.parametrize(
+    ("filled", "elsewhere", "more"),
+    [(30, 30, []), (30, 10, []), (30, 30, [protect(S.HELD, 10)])],
+)
+def test_an_open_entry_goes_when_some_of_its_shares_were_closed_elsewhere(
+    filled: int, elsewhere: int, more: list[LegFacts]
+) -> None:
+    # The broker caps a child at what the entry has filled, and knows nothing of who has closed it since.
+    legs = [replace(entry(S.WORKING, filled), closed_elsewhere=Decimal(elsewhere)), stop(S.HELD), *more]
+    found = assess(legs)
+    assert (found.coverage, told(found)[0]) == (C.EXCESS, (K.CANCEL_ENTRY, ENTRY, None))
+    # Once it is over, its stop is cut to what is left, or goes.
+    over = [replace(legs[0], status=S.CANCELLED), stop(S.HELD, filled)]
+    left = filled - elsewhere
+    assert told(assess(over)) == [(K.RESIZE, STOP, left) if left else (K.CANCEL, STOP, None)]
+
+
+def test_a_stop_is_not_cut_below_what_the_broker_says_the_entry_filled() -> None:
+    # The status ran ahead of the last deal, or outlived it: 20 of 30 shares are known.
+    told_more = replace(entry(S.CANCELLED, 20), told_filled=Decimal(30))
+    found = assess([told_more, stop(S.HELD, 30), target(S.WORKING, 30)])
+    assert (found.coverage, found.repairs, found.asks_broker) == (C.UNKNOWN, (), True)
+    # What is beyond that, too, is cut.
+    assert told(assess([told_more, stop(S.HELD, 100)])) == [(K.RESIZE, STOP, 30)]

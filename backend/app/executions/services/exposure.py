@@ -25,8 +25,8 @@ from app.brokers.base import Position as BrokerPosition
 from app.brokers.errors import BrokerTimeout, IncompleteAnswer, RequestRefused
 from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold
-from app.domain.exposure import disagreement, lags
-from app.domain.terms import Action, Side
+from app.domain.exposure import disagreement, is_doubtful, lags
+from app.domain.terms import Action, Leg, Side
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
 from app.executions.open_rows import deals_of_others, executions_held, of_account, orders_of_executions
 from app.executions.services.match import orders_match
@@ -90,16 +90,21 @@ class Heard:
     """What the broker says of an instrument now: shares held, and by how much that disagrees with our books.
 
     `others_dealt`: it tells deals of others that are not stored yet, so whose the shares are was not judged.
+    `exits_dealt`: executions of whose exits it tells a deal that our rows do not have yet.
     """
 
     held: Decimal
     difference: Decimal
     others_dealt: bool
+    exits_dealt: frozenset[int] = frozenset()
 
-    @property
-    def in_doubt(self) -> bool:
-        """Whether the account may not hold what our books say."""
-        return bool(self.difference) or self.others_dealt
+    def is_doubtful_for(self, execution: Execution) -> bool:
+        """Say whether nothing may be sent that closes shares of the execution."""
+        return is_doubtful(
+            difference=self.difference,
+            others_dealt=self.others_dealt,
+            exits_dealt=execution.pk in self.exits_dealt,
+        )
 
 
 def exposure_ask(
@@ -117,7 +122,7 @@ def exposure_ask(
     if answers is None:
         return None
     held = {position.contract.con_id: position.quantity for position in answers.positions}
-    ours, others = _not_stored(deal for deal in answers.deals if isinstance(deal, FillTold))
+    ours, others, exits_dealt = _not_stored(deal for deal in answers.deals if isinstance(deal, FillTold))
     heard: dict[int, Heard] = {}
     for con_id in sorted({execution.con_id for execution in asked}):
         account = asked[0].account
@@ -130,14 +135,17 @@ def exposure_ask(
         unrecorded = [deal.quantity if deal.action is Action.BUY else -deal.quantity for deal in ours[con_id]]
         reported = held.get(con_id, _NONE)
         difference = picture.disagreement(reported, now=now, unrecorded=unrecorded)
-        heard[con_id] = Heard(held=reported, difference=difference, others_dealt=bool(others[con_id]))
+        heard[con_id] = Heard(
+            held=reported, difference=difference, others_dealt=bool(others[con_id]), exits_dealt=frozenset(exits_dealt)
+        )
     return heard
 
 
 def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, now: datetime) -> frozenset[int]:
     """Return those of the executions for which nothing may be sent that closes shares: the account may not hold them.
 
-    What the last comparison found in doubt is; an answer of the broker's that is lost doubts nothing by itself. The
+    What the last comparison found in doubt is; an answer of the broker's that is lost doubts nothing by itself. A deal
+    of an exit that is not recorded yet is a doubt for a moment: what is to be sent was decided without it. The
     caller has the broker asked for everything where something is in doubt.
     """
     asked = [execution for execution in executions if execution.con_id]
@@ -145,8 +153,9 @@ def exposure_doubts(*, executions: Iterable[Execution], broker: BlockingBroker, 
     asked = [execution for execution in asked if execution.pk not in in_doubt]
     heard = exposure_ask(executions=asked, broker=broker, now=now, positions_suffice=True) or {}
     for con_id, said in heard.items():
-        if said.in_doubt:
-            in_doubt |= {execution.pk for execution in asked if execution.con_id == con_id}
+        doubtful = {one.pk for one in asked if one.con_id == con_id and said.is_doubtful_for(one)}
+        if doubtful:
+            in_doubt |= doubtful
             logger.warning("position_in_doubt", con_id=con_id, difference=str(said.difference), held=str(said.held))
     return frozenset(in_doubt)
 
@@ -218,15 +227,26 @@ def _noted_doubts(executions: Sequence[Execution]) -> set[int]:
     return {execution.pk for execution in executions if (execution.account_id, execution.con_id) in doubtful}
 
 
-def _not_stored(fills: Iterable[FillTold]) -> tuple[dict[int, list[FillTold]], dict[int, list[FillTold]]]:
-    """Return the deals that are not stored yet, by instrument: those of our orders, and all others."""
+def _not_stored(
+    fills: Iterable[FillTold],
+) -> tuple[dict[int, list[FillTold]], dict[int, list[FillTold]], set[int]]:
+    """Return the deals that are not stored yet, by instrument: those of our orders, and all others.
+
+    And the executions of whose exits some of them are.
+    """
     by_key = {fill.dedupe_key: fill for fill in fills}
     stored = set(BrokerEvent.objects.filter(dedupe_key__in=by_key).values_list("dedupe_key", flat=True))
     new = [fill for key, fill in by_key.items() if key not in stored]
-    ours, others = defaultdict[int, list[FillTold]](list), defaultdict[int, list[FillTold]](list)
+    ours, others, exits_dealt = (
+        defaultdict[int, list[FillTold]](list),
+        defaultdict[int, list[FillTold]](list),
+        set[int](),
+    )
     for fill, order in zip(new, orders_match(new), strict=True):
         (others if order is None else ours)[fill.con_id].append(fill)
-    return ours, others
+        if order is not None and Leg(order.leg).is_exit:
+            exits_dealt.add(order.bracket.execution_id)
+    return ours, others, exits_dealt
 
 
 def claiming(account: Account, *, now: datetime) -> QuerySet[Execution]:

@@ -134,6 +134,42 @@ def test_a_position_sold_elsewhere_gets_no_stop_and_ends_external(held: Book, wo
 
 
 @pytest.mark.case("T2")
+def test_a_stop_that_filled_beside_a_sale_in_tws_is_told_as_closed_twice(held: Book, world: World) -> None:
+    # Given ten shares that somebody sold in TWS, and whose stop was filled a second later, before it could be cut
+    world.reconcile()
+    world.deal_of_others(-10)
+    sold_at = world.seconds
+    filled = fill(held.stop, "10", "180", executed_at=at(sold_at + 1), received_at=at(sold_at + 1))
+    held.hear(filled, told(held.stop, T.FILLED), seconds=sold_at + 1)
+    world.broker.open_book = []
+    assert (held.execution.status, held.execution.open_quantity) == ("CLOSED", 0)
+    world.holds(-10)
+    # When the account has said so twice
+    world.reconcile(after=2)
+    (judged,) = world.reconcile(after=10)
+    # Then nobody takes the short position for somebody's: both closed the same shares, and a person can buy them back
+    assert judged.endswith("CLOSED_ELSEWHERE")
+    assert (position().others, held.execution.open_quantity) == (0, -10)
+    codes = set(held.execution.flags.filter(resolved_at=None).values_list("code", flat=True))
+    assert codes == {"closed_elsewhere", "more_closed_than_opened"}
+    assert execution_replay(held.execution_id) == []
+
+
+def test_a_sale_after_the_stop_was_filled_is_somebodys_own(held: Book, world: World) -> None:
+    world.reconcile()
+    sold_at = world.seconds + 5
+    filled = fill(held.stop, "10", "180", executed_at=at(sold_at - 3), received_at=at(sold_at - 3))
+    held.hear(filled, told(held.stop, T.FILLED), seconds=sold_at - 3)
+    world.broker.open_book = []
+    world.seconds = sold_at
+    world.deal_of_others(-10)
+    world.holds(-10)
+    world.reconcile(after=2)
+    world.reconcile(after=10)
+    assert (position().others, held.execution.open_quantity, held.execution.attention) == (-10, 0, "")
+
+
+@pytest.mark.case("T2")
 @pytest.mark.parametrize(("sold", "kept"), [(10, 0), (6, 4)])
 def test_exits_are_cut_to_what_is_left_to_us(held: Book, world: World, sold: int, kept: int) -> None:
     world.deal_of_others(-sold)

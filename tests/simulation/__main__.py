@@ -94,11 +94,13 @@ def happened() -> str:
 
     placed = Order.objects.filter(sent_at__isnull=False).count()
     repairs = Decision.objects.filter(actor="GUARD").exclude(action="ASK").count()
+    closing = Order.objects.filter(sent_at__isnull=False)
+    closes = closing.filter(leg="CLOSE").count() + closing.filter(leg="TAKE_PROFIT", order_type="MARKET").count()
     elsewhere = BrokerEvent.objects.filter(kind="closed_elsewhere").count()
     acts = Decision.objects.filter(actor="PERSON", action__in=_ACTS).count()
     return (
         f"{Execution.objects.count()} executions, {placed} orders sent, {Fill.objects.count()} fills, "
-        f"{repairs} repairs, {elsewhere} closed elsewhere, {acts} settled by a person"
+        f"{repairs} repairs, {closes} closes, {elsewhere} closed elsewhere, {acts} settled by a person"
     )
 
 

@@ -14,6 +14,7 @@ again, still disagrees (the caller sees to that); then `judge` says whose the di
         a deal of a client that is known to be somebody else's     others change
         others held enough of that side                            others change
         it closes what a claim holds                               CLOSED_ELSEWHERE: the claim is reduced
+        it closed what an exit of ours has closed since            the same: more was closed than was held
     not explained by deals
         in an exclusive account, less than the claims              CLOSED_ELSEWHERE
         nothing is claimed, or others held enough                  others change
@@ -21,11 +22,12 @@ again, still disagrees (the caller sees to that); then `judge` says whose the di
 
 Example: 10 shares claimed, none of others'. Somebody sells 6 in TWS: held is 4, the deal of -6 explains it, others held
 nothing, so the claim is reduced by 6 and its stop is cut to 4. With 100 shares of others' in the account, held is 104
-and others are 94: the claim stays.
+and others are 94: the claim stays. Had the stop closed the 10 a moment after the 6 were sold, held is -6: no short
+position of others', but 6 shares that were closed twice, and the claim is -6.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from itertools import accumulate
@@ -63,10 +65,14 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ForeignDeal:
-    """A deal of the account that is on no order of ours: shares, negative when sold."""
+    """A deal of the account that is on no order of ours: shares, negative when sold.
+
+    `closed_since` are shares that it may have closed, by claim, because exits of ours closed them after it.
+    """
 
     client_id: int
     quantity: Decimal
+    closed_since: Mapping[int, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,7 +186,7 @@ def judge(
     books = _Books(claims=claims, others=others)
     for deal in known:
         theirs = deal.client_id in others_client_ids or (use is AccountUse.SHARED and books.others_held(deal.quantity))
-        books.take(deal.quantity, theirs=theirs)
+        books.take(deal.quantity, theirs=theirs, closed_since=deal.closed_since)
     if rest:
         closes_ours = use is AccountUse.EXCLUSIVE and books.claimed_against(rest) >= abs(rest)
         if not closes_ours and books.claims_anything() and not books.others_held(rest):
@@ -217,6 +223,8 @@ class _Books:
         # Whose stop was just cancelled by hand first, then the youngest.
         self._claims = sorted(claims, key=lambda claim: (not claim.stop_cancelled_by_hand, -claim.key))
         self._left = {claim.key: claim.quantity for claim in claims}
+        self._taken: dict[int, Decimal] = {}
+        self._taken_twice: dict[int, Decimal] = {}
 
     def claims_anything(self) -> bool:
         return any(self._left.values())
@@ -229,20 +237,30 @@ class _Books:
         """Return how many shares are claimed that a deal of that signed quantity would close."""
         return sum((abs(left) for left in self._left.values() if left * quantity < 0), _NONE)
 
-    def take(self, quantity: Decimal, *, theirs: bool) -> None:
-        """Hand out a deal: to the claims that it closes unless it is theirs, the rest to the others."""
+    def take(self, quantity: Decimal, *, theirs: bool, closed_since: Mapping[int, Decimal] | None = None) -> None:
+        """Hand out a deal: to the claims that it closes unless it is theirs, the rest to the others.
+
+        What a claim still holds goes first; then what exits of ours have closed since the deal did.
+        """
         rest = quantity
         for claim in self._claims if not theirs else ():
             left = self._left[claim.key]
             if left * rest < 0:
                 taken = min(abs(left), abs(rest)).copy_sign(rest)
                 self._left[claim.key] = left + taken
+                self._note(self._taken, claim.key, abs(taken))
                 rest -= taken
+        for key, closed in sorted((closed_since or {}).items(), reverse=True) if not theirs else ():
+            twice = min(closed - self._taken_twice.get(key, _NONE), abs(rest))
+            if twice > 0:
+                self._note(self._taken_twice, key, twice)
+                self._note(self._taken, key, twice)
+                rest -= twice.copy_sign(rest)
         self.others += rest
 
     def reductions(self) -> tuple[Reduction, ...]:
-        return tuple(
-            Reduction(key=claim.key, quantity=abs(claim.quantity) - abs(self._left[claim.key]))
-            for claim in sorted(self._claims, key=lambda claim: claim.key)
-            if self._left[claim.key] != claim.quantity
-        )
+        return tuple(Reduction(key=key, quantity=quantity) for key, quantity in sorted(self._taken.items()))
+
+    @staticmethod
+    def _note(taken: dict[int, Decimal], key: int, quantity: Decimal) -> None:
+        taken[key] = taken.get(key, _NONE) + quantity

@@ -90,6 +90,46 @@ def test_the_claim_whose_stop_was_cancelled_by_hand_goes_first() -> None:
     assert found(judgement) == (F.CLOSED_ELSEWHERE, 0, {1: 10})
 
 
+@pytest.mark.parametrize(
+    ("reported", "ours", "sold", "closed_since", "outcome"),
+    [
+        # The stop closed what was sold in TWS a moment before; wholly, in part, of a claim of which some is left.
+        (-10, [], 10, {1: 10}, (F.CLOSED_ELSEWHERE, 0, {1: 10})),
+        (-6, [], 6, {1: 10}, (F.CLOSED_ELSEWHERE, 0, {1: 6})),
+        (-3, [3], 6, {1: 7}, (F.CLOSED_ELSEWHERE, 0, {1: 6})),
+        # What is still held goes first: then nothing was closed twice.
+        (0, [10], 10, {2: 10}, (F.CLOSED_ELSEWHERE, 0, {1: 10})),
+        # What is beyond both is others' short.
+        (-15, [], 15, {1: 10}, (F.CLOSED_ELSEWHERE, -5, {1: 10})),
+    ],
+)
+def test_what_an_exit_of_ours_has_closed_since_a_sale_was_closed_twice(
+    reported: int,
+    ours: list[int],
+    sold: int,
+    closed_since: dict[int, int],
+    outcome: tuple[Finding, int, dict[int, int]],
+) -> None:
+    deal = ForeignDeal(
+        client_id=0,
+        quantity=Decimal(-sold),
+        closed_since={key: Decimal(shares) for key, shares in closed_since.items()},
+    )
+    assert found(judge(reported=Decimal(reported), claims=claims(*ours), others=Decimal(0), deals=[deal])) == outcome
+
+
+def test_two_sales_cannot_both_have_closed_what_an_exit_closed_since() -> None:
+    deals = [ForeignDeal(client_id=0, quantity=Decimal(-10), closed_since={1: Decimal(10)}) for _ in range(2)]
+    judgement = judge(reported=Decimal(-20), claims=[], others=Decimal(0), deals=deals)
+    assert found(judgement) == (F.CLOSED_ELSEWHERE, -10, {1: 10})
+
+
+def test_what_others_held_enough_of_was_not_closed_twice() -> None:
+    deal = ForeignDeal(client_id=0, quantity=Decimal(-10), closed_since={1: Decimal(10)})
+    judgement = judge(reported=Decimal(90), claims=[], others=Decimal(100), deals=[deal])
+    assert found(judgement) == (F.OTHERS_CHANGED, 90, {})
+
+
 def test_a_deal_of_a_known_other_program_is_its_own() -> None:
     judgement = judge(
         reported=Decimal(-40),

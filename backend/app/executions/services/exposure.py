@@ -17,7 +17,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from app.accounts.models import Account, Position
 from app.brokers.base import BlockingBroker
@@ -250,13 +250,21 @@ def _not_stored(
 
 
 def claiming(account: Account, *, now: datetime) -> QuerySet[Execution]:
-    """Return the executions that claim shares, or did until a moment ago: their last deals may not be reported yet."""
+    """Return the executions that claim shares, or did until a moment ago: their last deals may not be reported yet.
+
+    While the account disagrees on the instrument, also those that did so a moment before that began.
+    """
     return _claiming_on(account.account_id, now=now)
 
 
 def _claiming_on(account_id: str, *, now: datetime) -> QuerySet[Execution]:
     held = of_account(executions_held(), account_id)
-    lately = Execution.objects.filter(account__account_id=account_id, finished_at__gt=now - LAG).order_by()
+    doubts = Position.objects.filter(account__account_id=account_id, disputed_since__isnull=False)
+    ended = Q(finished_at__gt=now - LAG)
+    for row in doubts:
+        if row.disputed_since is not None:
+            ended |= Q(con_id=row.con_id, finished_at__gt=row.disputed_since - LAG)
+    lately = Execution.objects.filter(ended, account__account_id=account_id).order_by()
     return Execution.objects.filter(pk__in={*held, *lately.values_list("pk", flat=True)}).order_by("id")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Sum
 
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import Account, Position
@@ -27,9 +28,9 @@ from app.domain.command import CommandKind
 from app.domain.exposure import AccountUse, Claim, Comparison, Finding, ForeignDeal, Judgement, compare, judge
 from app.domain.order_status import OrderStatus
 from app.domain.reasons import FlagCode
-from app.domain.terms import Leg
+from app.domain.terms import Action, Leg, Side
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Bracket, Order, ReconcileRun
+from app.executions.models import Actor, Bracket, Execution, Fill, Order, ReconcileRun
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
@@ -186,7 +187,14 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
             for key, quantity in picture.claims.items()
         ],
         others=row.others,
-        deals=[ForeignDeal(client_id=deal.client_id, quantity=deal.quantity) for deal in picture.foreign],
+        deals=[
+            ForeignDeal(
+                client_id=deal.client_id,
+                quantity=deal.quantity,
+                closed_since=_closed_since(deal.told, executions=picture.executions),
+            )
+            for deal in picture.foreign
+        ],
         use=AccountUse(settings.ACCOUNT_USE),
         others_client_ids=frozenset(settings.OTHERS_CLIENT_IDS),
     )
@@ -202,6 +210,22 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
     row.deals_judged_to = max([row.deals_judged_to, *(deal.event_id for deal in picture.foreign)])
     _reduce(picture, judgement, now=now)
     return f"{text}: {judgement.finding.value}"
+
+
+def _closed_since(told: Mapping[str, Any], *, executions: Sequence[Execution]) -> dict[int, Decimal]:
+    """Return what exits of ours have closed since a deal that is not ours, by bracket, of the side that it reduces.
+
+    Both may have closed the same shares: the exit worked until the deal was heard of. Of one second is since.
+    """
+    reduces = Side.LONG if told["action"] == Action.SELL.value else Side.SHORT
+    fills = Fill.objects.filter(
+        order__bracket__execution__in=[one.pk for one in executions if one.side == reduces],
+        order__leg__in=[leg.value for leg in Leg if leg.is_exit],
+        superseded=False,
+        executed_at__gte=datetime.fromisoformat(told["executed_at"]).replace(microsecond=0),
+    )
+    closed = fills.order_by().values("order__bracket").annotate(shares=Sum("quantity"))
+    return {row["order__bracket"]: row["shares"] for row in closed}
 
 
 def _reduce(picture: Picture, judgement: Judgement, *, now: datetime) -> None:

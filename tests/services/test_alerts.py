@@ -341,3 +341,25 @@ def test_back_off_grows_and_has_an_end() -> None:
     waits = [backoff_seconds(attempt) for attempt in range(1, ATTEMPTS_MAX + 1)]
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (delivery.BACKOFF_SECONDS_MIN, delivery.BACKOFF_SECONDS_MAX)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_sent_late_in_a_long_round_is_not_taken_for_lost(
+    in_thread: Callable[[Callable[[], None]], Callable[[], None]],
+) -> None:
+    # Given a round that began minutes ago: a channel was slow
+    raised(seconds=-600)
+    fake = FakeChannel()
+
+    def while_another_process_looks(channel: Channel, **message: object) -> None:
+        in_thread(lambda: void(alerts_deliver(now=at(0), channels=(TWO,), send=fake.send)))()
+        fake.send(channel, **message)
+
+    alerts_deliver(now=at(-599), channels=(ONE,), send=while_another_process_looks)
+    # Then what it is just sending is its own still
+    assert states(channel=ONE.name) == ["SENT"]
+    assert not Alert.objects.filter(kind=K.DELIVERY_FAILED).exists()
+
+
+def void(_report: DeliveryReport) -> None:
+    """Return nothing, as a thread's work does."""

@@ -112,3 +112,35 @@ def test_that_an_answer_was_overdue_is_over_when_it_came(submitted: Submitted) -
 
 def test_only_what_lasts_can_come_back() -> None:
     assert COMES_BACK < LASTING < set(FLAGS)
+
+
+# However many there are
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_every_flagged_execution_is_told_and_every_flag_resolved(
+    submitted: Submitted, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    # Given more flagged executions than are read at a time
+    monkeypatch.setattr("app.executions.services.attention_alerts.BATCH_LENGTH", length)
+    monkeypatch.setattr("app.executions.services.flags_resolve.BATCH_LENGTH", length)
+    books = [submitted() for _ in range(3)]
+    for book in books:
+        flag(book, "tranche 1: 10 shares have no stop", FlagCode.GUARD_ASKS)
+        flag(book, "an odd thing", FlagCode.UNEXPECTED)
+    attention_alerts_follow(now=clock.now())
+    assert set(Alert.objects.values_list("execution_id", flat=True)) == {book.execution_id for book in books}
+    # And what is over is resolved for each of them
+    assert flags_resolve(now=at(30)) == 3
+
+
+def test_whoever_waits_is_told_in_the_end(submitted: Submitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given more orders without an answer than are told at a time
+    monkeypatch.setattr("app.executions.services.overdue.BATCH_MAX", 2)
+    books = [submitted() for _ in range(3)]
+    late = clock.now() + TELL_PERSON_AFTER + timedelta(seconds=1)
+    for _ in range(3):
+        overdue_tell(overdue_find(now=late), now=late)
+    assert [len(flags(book)) for book in books] == [2, 2, 2]
+    # And none of them is taken for answered
+    assert flags_resolve(now=late) == 0

@@ -23,6 +23,7 @@ from app.alerts.kinds import AlertKind, Severity
 from app.alerts.models import Alert, AlertDelivery, DeliveryState
 from app.alerts.notify import Channel, NotDelivered
 from app.alerts.services import alert_raise
+from app.core import clock
 from app.core.logging import get_logger
 
 logger = get_logger(__name__)
@@ -77,7 +78,7 @@ def _round(
         def begin_next(name: str) -> None:
             while queues[name]:
                 delivery = queues[name].pop(0)
-                if _claim(delivery, now=now):
+                if _claim(delivery, due_at=now):
                     going[pool.submit(send, by_name[name], **_message(delivery.alert))] = delivery
                     return
 
@@ -111,10 +112,13 @@ def _rows_make(by_name: dict[str, Channel], *, now: datetime) -> None:
     )
 
 
-def _claim(delivery: AlertDelivery, *, now: datetime) -> bool:
-    """Take the row for this process alone; say whether it was free."""
-    free = AlertDelivery.objects.filter(pk=delivery.pk, state=DeliveryState.PENDING.value, due_at__lte=now)
-    return free.update(state=DeliveryState.SENDING.value, claimed_at=now) == 1
+def _claim(delivery: AlertDelivery, *, due_at: datetime) -> bool:
+    """Take the row for this process alone, from this moment on; say whether it was free.
+
+    A round may have begun minutes ago: by its begin another process would take what is sent now for lost.
+    """
+    free = AlertDelivery.objects.filter(pk=delivery.pk, state=DeliveryState.PENDING.value, due_at__lte=due_at)
+    return free.update(state=DeliveryState.SENDING.value, claimed_at=clock.now()) == 1
 
 
 def _message(alert: Alert) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from app.alerts.kinds import AlertKind
 from app.alerts.models import Alert
 from app.alerts.services import alert_raise, alert_update
 from app.core.decimal_text import plain
+from app.executions.batches import in_batches
 from app.executions.models import Execution, ExecutionFlag
 
-FLAGGED_MAX = 500
+BATCH_LENGTH = 500
 FLAGGED_WITHIN = timedelta(days=1)
 TELL_AGAIN_AFTER = timedelta(minutes=10)
 KINDS = (AlertKind.ATTENTION.value, AlertKind.GUARD_GAVE_UP.value)
@@ -36,7 +37,11 @@ def flags_told(alert: Alert) -> set[int]:
 def attention_alerts_follow(*, now: datetime) -> None:
     """Raise an alert for each execution with a reason that was never told, or bring the open one up to date."""
     lately = Q(finished_at__isnull=True) | Q(finished_at__gt=now - FLAGGED_WITHIN)
-    flagged = list(Execution.objects.exclude(attention="").filter(lately).order_by("-id")[:FLAGGED_MAX])
+    for flagged in in_batches(Execution.objects.exclude(attention="").filter(lately), length=BATCH_LENGTH):
+        _follow(flagged, now=now)
+
+
+def _follow(flagged: Sequence[Execution], *, now: datetime) -> None:
     alerts = _alerts_of(flagged)
     unseen = _unseen(flagged)
     for execution in flagged:

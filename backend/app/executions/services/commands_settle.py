@@ -29,7 +29,6 @@ from app.executions.models import Execution, Order, OrderCommand, ReconcileRun
 from app.executions.services.change_outcome import change_outcome_tell
 from app.executions.services.commands_write import command_settle, wanted_value
 
-BATCH_MAX = 200
 UNWANTED_AFTER = timedelta(seconds=30)
 # By so much a complete answer must have been asked for after a change was sent, to know of it.
 ON_ITS_WAY = timedelta(seconds=5)
@@ -73,7 +72,7 @@ def commands_settle_rest(*, now: datetime) -> None:
     # By the index of what is unsettled alone, and the orders by their keys: never by way of all orders that are over.
     unsettled = OrderCommand.objects.filter(settled_at__isnull=True).exclude(kind=CommandKind.PLACE)
     unsettled = unsettled.exclude(reason_code=CommandReason.LEFT_BEHIND).order_by("requested_at")
-    for command in unsettled.prefetch_related("order")[:BATCH_MAX]:
+    for command in unsettled.prefetch_related("order"):
         if _how_by_rows(command, now=now):
             _settle_and_tell(command, now=now)
 

@@ -6,29 +6,39 @@ Seeing a flag ends it only where it tells of something past; what lasts ends whe
 is resolved still stands in `attention` until somebody has seen it: that shares were bare is to be known afterwards too.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+
+from django.db.models import QuerySet
 
 from app.domain.market_hours import regular_hours_next
 from app.domain.protection import Coverage
-from app.domain.reasons import LASTING, OverWhen
+from app.domain.reasons import FLAGS, LASTING, FlagCode, OverWhen
+from app.executions.batches import in_batches
 from app.executions.models import Execution, ExecutionFlag
 from app.executions.services.guard import bracket_protection
-from app.executions.services.overdue import Overdue, overdue_find
+from app.executions.services.overdue import overdue_find
 
 EXECUTION_OVER = "execution_over"
-BATCH_MAX = 500
+BATCH_LENGTH = 500
 
 
 def flags_resolve(*, now: datetime) -> int:
     """Resolve what is over; return how many flags were."""
-    flags = ExecutionFlag.objects.filter(resolved_at__isnull=True, code__in=LASTING).order_by("id")
+    lasting = ExecutionFlag.objects.filter(resolved_at__isnull=True, code__in=LASTING)
+    asks = any(FLAGS[FlagCode(code)].over_when is OverWhen.ANSWERED for code in _codes(lasting))
+    waiting = {(late.execution_id, late.text) for late in overdue_find(now=now)} if asks else set()
+    return sum(_batch_resolve(flags, waiting=waiting, now=now) for flags in in_batches(lasting, length=BATCH_LENGTH))
+
+
+def _codes(flags: QuerySet[ExecutionFlag]) -> Iterable[str]:
+    return flags.order_by().values_list("code", flat=True).distinct()
+
+
+def _batch_resolve(flags: Sequence[ExecutionFlag], *, waiting: Collection[tuple[int, str]], now: datetime) -> int:
     by_execution: dict[int, list[ExecutionFlag]] = {}
-    for flag in flags[:BATCH_MAX]:
+    for flag in flags:
         by_execution.setdefault(flag.execution_id, []).append(flag)
-    if not by_execution:
-        return 0
-    waiting = {(late.execution_id, late.text) for late in _overdue(by_execution.values(), now=now)}
     executions = Execution.objects.filter(pk__in=by_execution).prefetch_related("brackets__orders")
     return sum(
         _resolve(flag, how=how, now=now)
@@ -36,11 +46,6 @@ def flags_resolve(*, now: datetime) -> int:
         for flag in by_execution[execution.pk]
         if (how := _over(flag, execution, waiting=waiting, now=now))
     )
-
-
-def _overdue(flags: Iterable[Collection[ExecutionFlag]], *, now: datetime) -> list[Overdue]:
-    asks = any(flag.nature.over_when is OverWhen.ANSWERED for each in flags for flag in each)
-    return overdue_find(now=now) if asks else []
 
 
 def _over(flag: ExecutionFlag, execution: Execution, *, waiting: Collection[tuple[int, str]], now: datetime) -> str:

@@ -125,9 +125,9 @@ class OutboxRows:
     def left_behind(self, *, now: datetime) -> Iterable[OrderCommand]:
         """See Outbox. By the index of what is unsettled alone; the orders are read by their keys."""
         left = OrderCommand.objects.filter(settled_at__isnull=True, reason_code=CommandReason.LEFT_BEHIND)
-        found = left.order_by("requested_at").prefetch_related("order__account")[:BATCH_MAX]
+        found = left.order_by("requested_at").prefetch_related("order__account")
         ours = [command for command in found if command.order.account.account_id == self.broker.account_id]
-        return [command for command in ours if _is_due(command, now=now)]
+        return [command for command in ours if _is_due(command, now=now)][:BATCH_MAX]
 
     def publish(self, execution_id: int) -> None:
         """See Outbox."""

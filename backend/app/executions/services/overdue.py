@@ -23,7 +23,7 @@ from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, BrokerEvent, Execution, OrderCommand
+from app.executions.models import Actor, BrokerEvent, Execution, ExecutionFlag, OrderCommand
 from app.executions.open_rows import executions_unfinished, orders_of_executions, orders_open
 from app.executions.services.attention import attention_add
 
@@ -54,9 +54,15 @@ def overdue_find(*, now: datetime) -> list[Overdue]:
 
 
 def overdue_tell(found: Iterable[Overdue], *, now: datetime) -> list[int]:
-    """Flag the executions of what has waited longer than `TELL_PERSON_AFTER`; return those that were not flagged so."""
+    """Flag the executions of what has waited longer than `TELL_PERSON_AFTER`; return those that were not flagged so.
+
+    At most a batch; what is flagged already is passed over, so that the next sweep goes on with the others.
+    """
     late = [overdue for overdue in found if overdue.since <= now - TELL_PERSON_AFTER]
-    return [overdue.execution_id for overdue in late if _tell(overdue, now=now)]
+    flags = ExecutionFlag.objects.filter(resolved_at__isnull=True, code=FlagCode.UNANSWERED)
+    known = set(flags.order_by().values_list("execution_id", "sentence"))
+    new = [overdue for overdue in late if (overdue.execution_id, overdue.text) not in known]
+    return [overdue.execution_id for overdue in new[:BATCH_MAX] if _tell(overdue, now=now)]
 
 
 def _without_news(before: datetime) -> Iterable[Overdue]:
@@ -66,7 +72,7 @@ def _without_news(before: datetime) -> Iterable[Overdue]:
     heard_at = dict(heard.annotate(last=Max("recorded_at")).values_list("order_id", "last"))
     heard_or_sent = [(order, heard_at.get(order.pk) or order.sent_at) for order in orders]
     silent = [(order, since) for order, since in heard_or_sent if since is not None and since <= before]
-    for order, since in silent[:BATCH_MAX]:
+    for order, since in silent:
         text = f"{order.order_ref}: {_WAITS_FOR_NEWS[order.status]}"
         yield Overdue(execution_id=order.bracket.execution_id, text=text, since=since)
 
@@ -75,8 +81,8 @@ def _not_sent(before: datetime) -> Iterable[Overdue]:
     taken = executions_unfinished().filter(status=ExecutionStatus.SUBMITTING.value, claimed_at__lte=before)
     rows = list(taken.values_list("pk", "claimed_at"))
     sent = {order.bracket.execution_id for order in orders_of_executions(pk for pk, _at in rows) if order.sent_at}
-    for pk, claimed_at in [row for row in rows if row[0] not in sent][:BATCH_MAX]:
-        if claimed_at is not None:
+    for pk, claimed_at in rows:
+        if claimed_at is not None and pk not in sent:
             yield Overdue(execution_id=pk, text="a worker took it and has sent nothing", since=claimed_at)
 
 
@@ -84,7 +90,7 @@ def _commands(before: datetime) -> Iterable[Overdue]:
     """Return the cancels and changes that nothing has settled; what is placed is looked for by its orders."""
     waiting = OrderCommand.objects.filter(settled_at__isnull=True, requested_at__lte=before)
     waiting = waiting.exclude(kind=CommandKind.PLACE).select_related("order")
-    for command in waiting.order_by("id")[:BATCH_MAX]:
+    for command in waiting.order_by("id"):
         order = command.order
         if command.reason_code == CommandReason.LEFT_BEHIND:
             text = f"{order.order_ref}: it may rest in the Gateway untransmitted, and its cancel was not answered"

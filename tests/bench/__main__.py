@@ -26,7 +26,7 @@ import redis
 from ib_async import IB, MarketOrder, Stock, StopOrder
 
 from ib_simulator.client import SimulatorControl
-from tests.bench import busy_account, many_brackets, simulator
+from tests.bench import busy_account, endurance, long_history, many_brackets, simulator
 from tests.running_stack import RunningStack, running_stack
 
 SETUP = {"symbol": "AAPL", "side": "LONG", "entry_type": "MARKET", "stop_price": "100.00", "quantity": "10"}
@@ -39,8 +39,9 @@ QUIET_SECONDS = 0.2
 SHORT_SECONDS, FULL_SECONDS = 10.0, 60.0
 
 
-# What a run without `--only` measures, and what takes many minutes.
-ALWAYS, LONG = ("stack", "brackets", "simulator"), ("busy",)
+# What a run without `--only` measures, and what takes many minutes, as `endurance` does.
+ALWAYS = ("stack", "brackets", "simulator")
+LONG = {"busy": busy_account.measure, "history": long_history.measure}
 
 
 class Bench:
@@ -163,7 +164,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
-    parser.add_argument("--only", choices=(*ALWAYS, *LONG), help=f"measure one of them; {', '.join(LONG)} only so")
+    parser.add_argument("--only", choices=(*ALWAYS, *LONG, "endurance"), help="measure one of them")
+    parser.add_argument("--minutes", type=int, default=30, help="how long `--only endurance` goes on")
     parser.add_argument(
         "--full",
         action="store_true",
@@ -182,9 +184,12 @@ def main() -> int:
             with running_stack(Path(folder) / "brackets") as stack:
                 burst, open_brackets = FULL_COUNTS if options.full else SHORT_COUNTS
                 show(many_brackets.measure(stack, burst=burst, open_brackets=open_brackets))
-        if options.only == "busy":
-            with running_stack(Path(folder) / "busy") as stack:
-                show(busy_account.measure(stack))
+        if options.only == "endurance":
+            with running_stack(Path(folder) / "endurance") as stack:
+                show(endurance.measure(stack, minutes=options.minutes))
+        if options.only in LONG:
+            with running_stack(Path(folder) / options.only) as stack:
+                show(LONG[options.only](stack))
     return 0
 
 

@@ -58,7 +58,7 @@ class LostStop:
 
 def measure(stack: RunningStack, *, burst: int, open_brackets: int) -> list[tuple[str, str]]:
     """Return rows of name and figure. Leaves `open_brackets` open brackets behind, at least as many as in the burst."""
-    _use_servers_of(stack)
+    use_servers_of(stack)
     rows = _burst(stack, count=burst)
     if open_brackets > burst:
         _execute(_requested(open_brackets - burst))
@@ -66,11 +66,12 @@ def measure(stack: RunningStack, *, burst: int, open_brackets: int) -> list[tupl
     rows.append((f"reconcile, {open_brackets} open, after a kill", f"{_reconcile_seconds(stack):.2f} s"))
     guard = [_guard_ms() for _ in range(GUARD_ROUNDS)]
     rows.append((f"guard, a look at {open_brackets} brackets", f"{statistics.median(guard):.0f} ms"))
-    rows.append(("broker worker's memory", f"{_resident_mb(stack.up['pids']['broker-worker'])} MB"))
+    rows.append(("broker worker's memory", f"{resident_mb(stack.up['pids']['broker-worker'])} MB"))
     return rows
 
 
-def _use_servers_of(stack: RunningStack) -> None:
+def use_servers_of(stack: RunningStack) -> None:
+    """Let the code under test be called in this process, on the stack's database."""
     os.environ |= {
         "DATABASE_URL": stack.up["database_url"],
         "REDIS_URL": stack.up["redis_url"],
@@ -257,7 +258,7 @@ class _NoBroker:
     """Nothing is sent in the measurement: any use of the broker fails it."""
 
 
-def _resident_mb(pid: int) -> int:
+def resident_mb(pid: int) -> int:
     """Return the resident memory of a process and of what it started."""
     family, found = {pid}, {pid}
     while found:

@@ -27,8 +27,8 @@ _EXPLAINED = ("SELECT", "UPDATE", "DELETE")
 _PLANS = ("force_custom_plan", "force_generic_plan")
 
 
-def history_make(execution_id: int, *, length: int) -> None:
-    """Copy a finished execution with all that belongs to it `length` times."""
+def history_make(execution_id: int, *, length: int, events: str = "true") -> None:
+    """Copy a finished execution with all that belongs to it `length` times; of its events those that fit `events`."""
     # Order by order: what refers to a row is copied after it, and found again by its new name.
     _copy("executions_execution", of=f"id = {execution_id}", length=length, key="'H' || n", idempotency_key="'H' || n")
     _copy(
@@ -49,7 +49,7 @@ def history_make(execution_id: int, *, length: int) -> None:
         perm_id="old.perm_id + 1000000 * n::bigint",
     )
     orders = "executions_order o ON o.order_ref = n || ':' || (SELECT order_ref FROM executions_order WHERE id = {})"
-    events = orders.format("old.order_id") + " JOIN executions_execution e ON e.key = 'H' || n"
+    of_orders = orders.format("old.order_id") + " JOIN executions_execution e ON e.key = 'H' || n"
     owner = f"execution_id = {execution_id}"
     fills = f"order_id IN (SELECT id FROM executions_order WHERE bracket_id IN ({_brackets(execution_id)}))"
     _copy(
@@ -62,8 +62,8 @@ def history_make(execution_id: int, *, length: int) -> None:
     )
     _copy(
         "executions_brokerevent",
-        of=owner,
-        source=events,
+        of=f"{owner} AND {events}",
+        source=of_orders,
         length=length,
         order_id="o.id",
         execution_id="e.id",
@@ -72,7 +72,7 @@ def history_make(execution_id: int, *, length: int) -> None:
     _copy(
         "executions_ordercommand",
         of=owner,
-        source=events + " JOIN executions_bracket b ON b.execution_id = e.id",
+        source=of_orders + " JOIN executions_bracket b ON b.execution_id = e.id",
         length=length,
         order_id="o.id",
         execution_id="e.id",

@@ -42,8 +42,9 @@ POSITIONS = "positions"
 CURRENT_TIME = "current_time"
 # An order id is a signed 32-bit number; what is above this is ours only if our own orders got there.
 FOREIGN_ID_MAX = 2_000_000_000
-# What is handed to the library at once: some tens of messages.
-PIECE_BYTES = 4096
+# What is read at once: some tens of messages. In a long answer an order's steps come between, and the library, which
+# copies all that was read behind each message, copies little.
+READ_BYTES_MAX = 8192
 # An answer to an older request is not awaited by anybody.
 REQUEST_IDS_KEPT = 1000
 NO_ORDER = 0  # what is about no order comes with -1, and no order has 0
@@ -133,9 +134,9 @@ class WireClient(Client):
     def _onSocketHasData(self, data: bytes) -> None:  # noqa: N802  # the library's name
         if not self._serverVersion:
             self._hear_handshake(self._data + data)
-        # The library copies all that is left behind each message: of a long answer that would be most of the work.
-        for first in range(0, len(data), PIECE_BYTES):
-            super()._onSocketHasData(data[first : first + PIECE_BYTES])
+            # What asyncio's transport reads for one turn of the loop.
+            setattr(self.conn.transport, "max_size", READ_BYTES_MAX)  # noqa: B010 - no part of the typed interface
+        super()._onSocketHasData(data)
 
     def _hear_handshake(self, data: bytes) -> None:
         """Take the Gateway's time zone from its first message, of which the library keeps the version only."""

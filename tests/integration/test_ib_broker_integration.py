@@ -13,7 +13,7 @@ from app.brokers.base import ConnectionState
 from app.brokers.errors import NotConnected
 from app.brokers.ib import IBBroker, IBDataProvider, IBSettings
 from app.core.errors import FixRequest, RetryLater
-from app.domain.broker_events import FillTold, MessageMeaning, ToldStatus
+from app.domain.broker_events import FillTold, MessageMeaning, OrderMessageTold, ToldStatus
 from app.domain.terms import OrderType
 from ib_simulator.process import SimulatorProcess, running_simulator
 from tests.integration.broker_desk import BrokerDesk, bracket, eventually, sent_orders, simulator_settings, stop_ticket
@@ -183,6 +183,26 @@ async def test_questions_and_orders_never_share_an_id(desk: BrokerDesk, simulato
     assert len(request_ids) == 3
     assert not set(order_ids) & set(request_ids)
     assert order_ids == sorted(order_ids)
+
+
+@simulator_only
+async def test_what_is_said_of_an_older_order_is_no_answer_to_a_request(
+    desk: BrokerDesk, simulator: SimulatorProcess
+) -> None:
+    # Given a Gateway that begins its ids anew, below those of orders that were placed before
+    desk.broker.ids_begin_above(20)
+    for _ in range(12):
+        await desk.broker.fills_since()
+    # When it refuses to cancel one of those
+    await desk.broker.cancel_order(10)
+    # Then that is heard as said about that order, whatever was asked meanwhile
+    await eventually(lambda: any(isinstance(event, OrderMessageTold) for event in desk.heard.events))
+    said = [event for event in desk.heard.events if isinstance(event, OrderMessageTold)]
+    assert [(event.order_id, event.code) for event in said] == [(10, 10147)]
+    asked = [
+        int(message["fields"][2]) for message in simulator.control.messages() if message["name"] == "reqExecutions"
+    ]
+    assert min(asked) > 20
 
 
 @simulator_only

@@ -140,7 +140,11 @@ def placed_beside(world: World, orders: Orders) -> list[str]:
             and not (order["oca_group"] and other["oca_group"] == order["oca_group"])
             and _lived(world, other, at=at)
         ]
-        together = Decimal(order["quantity"]) + sum((Decimal(other["quantity"]) for other in beside), _NONE)
+        groups: dict[str, Decimal] = {}
+        for other in beside:  # Of one group the largest counts.
+            group = other["oca_group"] or other["order_ref"]
+            groups[group] = max(groups.get(group, _NONE), Decimal(other["quantity"]))
+        together = Decimal(order["quantity"]) + sum(groups.values(), _NONE)
         opened = sum(
             (Decimal(o["filled"]) for o in orders if bracket_of(o) == bracket_of(order) and not is_exit(o)), _NONE
         )
@@ -234,13 +238,13 @@ def _is_true(flag: Any) -> bool:
     execution, when = flag.execution, flag.nature.over_when
     if when is OverWhen.BALANCED:
         return bool(execution.open_quantity < 0)
-    if execution.is_finished:
-        return False
     if when is OverWhen.ANSWERED:
         waiting = Order.objects.filter(
             bracket__execution=execution, status__in=("SENT", "PENDING_SUBMIT", "PENDING_CANCEL", "INACTIVE")
         )
         return waiting.exists() or OrderCommand.objects.filter(execution=execution, settled_at=None).exists()
+    if execution.is_finished:
+        return False
     if when is OverWhen.COVERED:
         return _is_badly_covered(execution)
     return bool(execution.open_quantity != 0)

@@ -68,6 +68,9 @@ class WillingBroker:
     async def disconnect(self) -> None:
         self.is_connected = False
 
+    def ids_begin_above(self, id_floor: int) -> None:
+        del id_floor
+
     async def place_bracket(
         self, bracket: BracketTicket, *, id_floor: int = 0, permit: SendPermit | None = None
     ) -> PlacedBracket:

@@ -174,6 +174,13 @@ class Broker(Protocol):
         """Close the connection; safe to call twice."""
         ...
 
+    def ids_begin_above(self, id_floor: int) -> None:
+        """Give no order and no request an id up to `id_floor`: those are names of older orders. Raises NotConnected.
+
+        A Gateway may issue old ids anew; what it says about an order's id would be taken for an answer to a request.
+        """
+        ...
+
     async def place_bracket(
         self, bracket: BracketTicket, *, id_floor: int = 0, permit: SendPermit | None = None
     ) -> PlacedBracket:

@@ -152,7 +152,7 @@ class BrokerThread(BrokerCalls):
         await self._set_state(ConnectionState.CONNECTING, f"connecting to {self._address}{last}")
         session = await self._broker.connect()
         await self._require_same_account(session.account)
-        await self._adopt(session.account)
+        self._broker.ids_begin_above(await self._adopt(session.account))
         await self._synchronise(session)
 
     async def _require_same_account(self, account_id: str) -> None:
@@ -164,11 +164,13 @@ class BrokerThread(BrokerCalls):
             await self._adopt(left[0][0])  # Its row says what is wrong.
             raise FixRequest(account_changed_text(account_id=account_id, left=left), code=ACCOUNT_CHANGED)
 
-    async def _adopt(self, account_id: str) -> None:
+    async def _adopt(self, account_id: str) -> int:
+        """Hold the account's connection; return the floor of its order ids."""
         named = {"account_id": account_id, "client_id": self._client_id}
         connection = await in_database_thread(accounts.connection_ensure, **named)
         self._account_id, self._connection_id = account_id, connection.pk
         await in_database_thread(self._holder.hold, connection.pk)
+        return connection.order_id_floor
 
     async def _synchronise(self, session: BrokerSession | None = None) -> None:
         version = session.server_version if session else None

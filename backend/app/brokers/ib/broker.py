@@ -94,6 +94,10 @@ class IBBroker:
         """Close the connection; safe to call twice."""
         await self._connection.disconnect()
 
+    def ids_begin_above(self, id_floor: int) -> None:
+        """See `Broker.ids_begin_above`."""
+        self._connection.require_link().client.updateReqId(id_floor + 1)
+
     async def ping(self) -> datetime:
         """Return the Gateway's time. Raises BrokerTimeout when it does not answer: the connection is then dead."""
         return await self._connection.ping()

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from app.domain.close import CLOSES_MAX
+from app.executions.services.exposure import LAG
 from tests.eventually import eventually
 from tests.worker.desk import PRICE, Desk
 from tests.worker.test_closed_elsewhere import live_orders, position
@@ -22,13 +23,28 @@ CLOSED = "Order rejected - reason:Exchange is closed."
 
 @pytest.fixture
 def released(desk: Desk) -> Iterator[None]:
-    """Prices where the tests begin, and no switch engaged after them."""
+    """Prices where the tests begin, a user who may engage, and no switch engaged after them."""
     for symbol in ("NVDA", "TSLA"):
         desk.broker.control.set_price(symbol, PRICE)
+    may = "INSERT INTO auth_user_groups (user_id, group_id) SELECT u.id, g.id FROM auth_user u, auth_group g "
+    named = "WHERE u.username = %s AND g.name = 'trader' ON CONFLICT DO NOTHING"
+    desk.stack.execute(may + named, desk.stack.up["username"])
     yield
     desk.broker.control.clear_faults()
     if desk.stack.api.get("/api/v1/kill-switch/").body["engaged"]:
         kill_switch(desk.stack, "release", "--reason", "over")
+
+
+def flatten(desk: Desk) -> None:
+    """Engage at once, before anything else has been judged."""
+    answer = desk.stack.api.post("/api/v1/kill-switch/", {"reason": "news", "flatten": True})
+    assert answer.status == 200, answer
+
+
+def passes(seconds: float) -> None:
+    """Wait until so much time has passed."""
+    until = time.monotonic() + seconds
+    eventually(lambda: time.monotonic() > until, seconds_max=seconds * 2)
 
 
 def sold_by_us(desk: Desk, execution_id: int) -> Decimal:
@@ -47,7 +63,7 @@ def test_flatten_closes_no_more_than_the_account_holds(desk: Desk) -> None:
     for symbol, quantity in (("NVDA", 10), ("TSLA", 6)):
         desk.broker.control.place_external(symbol=symbol, action="SELL", quantity=quantity, order_type="MKT")
     # When everything is to be closed in the same moment
-    kill_switch(desk.stack, "engage", "--reason", "news", "--flatten")
+    flatten(desk)
     # Then nothing and four are sold, and the account is as it was before any of it
     closed = {symbol: desk.becomes(pk, "CLOSED") for symbol, pk in executions.items()}
     assert {symbol: sold_by_us(desk, pk) for symbol, pk in executions.items()} == {"NVDA": 0, "TSLA": 4}
@@ -63,8 +79,9 @@ def test_flatten_waits_where_no_deal_explains_what_is_missing(desk: Desk) -> Non
     # Given ten shares that the account does not show, for no reason that the broker tells
     before = position(desk, "NVDA")
     execution_id = desk.held(symbol="NVDA")
+    passes(LAG.total_seconds() + 1)  # Until then a report without them would only lag their purchase.
     desk.broker.control.set_position(symbol="NVDA", quantity=str(before))
-    kill_switch(desk.stack, "engage", "--reason", "news", "--flatten")
+    flatten(desk)
     # Then a person is told that closing waits, and nothing is sold
     eventually(lambda: "it is to be closed and waits" in desk.read(execution_id)["attention"], seconds_max=60)
     assert (sold_by_us(desk, execution_id), position(desk, "NVDA")) == (0, before)
@@ -87,8 +104,7 @@ def test_when_every_close_is_refused_the_guards_stop_stays(desk: Desk) -> None:
     (stop,) = eventually(lambda: desk.live_stops(execution_id), seconds_max=45)
     # Then nobody undoes that, with the switch engaged and after it was released
     for engaged in (True, False):
-        since = time.monotonic()
-        eventually(lambda since=since: time.monotonic() > since + STAYS_SECONDS, seconds_max=60)  # type: ignore[misc]
+        passes(STAYS_SECONDS)
         assert [one["order_ref"] for one in desk.live_stops(execution_id)] == [stop["order_ref"]]
         assert [order["status"] for order in desk.legs(execution_id, "CLOSE")] == ["REJECTED"] * CLOSES_MAX
         if engaged:

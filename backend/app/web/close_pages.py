@@ -20,6 +20,7 @@ from app.setups.selectors import require_may_act_on
 from app.web.execution_pages import execution_context, execution_of
 from app.web.number_field import NumberField
 from app.web.pages import status_of
+from app.web.real_money import real_money_require
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +30,6 @@ class Closable:
     quantity: Decimal
     key: str
     has_target: bool
-    is_live: bool
 
 
 class CloseForm(forms.Form):
@@ -51,7 +51,7 @@ def execution_close(request: HttpRequest, pk: int) -> HttpResponse:
         if not form.is_valid():
             name, problems = next(iter(form.errors.items()))
             raise FixRequest(f"{name.replace('_', ' ').capitalize()}: {problems[0]}", code="close_size_unclear")
-        _require_real_money_meant(execution, named=request.POST.get("real_money", ""))
+        real_money_require(execution.account, named=request.POST.get("real_money", ""))
         execution_close_request(
             execution_id=execution.pk,
             asked=_asked(form.cleaned_data),
@@ -79,7 +79,6 @@ def closable_of(request: HttpRequest, execution: Execution) -> Closable | None:
         quantity=execution.open_quantity,
         key=str(uuid.uuid4()),
         has_target=any(order.leg == "TAKE_PROFIT" for order in orders),
-        is_live=not execution.account.is_paper,
     )
 
 
@@ -90,11 +89,3 @@ def _asked(given: dict[str, Any]) -> CloseAsked:
         order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
         limit_price=price,
     )
-
-
-def _require_real_money_meant(execution: Execution, *, named: str) -> None:
-    if not execution.account.is_paper and named != execution.account.account_id:
-        raise FixRequest(
-            f"{execution.account} is a live account: tick that you mean real money on {execution.account}.",
-            code="live_not_confirmed",
-        )

@@ -19,6 +19,7 @@ from app.executions.services.move import Move, Moved, order_move_request, orders
 from app.web.execution_pages import execution_context, execution_of
 from app.web.number_field import NumberField
 from app.web.pages import status_of
+from app.web.real_money import real_money_require
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +64,7 @@ def execution_move(request: HttpRequest, pk: int) -> HttpResponse:
             price=given["price"],
             expected_price=given["expected_price"],
         )
+        real_money_require(execution.account, named=request.POST.get("real_money", ""))
         order_move_request(
             execution_id=execution.pk, move=move, user=user, idempotency_key=given["key"], now=clock.now()
         )

@@ -25,6 +25,7 @@ from app.executions.services.resolve_facts import NOTE_LENGTH_MAX, Act, Asked
 from app.web.execution_pages import execution_of
 from app.web.number_field import NumberField
 from app.web.pages import refusal_shown, status_of
+from app.web.real_money import real_money_require
 
 _PLAIN = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M")
 _MOMENTS = [*_PLAIN, *(f"{plain} UTC" for plain in _PLAIN)]
@@ -128,6 +129,8 @@ def execution_settle(request: HttpRequest, pk: int) -> HttpResponse:
     facts = request.POST.get("facts", "")
     said: dict[str, Any] = {"execution_id": execution.pk, "asked": form.asked(), "user": user, "now": clock.now()}
     try:
+        if facts:
+            real_money_require(execution.account, named=request.POST.get("real_money", ""))
         resolution = execution_resolve(**said, facts=facts, dry_run=not facts)
     except TradingError as error:
         return _forms(request, execution, [form], error=error, status=status_of(error))

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from app.core import clock
-from app.core.errors import Conflict, FixRequest, Forbidden, TradingError
+from app.core.errors import Conflict, Forbidden, TradingError
 from app.executions.models import Execution
 from app.executions.selectors import executions_visible_to, idempotency_key_known
 from app.executions.services.request import execution_request, why_not_now
@@ -23,6 +23,7 @@ from app.setups.services import setup_archive, setup_restore
 from app.web.list_filters import SetupListForm, setups_narrowed
 from app.web.pages import refusal_shown, status_of
 from app.web.paging import is_id, page_of
+from app.web.real_money import real_money_require
 from app.web.setup_seen import differences, plan_shown, revision_posted, seen_token
 
 EXECUTIONS_SHOWN_MAX = 20
@@ -59,7 +60,7 @@ def setup_execute(request: HttpRequest, pk: int) -> HttpResponse:
         if not idempotency_key_known(user=user, idempotency_key=key):
             seen = revision_posted(request)
             require_seen(setup, seen=seen)
-            _require_real_money_meant(setup, named=request.POST.get("real_money", ""))
+            real_money_require(setup.account, named=request.POST.get("real_money", ""))
         execution, _is_new = execution_request(
             setup=setup, user=user, idempotency_key=key, body={}, now=clock.now(), seen=seen
         )
@@ -117,14 +118,6 @@ def setup_doable(request: HttpRequest, setup: Setup, *, shown: int | None = None
 
 def _visible(request: HttpRequest, pk: int) -> Setup:
     return get_object_or_404(setups_visible_to(request.user), pk=pk)
-
-
-def _require_real_money_meant(setup: Setup, *, named: str) -> None:
-    if not setup.account.is_paper and named != setup.account.account_id:
-        raise FixRequest(
-            f"{setup.account} is a live account: tick that you mean real money on {setup.account}.",
-            code="live_not_confirmed",
-        )
 
 
 def _put_away(request: HttpRequest) -> Setup | None:

@@ -5,8 +5,8 @@
     reconcile   the longest of the minute
     open        executions that are not finished; beside them all there were, and the deals of the day
 
-Stops and targets are half a per cent away, so that brackets end all the time: what is open stays about the same while
-the day grows. What follows the day would show as memory or waiting that never levels.
+Stops and targets are a tenth of a per cent away, so that brackets end all the time: what is open stays about the same
+while the day grows. What follows the day would show as memory or waiting that never levels.
 """
 
 import os
@@ -24,7 +24,7 @@ from tests.running_stack import ROOT, RunningStack
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA", "AMD", "TSLA", "GOOG", "META", "NFLX")
 EVERY_SECONDS, MINUTE = 2.0, 60.0
-AWAY = Decimal("0.005")
+AWAY = Decimal("0.001")
 CENT = Decimal("0.01")
 
 

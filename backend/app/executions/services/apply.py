@@ -36,6 +36,7 @@ from app.domain.terms import Leg, OrderType
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
 from app.executions.services.attention import attention_add
+from app.executions.services.close_gap import close_gaps_note
 from app.executions.services.close_wish import wish_end, wish_is_over
 from app.executions.services.commands_settle import commands_settle
 from app.executions.services.deals import deal_enter, deal_store, deals_contradict, deals_of, deals_sum
@@ -84,6 +85,7 @@ def broker_event_record(event: AnyBrokerEvent, *, now: datetime, holding: Holdin
     if order is None or execution is None:
         return None
     commands_settle([(event, order)], now=now)
+    close_gaps_note([(event, order)], now=now)
     news.publish_on_commit(execution.pk)
     return execution.pk
 

@@ -27,6 +27,7 @@ from app.domain.broker_events import (
 from app.executions import news
 from app.executions.models import Execution, Order
 from app.executions.services.apply import event_change, execution_recompute
+from app.executions.services.close_gap import close_gaps_note
 from app.executions.services.commands_settle import commands_settle
 from app.executions.services.event_store import commissions_store, events_store, others_store
 from app.executions.services.match import orders_match, unheard
@@ -71,6 +72,7 @@ def broker_events_record(
     commissions_store([event for event in fresh if isinstance(event, CommissionTold)])
     rows.save(now=now)
     commands_settle(evidence, now=now, read=rows.orders())
+    close_gaps_note(evidence, now=now)
     return changed
 
 

@@ -165,7 +165,8 @@ def test_a_refused_leg_takes_the_rest_with_it(submitted: Submitted, broker: Fake
     assert broker.cancelled == [rest.order_id]
 
 
-@pytest.mark.parametrize("ended_by", ["cancelled in TWS", "never arrived", "filled on a part"])
+@pytest.mark.case("T40")
+@pytest.mark.parametrize("ended_by", ["cancelled in TWS", "never arrived", "filled on a part", "hit"])
 def test_an_entry_whose_stop_is_over_is_cancelled(submitted: Submitted, broker: FakeBroker, ended_by: str) -> None:
     # Given an entry at work whose stop can protect nothing any more
     book = submitted(**LIMIT)
@@ -174,6 +175,8 @@ def test_an_entry_whose_stop_is_over_is_cancelled(submitted: Submitted, broker: 
         book.hear(told(book.stop, T.CANCELLED))
     elif ended_by == "never arrived":
         book.hear(absence(book.stop))
+    elif ended_by == "hit":  # It was not cut to what was entered, so it is still at work, and sells at once.
+        book.hear(fill(book.entry, "4"), told(book.stop, T.SUBMITTED), fill(book.stop, "4"))
     else:
         book.hear(fill(book.entry, "4"), told(book.stop, T.PRE_SUBMITTED, remaining=4), fill(book.stop, "4"))
     # Then the entry may fill no more

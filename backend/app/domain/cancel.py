@@ -1,6 +1,7 @@
 """Which orders of a bracket are to be cancelled, because of what was asked for or because the bracket is broken.
 
-    an open entry     asked for; a leg of its bracket was refused; its stop is over: what it would fill has no stop
+    an open entry     asked for; a leg of its bracket was refused; its stop is over: what it would fill has no stop;
+                      its stop was hit on what had filled: it would sell at once what is entered from then on
     the other legs    once it is certain that their entry has filled nothing
 
 A cancel is no proof that nothing was filled: a fill may be late, and its stop must be there then. So after a cancelled
@@ -24,13 +25,13 @@ def cancels_due(legs: Iterable[LegFacts], *, is_requested: bool, answered_since:
     facts = list(legs)
     entry = next(leg for leg in facts if leg.leg is Leg.ENTRY)
     if not entry.is_over:
-        is_broken = any(leg.status is OrderStatus.REJECTED or _is_stop_over(leg) for leg in facts)
+        is_broken = any(leg.status is OrderStatus.REJECTED or _is_stop_spent(leg) for leg in facts)
         return (entry.key,) if is_requested or is_broken else ()
     return _rest(facts) if _is_certainly_empty(entry, answered_since=answered_since) else ()
 
 
-def _is_stop_over(leg: LegFacts) -> bool:
-    return leg.leg is Leg.STOP_LOSS and leg.is_over
+def _is_stop_spent(leg: LegFacts) -> bool:
+    return leg.leg is Leg.STOP_LOSS and (leg.is_over or leg.filled > 0)
 
 
 def _rest(facts: Sequence[LegFacts]) -> tuple[int, ...]:

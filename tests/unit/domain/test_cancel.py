@@ -13,13 +13,13 @@ S = OrderStatus
 ENTRY, STOP = 1, 2
 
 
-def bracket(entry: OrderStatus, stop: OrderStatus, *, filled: int = 0, told: int = 0) -> list[LegFacts]:
+def bracket(entry: OrderStatus, stop: OrderStatus, *, filled: int = 0, told: int = 0, hit: int = 0) -> list[LegFacts]:
     ten = Decimal(10)
     return [
         LegFacts(
             key=ENTRY, leg=Leg.ENTRY, status=entry, quantity=ten, filled=Decimal(filled), told_filled=Decimal(told)
         ),
-        LegFacts(key=STOP, leg=Leg.STOP_LOSS, status=stop, quantity=ten, filled=Decimal(0)),
+        LegFacts(key=STOP, leg=Leg.STOP_LOSS, status=stop, quantity=ten, filled=Decimal(hit)),
     ]
 
 
@@ -30,6 +30,9 @@ def bracket(entry: OrderStatus, stop: OrderStatus, *, filled: int = 0, told: int
         (bracket(S.WORKING, S.HELD), True, True, (ENTRY,)),
         (bracket(S.WORKING, S.REJECTED), False, True, (ENTRY,)),
         (bracket(S.WORKING, S.CANCELLED), False, True, (ENTRY,)),
+        # A stop that was hit would sell at once what is entered from then on.
+        (bracket(S.WORKING, S.WORKING, filled=4), False, True, ()),
+        (bracket(S.WORKING, S.WORKING, filled=4, hit=4), False, True, (ENTRY,)),
         # The rest goes once nothing can have been filled: a cancel alone does not prove that.
         (bracket(S.CANCELLED, S.HELD), False, False, ()),
         (bracket(S.CANCELLED, S.HELD), False, True, (STOP,)),

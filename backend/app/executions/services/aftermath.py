@@ -2,8 +2,9 @@
 
 from django.db.models import Exists, OuterRef, Q
 
-from app.domain.broker_events import AnyBrokerEvent, MessageMeaning, OrderMessageTold, OrderTold, ToldStatus
+from app.domain.broker_events import AnyBrokerEvent, FillTold, MessageMeaning, OrderMessageTold, OrderTold, ToldStatus
 from app.domain.command import CANCEL_REFUSED_CODES
+from app.domain.order_ref import parse_order_ref
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg
 from app.executions import dispatch
@@ -13,15 +14,17 @@ _STILL_LIVE = (ToldStatus.PENDING_SUBMIT, ToldStatus.API_PENDING, ToldStatus.PRE
 
 
 def cancel_rest_of_broken(execution_id: int, event: AnyBrokerEvent) -> bool:
-    """Have the rest of a bracket cancelled as soon as a leg was refused or an open entry lost its stop: all or none.
+    """Have the rest of a bracket cancelled as soon as a leg was refused or an open entry's stop is gone or hit.
 
-    Says whether it was. Only by what ends an order: were it by the refusal of a cancel, each would ask for the next.
+    Says whether it was. Only by what ends an order or fills a stop: were it by the refusal of a cancel, each would ask
+    for the next.
     """
-    if not _may_end_an_order(event):
+    if not _may_end_an_order(event) and not _fills_a_stop(event):
         return False
     orders = Order.objects.filter(bracket__execution_id=execution_id)
     open_entry = Exists(orders.filter(bracket=OuterRef("bracket"), leg=Leg.ENTRY.value).exclude(status__in=TERMINAL))
-    lost_stop = Q(open_entry, leg=Leg.STOP_LOSS.value, status__in=TERMINAL)
+    is_spent = Q(status__in=TERMINAL) | Q(filled_quantity__gt=0)
+    lost_stop = Q(open_entry, is_spent, leg=Leg.STOP_LOSS.value)
     is_broken = orders.filter(Q(status=OrderStatus.REJECTED.value) | lost_stop).exists()
     if is_broken:
         dispatch.cancel(execution_id)
@@ -46,6 +49,11 @@ def ended_without_a_word(event: AnyBrokerEvent) -> bool:
         return False
     entries = Order.objects.filter(order_ref=event.order_ref, leg=Leg.ENTRY.value, ended_because="")
     return entries.filter(bracket__execution__cancel_reason="").exists()
+
+
+def _fills_a_stop(event: AnyBrokerEvent) -> bool:
+    ref = parse_order_ref(event.order_ref) if isinstance(event, FillTold) else None
+    return ref is not None and ref.leg is Leg.STOP_LOSS
 
 
 def _may_end_an_order(event: AnyBrokerEvent) -> bool:

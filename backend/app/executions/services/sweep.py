@@ -109,6 +109,7 @@ def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:
     over = Order.objects.filter(is_past("finished_at", before=before, now=now), bracket__in=brackets).order_by()
     lost = Q(status=OrderStatus.REJECTED.value) | Q(leg=Leg.STOP_LOSS.value)
     broken = set(over.filter(lost).values_list("bracket_id", flat=True))
+    broken |= {order.bracket_id for order in orders if order.leg == Leg.STOP_LOSS.value and order.filled_quantity > 0}
     empty = set(over.filter(leg=Leg.ENTRY.value, filled_quantity=0).values_list("bracket_id", flat=True))
     past_cancel = is_past("cancel_requested_at", before=before, now=now)
     asked = set(executions_unfinished().filter(past_cancel).values_list("pk", flat=True))

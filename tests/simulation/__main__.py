@@ -132,7 +132,7 @@ def run(world: World, seed: int, steps: Sequence[Step]) -> list[str]:
 def _come_to_rest(world: World, seed: int) -> list[str]:
     """Take all faults back and wait until every invariant holds for a while; return what still does not."""
     from tests.simulation import invariants
-    from tests.simulation.account_invariants import in_doubt
+    from tests.simulation.account_invariants import left_to_a_person
     from tests.simulation.acts import person, processes
 
     world.heal()
@@ -143,20 +143,22 @@ def _come_to_rest(world: World, seed: int) -> list[str]:
     while True:
         found = [] if world.is_ready() else ["no worker is READY"]
         found = found or invariants.at_rest(world)
-        if not found and world.setting.answers and in_doubt():
-            found = ["what the account holds is in doubt, and no act of a person has settled it"]
+        if not found and world.setting.answers and left_to_a_person():
+            found = ["it was left to a person, and no act of theirs has settled it"]
         now = time.monotonic()
         if now > watch_at:
             watch_at = now + WATCH_EVERY_SECONDS
             processes.watchdog(world, chance, 0)
-        if world.setting.answers and now > answer_at:
-            answer_at = now + ANSWER_EVERY_SECONDS
+        if found and world.setting.answers and now > answer_at:
             person.answer_all(world, chance)
-            continue
+            answer_at = time.monotonic() + ANSWER_EVERY_SECONDS
         if not found:
             quiet_since = quiet_since or now
             if now - quiet_since > QUIET_SECONDS:
-                return invariants.too_fast(world)
+                found = [*invariants.too_fast(world), *invariants.audited(world, with_replay=True)]
+                if not found or now > give_up_at:
+                    return [f"at rest: {line}" for line in found]
+                quiet_since = None
         else:
             quiet_since = None
             if now > give_up_at:

@@ -73,6 +73,13 @@ def in_doubt() -> bool:
     return doubtful and ExecutionFlag.objects.filter(code="position_differs").exists()
 
 
+def left_to_a_person() -> bool:
+    """Whether something waits that only a person can settle: a position in doubt, or what was closed too much."""
+    from app.executions.models import Execution
+
+    return in_doubt() or Execution.objects.filter(open_quantity__lt=0).exists()
+
+
 def claims_against_account(world: World) -> list[str]:
     """(10) claims and others' shares are what the account holds, or a person was told that they are not."""
     from app.accounts.models import Position

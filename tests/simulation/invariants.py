@@ -44,18 +44,18 @@ def at_rest(world: World) -> list[str]:
     # The rest costs more, and says nothing while it is not all there yet.
     found = found or [*ids_used_twice(), *written_by_deposed(), *sent_by_deposed(world)]
     found = found or account_at_rest(world, orders)
-    return found or audited(world)
+    return found or audited(world, with_replay=False)
 
 
-def audited(world: World) -> list[str]:
-    """Check the rows by themselves, as `manage.py audit_executions --replay` does; (7) is in there.
+def audited(world: World, *, with_replay: bool) -> list[str]:
+    """Check the rows by themselves, as `manage.py audit_executions --replay` does; (7) is the replay, which takes long.
 
     While a person is asked about the position nothing is repaired; what a split has multiplied closes more than filled.
     """
     from app.core import clock
     from app.executions.services.audit import Invariant, audit_findings
 
-    findings = audit_findings(now=clock.now(), with_replay=True)
+    findings = audit_findings(now=clock.now(), with_replay=with_replay)
     # What is overdue and told to a person is what must happen when the broker does not answer.
     told = (Invariant.OVERDUE, Invariant.COMMAND_UNSETTLED)
     left_alone = (Invariant.UNPROTECTED, Invariant.ORPHANED) if in_doubt() else ()

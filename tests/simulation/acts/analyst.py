@@ -21,7 +21,7 @@ def execute(world: World, chance: random.Random, number: int) -> None:
 
     side = chance.choice(("LONG", "SHORT"))
     sign = 1 if side == "LONG" else -1
-    is_market = chance.random() < 0.5
+    is_market = chance.random() < 0.65
     price_known(world)
     entry = world.price - sign * Decimal(chance.randrange(1, 60)) / 100
     stop = (world.price if is_market else entry) - sign * Decimal(chance.randrange(30, 300)) / 100

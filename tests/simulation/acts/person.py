@@ -15,6 +15,8 @@ from tests.simulation.acts.analyst import price_known
 from tests.simulation.acts.step import Act
 from tests.simulation.world import World
 
+HELD_SECONDS_MAX = 1.5
+
 
 def close(world: World, chance: random.Random, number: int) -> None:
     """Somebody closes an execution, wholly or a part of it, at the market or at a limit."""
@@ -22,6 +24,8 @@ def close(world: World, chance: random.Random, number: int) -> None:
     from app.domain.terms import OrderType
     from app.executions.services.close_request import CloseAsked, execution_close_request
 
+    # On a slow machine nothing is held yet: whoever closes something has waited until it was.
+    world.wait_at_most(lambda: _any_held(chance) is not None, seconds=HELD_SECONDS_MAX)
     execution = _any_held(chance)
     if execution is None:
         return
@@ -153,7 +157,7 @@ def _any_held(chance: random.Random) -> Any:
 
 
 ACTS: dict[str, tuple[int, Act]] = {
-    "close": (8, close),
+    "close": (12, close),
     "move": (5, move),
     "answer": (3, answer),
 }

@@ -86,6 +86,31 @@ def test_the_same_key_moves_once_and_another_move_under_it_is_refused(
     assert len(send(running, broker)) == 1
 
 
+def test_who_wants_what_is_on_its_way_already_gets_that_under_a_key_of_his_own(
+    running: Book, broker: FakeBroker, analyst: User
+) -> None:
+    # Given the same move asked for twice, under two keys
+    first = move(running, analyst, "187", key="a")
+    assert move(running, analyst, "187", key="b") == first
+    send(running, broker)
+    running.hear(told(running.stop, T.PRE_SUBMITTED, stop_price=Decimal(187)), seconds=31)
+    # When the second is sent again after it is done
+    assert move(running, analyst, "187", key="b") == first
+    # And another move under its key is refused
+    with pytest.raises(FixRequest) as refused:
+        move(running, analyst, "188", "187", key="b")
+    assert (refused.value.code, len(send(running, broker))) == ("idempotency_key_reused", 1)
+
+
+def test_a_move_that_another_change_took_over_is_answered_as_it_was(
+    running: Book, broker: FakeBroker, analyst: User
+) -> None:
+    first = move(running, analyst, "187", key="a")
+    cut = {"change": {"quantity": Decimal(4)}, "actor": Actor.GUARD, "reason": CommandReason.RESIZED}
+    change_write(order=running.stop, execution=running.execution, now=at(30), **cut)
+    assert move(running, analyst, "187", key="a") == first
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [

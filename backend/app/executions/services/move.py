@@ -9,25 +9,26 @@ broker decides. A move that is refused, or not taken, leaves the order at its ol
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
 from app.core.decimal_text import plain
 from app.core.errors import Conflict, FixRequest, NotFound
-from app.domain.command import CommandKind, CommandReason
+from app.domain.command import CommandReason
 from app.domain.contract import PriceIncrement
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.prices import is_on_tick, is_price, tick_at
 from app.domain.terms import Leg, Side
 from app.executions import dispatch, news
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Bracket, Execution, Order, OrderCommand
+from app.executions.models import Actor, Bracket, Decision, Execution, Order, OrderCommand
 from app.executions.services.commands_write import change_write
 from app.executions.services.request import idempotency_key_check, require_account_allowed
 from app.market.models import Instrument
@@ -52,6 +53,9 @@ class Moved(StrEnum):
     def column(self) -> str:
         """The price of such an order."""
         return "stop_price" if self is Moved.STOP else "limit_price"
+
+
+_ACTIONS: Mapping[Moved, str] = MappingProxyType({what: f"MOVE_{what.name}" for what in Moved})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,7 +121,7 @@ def _write(
             actor=Actor.PERSON,
             reason=CommandReason.MOVED,
             user=user,
-            evidence={"idempotency_key": key, "digest": move.digest, "quote": str(quote) if quote else ""},
+            evidence={"quote": str(quote) if quote else ""},
             now=now,
         )
         for order in orders
@@ -125,9 +129,16 @@ def _write(
     decision_record(
         actor=Actor.PERSON,
         user=user,
-        action=f"MOVE_{move.what.name}",
+        action=_ACTIONS[move.what],
         reason=f"{user.get_username()} moves it from {_told(move.expected_price)} to {_told(move.price)}.",
-        evidence={"orders": [order.order_ref for order in orders], "quote": str(quote) if quote else None},
+        evidence={
+            "orders": [order.order_ref for order in orders],
+            "quote": str(quote) if quote else None,
+            "idempotency_key": key,
+            "digest": move.digest,
+            # Those of an earlier request where they want the same.
+            "commands": [command.pk for command in commands],
+        },
         account=execution.account,
         execution=execution,
         bracket=brackets[0] if len(brackets) == 1 else None,
@@ -139,12 +150,15 @@ def _write(
 
 
 def _known(execution: Execution, move: Move, *, user: User, key: str) -> list[OrderCommand]:
-    """Return what was written under this key before. Raises FixRequest `idempotency_key_reused`."""
-    of_user = OrderCommand.objects.filter(execution=execution, user=user, kind=CommandKind.MODIFY)
-    known = list(of_user.filter(evidence__idempotency_key=key).select_related("order").order_by("id"))
-    if any(command.evidence.get("digest") != move.digest for command in known):
+    """Return what was answered under this key before. Raises FixRequest `idempotency_key_reused`."""
+    asked = Decision.objects.filter(execution=execution, user=user, action__in=_ACTIONS.values())
+    known = asked.filter(evidence__idempotency_key=key).first()
+    if known is None:
+        return []
+    if known.evidence["digest"] != move.digest:
         raise FixRequest("This Idempotency-Key was used for another request.", code="idempotency_key_reused")
-    return known
+    commands = OrderCommand.objects.select_related("order").filter(pk__in=known.evidence["commands"])
+    return list(commands.order_by("id"))
 
 
 def _increments(symbol: str) -> Sequence[PriceIncrement]:

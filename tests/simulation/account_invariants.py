@@ -24,6 +24,8 @@ from tests.simulation.world import World
 ACTIVE_WORDS = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "PendingSubmit"})
 # A round trip to the broker on a loaded machine: what was sent in it may not know of a deal.
 ROUND_TRIP = timedelta(seconds=2)
+# What was told before a command was sent may be recorded right after that.
+TOLD_BEFORE = timedelta(seconds=0.5)
 _NONE = Decimal(0)
 Orders = Sequence[Mapping[str, Any]]
 
@@ -42,6 +44,7 @@ def account_at_rest(world: World, orders: Orders) -> list[str]:
         *placed_beside(world, orders),
         *opened_by_us(world, orders),
         *unsettled_commands(),
+        *settled_by_nothing(world),
         *cancel_wanted(orders),
         *flags_untrue(),
         *flags_without_cause(world),
@@ -202,6 +205,24 @@ def settled_without_evidence(orders: Orders) -> list[str]:
     settled = OrderCommand.objects.filter(kind="CANCEL", settled_at__isnull=False, order__order_ref__in=live)
     settled = settled.exclude(settled_how__in=("withdrawn", "superseded"))
     return [f"no evidence: the cancel of {one.order} is settled ({one.settled_how}), and it lives" for one in settled]
+
+
+def settled_by_nothing(world: World) -> list[str]:
+    """(11) what was sent is settled by something that was told of the order since, not by having been sent."""
+    from app.executions.models import BrokerEvent, OrderCommand
+
+    if world.clock_jumped:
+        return []  # The moments of the rows are in no order.
+    settled = OrderCommand.objects.filter(
+        kind__in=("CANCEL", "MODIFY"), sent_at__isnull=False, settled_at__isnull=False
+    )
+    # Those are settled by a complete answer, or by another command.
+    settled = settled.exclude(settled_how__in=("gone", "not_taken", "superseded", "withdrawn", "price_changed"))
+    return [
+        f"no evidence: {one.kind} of {one.order} is settled ({one.settled_how}), and nothing was told of it"
+        for one in settled.select_related("order")
+        if not BrokerEvent.objects.filter(order=one.order, recorded_at__gte=one.sent_at - TOLD_BEFORE).exists()
+    ]
 
 
 def cancel_wanted(orders: Orders) -> list[str]:

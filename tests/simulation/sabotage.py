@@ -134,7 +134,8 @@ def _joined_close() -> None:
 
     def plan_close(facts: close.CloseFacts) -> close.ClosePlan:
         plan = planned(facts)
-        if plan.step not in (close.CloseStep.JOIN, close.CloseStep.CANCEL, close.CloseStep.CUT):
+        roads = (close.CloseStep.MOVE_TARGET, close.CloseStep.JOIN, close.CloseStep.CANCEL, close.CloseStep.CUT)
+        if plan.step not in roads or facts.limit_price is not None:
             return plan
         return close.ClosePlan(step=close.CloseStep.CLOSE, quantity=facts.held - facts.keep)
 

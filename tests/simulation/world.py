@@ -65,6 +65,7 @@ class World:
         self.price, self.scale = START_PRICE, Decimal(1)
         self.sent: dict[str, set[datetime]] = {}
         self.raced: dict[str, Decimal] = {}
+        self.clock_jumped = False
         self.splits: list[set[str]] = []  # of each, the brackets that there were
         self.later: list[tuple[int, Callable[[], None]]] = []
         self.steps_done: list[tuple[datetime, str]] = []
@@ -162,6 +163,7 @@ class World:
         self.sent.clear()
         self.raced.clear()
         self.splits.clear()
+        self.clock_jumped = False
         self.peer.set_price(SYMBOL, str(self.price))
         if self.setting.long_term:
             self.peer.set_position(symbol=SYMBOL, quantity=self.setting.long_term, average_cost="50")

@@ -74,6 +74,7 @@ def restart_queue(world: World, chance: random.Random, _number: int) -> None:
 
 def jump_clock(world: World, chance: random.Random, number: int) -> None:
     """The clock of the workers' machine jumps, ahead or back, and is set right some steps later."""
+    world.clock_jumped = True
     world.set_clock_ahead(chance.choice((-7200, -90, -5, 5, 90, 7200)))
     later(world, number + chance.randrange(2, 20), lambda: world.set_clock_ahead(0))
 

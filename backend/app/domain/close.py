@@ -199,14 +199,7 @@ def closing_step(facts: CloseFacts) -> CloseStep | None:
     if facts.held <= facts.keep or keeps_its_stop(facts):
         return None
     step = plan_close(facts).step
-    if step is CloseStep.WAIT and facts.keep and any(_is_stuck(leg) for leg in facts.exits):
-        return None  # What sleeps or is parked is not cut, and does not protect: the guard has it out of the way first.
     return None if step in _LEAVES_THE_STOP else step
-
-
-def _is_stuck(leg: ExitFacts) -> bool:
-    is_asleep = leg.status in _AT_WORK and leg.waits_for_entry
-    return leg.leg is not Leg.CLOSE and (is_asleep or leg.status is OrderStatus.INACTIVE)
 
 
 def is_at_market(leg: ExitFacts) -> bool:

@@ -110,17 +110,20 @@ def disagreement(
     recent: Sequence[Decimal],
     unrecorded: Sequence[Decimal] = (),
     young: Sequence[Decimal] = (),
+    unjudged: Sequence[Decimal] = (),
 ) -> Decimal:
     """Return by how much a report disagrees; what is too young to be in it does not count, nor is it judged.
 
     `unrecorded` are deals of ours that the broker has told and that are not in `expected` yet: a report may know them.
-    `young` are the deals of others that were heard a moment ago. All signed, oldest first.
+    `unjudged` are the deals of others that nobody has judged yet, `young` those of them that were heard a moment ago.
+    All signed, oldest first.
     """
     expected += sum(unrecorded, _NONE)
     if not agrees(reported=reported, expected=expected, recent=[*recent, *unrecorded]):
         return reported - expected
-    # The report knows nothing yet of a deal that was just heard: it will.
-    return sum(young, _NONE)
+    # The report knows nothing yet of a deal that was just heard: it will. And what looks like a report that lags our
+    # newest deals may be one that knows them, and a deal of others beside.
+    return sum(young if reported == expected else unjudged, _NONE)
 
 
 def is_doubtful(*, difference: Decimal, others_dealt: bool, exits_dealt: bool) -> bool:

@@ -16,7 +16,6 @@ from app.domain.close import (
     CloseStep,
     ExitFacts,
     Share,
-    closing_step,
     keeps_its_stop,
     plan_close,
     shares_to_close,
@@ -231,12 +230,3 @@ def test_tranches_are_closed_in_their_order(opens: list[Decimal], quantity: Deci
     assert sum(taken.values(), Decimal(0)) == min(quantity, sum(opens, Decimal(0)))
     assert all(0 < part <= opens[number] for number, part in taken.items())
     assert all(taken[number] == opens[number] for number in list(taken)[:-1])
-
-
-@pytest.mark.parametrize("stuck", [{"waits_for_entry": True}, {"status": S.INACTIVE}])
-def test_a_stop_that_sleeps_or_is_parked_stays_the_guards_while_a_part_is_closed(stuck: dict[str, Any]) -> None:
-    # It cannot be cut, and nobody else would see that it protects nothing.
-    known = facts(stop(**stuck), target(), keep=Decimal(6))
-    assert (plan_close(known).step, closing_step(known)) == (CloseStep.WAIT, None)
-    # From when the rest is being closed on, no stop may be placed beside it.
-    assert closing_step(facts(stop(quantity=Decimal(6)), close(S.WORKING), keep=Decimal(6))) is CloseStep.WAIT

@@ -15,6 +15,7 @@ from app.domain.exposure import (
     Judgement,
     agrees,
     compare,
+    disagreement,
     judge,
 )
 
@@ -222,3 +223,12 @@ def test_a_difference_is_judged_when_a_second_answer_confirms_it(
         )
         is found_as
     )
+
+
+def test_what_looks_like_lag_beside_a_deal_of_others_is_a_difference() -> None:
+    # Two shares are ours, one of them bought a moment ago. One is held: the report lags, or knows that others sold one.
+    one, two, sold = Decimal(1), Decimal(2), Decimal(-1)
+    assert disagreement(reported=one, expected=two, recent=[one], unjudged=[sold]) == sold
+    assert disagreement(reported=one, expected=two, recent=[one]) == 0
+    # A deal that all agrees with is judged by that.
+    assert disagreement(reported=two, expected=two, recent=[one], unjudged=[sold]) == 0

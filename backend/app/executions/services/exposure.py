@@ -78,6 +78,7 @@ class Picture:
             recent=self.recent,
             unrecorded=unrecorded,
             young=[deal.quantity for deal in self.foreign if deal.recorded_at > now - LAG],
+            unjudged=[deal.quantity for deal in self.foreign],
         )
 
     def lags(self, reported: Decimal) -> bool:

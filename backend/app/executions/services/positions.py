@@ -235,22 +235,25 @@ def _reduce(picture: Picture, judgement: Judgement, *, now: datetime) -> None:
     for reduction in judgement.reductions:
         bracket = Bracket.objects.select_related("execution__account").get(pk=reduction.key)
         entry = bracket.orders.get(leg=Leg.ENTRY.value)
+        # Less than nothing was open where more was closed than opened: that is what somebody bought or sold back then.
+        is_back = picture.claims[reduction.key] * Side(bracket.execution.side).sign < 0
         shares = f"{reduction.quantity.normalize():f} shares"
+        what = f"{shares} that were closed too much came back" if is_back else f"{shares} were closed elsewhere"
         broker_event_record(
             ClosedElsewhere(
                 dedupe_key=f"elsewhere:{entry.order_ref}:{now.isoformat()}",
                 account=picture.row.account.account_id,
                 received_at=now,
                 order_ref=entry.order_ref,
-                quantity=reduction.quantity,
-                evidence=f"tranche {bracket.tranche}: {shares} were closed elsewhere ({evidence})",
+                quantity=-reduction.quantity if is_back else reduction.quantity,
+                evidence=f"tranche {bracket.tranche}: {what} ({evidence})",
             ),
             now=now,
         )
         decision_record(
             actor=Actor.RECONCILE,
             action="CLOSED_ELSEWHERE",
-            reason=f"{shares} were closed by no order of ours.",
+            reason=f"{what}, by no order of ours.",
             evidence={"held": str(picture.row.quantity), "others": str(judgement.others), "deals": deals},
             account=picture.row.account,
             execution=bracket.execution,

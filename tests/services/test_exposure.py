@@ -134,6 +134,7 @@ def test_a_position_sold_elsewhere_gets_no_stop_and_ends_external(held: Book, wo
 
 
 @pytest.mark.case("T2")
+@pytest.mark.case("T39")
 def test_a_stop_that_filled_beside_a_sale_in_tws_is_told_as_closed_twice(held: Book, world: World) -> None:
     # Given ten shares that somebody sold in TWS, and whose stop was filled a second later, before it could be cut
     world.reconcile()

@@ -203,21 +203,6 @@ def judge(
     return Judgement(finding=finding, others=books.others, reductions=reductions)
 
 
-def closed_twice(*, held: Decimal, exits: Decimal, deals: Sequence[Decimal]) -> Decimal:
-    """Return how many shares (positive) both our exits and deals of others closed; 0 where the account is not beyond.
-
-    `exits` are the shares that our exits dealt, `deals` those that others dealt within seconds of them, all signed;
-    `held` is what the account holds afterwards, in shares. A stop of ours and one that somebody placed in TWS may both
-    be hit before either program hears of the other. Who was on the other side of zero before meant it.
-
-    Example: 10 held, our stop sells 10 and somebody's stop sells 10: the account is short by 10 that were closed twice.
-    """
-    sold = exits < 0
-    by_others = abs(sum((deal for deal in deals if (deal < 0) == sold), _NONE))
-    beyond = -held if sold else held
-    return min(beyond, by_others, abs(exits)) if 0 < beyond <= by_others else _NONE
-
-
 class _Books:
     """Claims and others while a difference is handed out between them."""
 

@@ -141,7 +141,6 @@ class FlagCode(StrEnum):
     MORE_CLOSED_THAN_OPENED = "more_closed_than_opened"
     POSITION_DIFFERS = "position_differs"
     CLOSED_ELSEWHERE = "closed_elsewhere"
-    CLOSED_TWICE = "closed_twice"
     CLOSE_FAILED = "close_failed"
     CLOSE_WAITS = "close_waits"
     NEVER_ARRIVED = "never_arrived"
@@ -244,11 +243,6 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
         FlagCode.CLOSED_ELSEWHERE: Flag(
             sentence="Shares of a tranche were closed by none of its orders.",
             what_to_do="See whose deal it was; take it back if it was not of this execution.",
-            raised_by=RaisedBy.RECONCILE,
-        ),
-        FlagCode.CLOSED_TWICE: Flag(
-            sentence="Its exits and somebody else's deals closed the same shares, within seconds.",
-            what_to_do="Look at the account's position in TWS: what is beyond zero has no stop.",
             raised_by=RaisedBy.RECONCILE,
         ),
         FlagCode.CLOSE_FAILED: Flag(

@@ -34,7 +34,6 @@ from app.executions.models import Actor, Bracket, Execution, Fill, Order, Reconc
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
-from app.executions.services.closed_twice import closed_twice_tell, deal_text
 from app.executions.services.exposure import LAG, Picture, claiming, claims_of, deals_stored_to, picture_of
 
 STOPPED_BY_HAND = timedelta(minutes=1)
@@ -62,8 +61,6 @@ def positions_settle(
     seen = PositionsSeen()
     for con_id in sorted(claimed - {0}):
         _settle(account, con_id, reported.get(con_id), first=first, seen=seen, holding=holding, now=now)
-    held = {con_id: position.quantity for con_id, position in reported.items()}
-    seen.judged.extend(closed_twice_tell(account=account, held=held, holding=holding, now=now))
     return seen
 
 
@@ -230,7 +227,7 @@ def _closed_since(told: Mapping[str, Any], *, executions: Sequence[Execution]) -
 
 def _reduce(picture: Picture, judgement: Judgement, *, now: datetime) -> None:
     """Write down, bracket by bracket, what was closed elsewhere; the guard cuts and cancels the exits that are left."""
-    deals = "; ".join(deal_text(deal.told) for deal in picture.foreign)
+    deals = "; ".join(_deal_text(deal.told) for deal in picture.foreign)
     evidence = f"deals that are not ours: {deals}" if deals else "the account is exclusive and holds less"
     for reduction in judgement.reductions:
         bracket = Bracket.objects.select_related("execution__account").get(pk=reduction.key)
@@ -302,3 +299,8 @@ def _stopped_by_hand(claims: Iterable[int], *, now: datetime) -> set[int]:
     )
     cancelled = cancelled.exclude(commands__kind=CommandKind.CANCEL)
     return set(cancelled.values_list("bracket_id", flat=True))
+
+
+def _deal_text(told: Mapping[str, Any]) -> str:
+    quantity, price = Decimal(told["quantity"]), Decimal(told["price"])
+    return f"{told['action']} {quantity.normalize():f} at {price.normalize():f}, {told['executed_at'][:19]} UTC"

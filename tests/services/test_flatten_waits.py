@@ -8,26 +8,10 @@ from app.executions.models import Actor
 from app.executions.services.flatten import execution_flatten_request
 from app.worker.flatten_waits import FlattenWaits
 from tests.services.book import Book
-from tests.services.fake_broker import FakeBroker
 from tests.services.heard import at
-from tests.services.test_exposure import Submitted, World, open_position, stop_gone
+from tests.services.world import World, stop_gone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.case("S73")]
-
-
-@pytest.fixture
-def world(broker: FakeBroker) -> World:
-    return World(broker)
-
-
-@pytest.fixture
-def held(submitted: Submitted, broker: FakeBroker, world: World) -> Book:
-    """Ten shares of AAPL held behind a stop; the account was looked at and agreed."""
-    book = submitted()
-    open_position(book, broker)
-    world.holds(10)
-    assert world.reconcile() == []
-    return book
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any, TypeVar, cast
+from contextlib import suppress
+from typing import Any, cast
 
 import pytest
-from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
-from django.db import connection, connections
+from django.db import connection
 from django.test import AsyncClient
 from pytest_django import Settings
 
@@ -22,28 +20,14 @@ from app.executions.models import Execution
 from app.executions.services.kill_switch import kill_switch_engage
 from app.setups.models import Setup
 from app.web import paging, stream, stream_slots
-from app.web.visitor import standing_of
 from tests.api.desk import Filled, MakeSetup, MakeUser
 from tests.services.book import Book
 from tests.services.heard import fill
+from tests.web.stream_visits import STREAM, asked, events_in, followed, in_database, logged_in, opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
-T = TypeVar("T")
-Event = tuple[str, dict[str, Any]]
-STREAM, NOW = "/live/stream", "/live/now"
+NOW = "/live/now"
 LOOK_SECONDS = stream.LOOK_SECONDS  # As it is outside of these tests.
-
-
-async def in_database(work: Callable[[], T]) -> T:
-    """Do `work` in the thread that stands for the database, and give its connection back."""
-
-    def run() -> T:
-        try:
-            return work()
-        finally:
-            connections.close_all()
-
-    return await sync_to_async(run)()
 
 
 @pytest.fixture(autouse=True)
@@ -58,46 +42,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "LOOK_SECONDS", 0.1)
     # A test that only opens streams leaves places taken.
     monkeypatch.setattr(stream_slots, "_slots", set())
-
-
-async def logged_in(user: User) -> AsyncClient:
-    client = AsyncClient()
-    await in_database(lambda: client.force_login(user))
-    return client
-
-
-async def asked(user: User, view: str, **filters: Any) -> dict[str, Any]:
-    standing = await in_database(lambda: standing_of(get_user_model().objects.get(pk=user.pk)))
-    return {"view": view, "standing": standing, **filters}
-
-
-async def opened(user: User, view: str, **filters: Any) -> Any:
-    client = await logged_in(user)
-    return await client.get(STREAM, await asked(user, view, **filters))
-
-
-def events_in(text: str) -> list[Event]:
-    """Return the events of a piece of the stream; each is two lines and an empty one."""
-    events = []
-    for block in text.removesuffix("\n\n").split("\n\n"):
-        first, second = block.split("\n")
-        events.append((first.removeprefix("event: "), json.loads(second.removeprefix("data: "))))
-    return events
-
-
-@asynccontextmanager
-async def followed(answer: Any) -> AsyncIterator[Callable[..., Any]]:
-    """The next event of an opened stream, or the next of this kind."""
-    async with aclosing(aiter(answer.streaming_content)) as pieces:
-
-        async def following(kind: str = "") -> Event:
-            async with asyncio.timeout(10):
-                while True:
-                    [event] = events_in((await anext(pieces)).decode())
-                    if kind in ("", event[0]):
-                        return event
-
-        yield following
 
 
 class TestWhatItSends:

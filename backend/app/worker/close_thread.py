@@ -6,7 +6,6 @@ A thread of its own, because a step asks the broker what the account holds, and 
 sweep asks for every step, too, by the queue: nothing hangs on this thread but the time that shares are without a stop.
 """
 
-import threading
 from collections.abc import Callable
 
 from django.db import DatabaseError, connections
@@ -17,45 +16,24 @@ from app.core import clock
 from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.worker.flatten_waits import flatten_waits
+from app.worker.woken_thread import WokenThread
 
 logger = get_logger(__name__)
 
 
-class CloseThread:
+class CloseThread(WokenThread):
     """Closes for one connection. `on_doubt` is called where the broker has to be asked for everything first."""
 
     def __init__(self, *, broker: BlockingBroker, on_doubt: Callable[[], None]) -> None:
         self._broker = broker
         self._on_doubt = on_doubt
-        self._woken: set[int] = set()
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="close", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def wake(self, execution_id: int) -> None:
-        """Have the next step of closing this execution taken now. Never blocks."""
-        with self._lock:
-            self._woken.add(execution_id)
-        self._wake.set()
-
-    def stop(self, *, seconds_max: float) -> None:
-        """End the thread; what was being sent is finished first."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join(timeout=seconds_max)
+        super().__init__(name="close")
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.wait()
             self._wake.clear()
-            with self._lock:
-                woken, self._woken = self._woken, set()
-            for execution_id in sorted(woken):
+            for execution_id in sorted(self._taken()):
                 if not self._stopping.is_set():
                     self._step(execution_id)
         connections.close_all()

@@ -9,7 +9,6 @@ No statement of a look may take longer than `STATEMENT_SECONDS_MAX`: what one ex
 table is read whole) holds up no other. A person is told, until a look is whole again.
 """
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -26,6 +25,7 @@ from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.executions.services.guard import GuardLook, execution_ids_to_guard, guard_look
 from app.executions.services.guard_watch import Watch
+from app.worker.woken_thread import WokenThread
 
 logger = get_logger(__name__)
 
@@ -37,7 +37,7 @@ RECHECK_SECONDS = 0.2
 STATEMENT_SECONDS_MAX = 2.0
 
 
-class GuardThread:
+class GuardThread(WokenThread):
     """Keeps promise 2 for one connection. `on_unknown` is called when only the broker's answer can tell more.
 
     `on_closing` is called with an execution whose shares have no stop, because they are being closed.
@@ -55,30 +55,10 @@ class GuardThread:
         self._state = state
         self._on_unknown = on_unknown
         self._on_closing = on_closing
+        super().__init__(name="guard")
         self._watch = Watch()
-        self._woken: set[int] = set()
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
         self._swept_at = self._looked_at = float("-inf")
         self._told_held_up: bool | None = None  # Not known: whoever ran before may have told it.
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def wake(self, execution_id: int) -> None:
-        """Have an execution looked at now. Never blocks."""
-        with self._lock:
-            self._woken.add(execution_id)
-        self._wake.set()
-
-    def stop(self, *, seconds_max: float) -> None:
-        """End the thread; what was being sent is finished first."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join(timeout=seconds_max)
 
     def _run(self) -> None:
         pause = SWEEP_SECONDS
@@ -94,8 +74,7 @@ class GuardThread:
 
     def _look(self) -> float:
         """Look at what is due; return after how many seconds to look again."""
-        with self._lock:
-            woken, self._woken = self._woken, set()
+        woken = self._taken()
         if self._state() is not ConnectionState.READY:
             return SWEEP_SECONDS
         self._watch.held_up = ""

@@ -113,7 +113,8 @@ class Connection:
                 session = await self._greet(link)
             except BaseException as error:
                 await self._close(link)
-                self._tell_state(ConnectionState.DISCONNECTED, _reason(error))
+                said = f"{error.code}: {error.message}" if isinstance(error, TradingError) else repr(error)
+                self._tell_state(ConnectionState.DISCONNECTED, said)
                 raise
             self._to_recover.clear()
             if self._connectivity_lost_at is None:
@@ -395,7 +396,3 @@ class Connection:
             self._on_state(state, reason)
         except Exception:
             log.exception("state_not_taken", state=state.value)
-
-
-def _reason(error: BaseException) -> str:
-    return f"{error.code}: {error.message}" if isinstance(error, TradingError) else repr(error)

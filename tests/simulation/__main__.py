@@ -4,6 +4,7 @@ simulate --seeds 1-200 --steps 100         every seed once; exit 1 when any fail
 simulate --seed 17 --steps 100             one seed
 simulate --forever                         new seeds until one fails or it is stopped
 simulate --sabotage guard --seeds 1-50     with a rule switched off: succeeds when a seed fails
+simulate --exhaustive                      every reachable state of a small model (see tests.simulation.model)
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 from tests.simulation import fuzz
 from tests.simulation.account_invariants import race_told
 from tests.simulation.acts import Step, carry_out, plan
+from tests.simulation.model import explore
 from tests.simulation.story import story
 from tests.simulation.world import World
 
@@ -41,6 +43,8 @@ def main(arguments: list[str]) -> int:
     """Return 0 when every invariant held (with a sabotage: when one did not)."""
     if "--fuzz" in arguments:
         return fuzz.main()
+    if "--exhaustive" in arguments:
+        return explore.main(arguments)
     options = _options(arguments)
     logging.disable(logging.WARNING)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ended like by Ctrl-C: nothing is left running.

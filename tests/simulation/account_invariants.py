@@ -221,7 +221,9 @@ def settled_by_nothing(world: World) -> list[str]:
     return [
         f"no evidence: {one.kind} of {one.order} is settled ({one.settled_how}), and nothing was told of it"
         for one in settled.select_related("order")
-        if not BrokerEvent.objects.filter(order=one.order, recorded_at__gte=one.sent_at - TOLD_BEFORE).exists()
+        if not BrokerEvent.objects.filter(
+            order=one.order, recorded_at__range=(one.sent_at - TOLD_BEFORE, one.settled_at)
+        ).exists()
     ]
 
 

@@ -153,7 +153,7 @@ def placed_beside(world: World, orders: Orders) -> list[str]:
         groups: dict[str, Decimal] = {}
         for other in beside:  # Of one group the largest counts.
             group = other["oca_group"] or other["order_ref"]
-            groups[group] = max(groups.get(group, _NONE), Decimal(other["quantity"]))
+            groups[group] = max(groups.get(group, _NONE), _size(world, other, at=at))
         together = Decimal(order["quantity"]) + sum(groups.values(), _NONE)
         opened = sum(
             (Decimal(o["filled"]) for o in orders if bracket_of(o) == bracket_of(order) and not is_exit(o)), _NONE
@@ -304,6 +304,14 @@ def _lived(world: World, order: Mapping[str, Any], *, at: datetime) -> bool:
     if order["completed_at"] is None:
         return bool(order["live"])
     return datetime.fromisoformat(order["completed_at"]) > at
+
+
+def _size(world: World, order: Mapping[str, Any], *, at: datetime) -> Decimal:
+    """Return how large an order was at that moment: as we had sent it, where we have changed it since."""
+    sent = world.sent[order["order_ref"]]
+    if max(sent) <= at:
+        return Decimal(order["quantity"])
+    return sent[max(moment for moment in sent if moment <= at)]
 
 
 def race_told(world: World) -> str:

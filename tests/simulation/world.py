@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "DU1234567"
 SYMBOL = "AAPL"
 OUR_REF = re.compile(r"[a-z0-9]{16}-\d+-[A-Z_]+\d*")
+QUANTITY_FIELD = 17  # of placeOrder, the same at server versions 157 to 178
 START_PRICE = Decimal("190.00")
 # What in the database is the second half of a rule that can be switched off: it goes with the first.
 SECOND_HALVES = {
@@ -63,7 +64,8 @@ class World:
         self.setting = Setting()
         self.outsiders = Outsiders(setting=self.setting)
         self.price, self.scale = START_PRICE, Decimal(1)
-        self.sent: dict[str, set[datetime]] = {}
+        # Of each order of ours when it was sent, and of which size.
+        self.sent: dict[str, dict[datetime, Decimal]] = {}
         self.raced: dict[str, Decimal] = {}
         self.clock_jumped = False
         self.splits: list[set[str]] = []  # of each, the brackets that there were
@@ -199,7 +201,7 @@ class World:
             if message["name"] == "placeOrder":
                 at = datetime.fromisoformat(message["received_at"])
                 for ref in {field for field in message["fields"] if OUR_REF.fullmatch(str(field))}:
-                    self.sent.setdefault(ref, set()).add(at)
+                    self.sent.setdefault(ref, {})[at] = Decimal(message["fields"][QUANTITY_FIELD])
 
     def command(self, name: str) -> None:
         """Send the simulator a command without arguments, over the connection there is by then."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -163,6 +164,7 @@ def test_passwords_are_not_guessed_here(make_user: MakeUser, account: Account) -
     answer = client.post("/api/v1/token/", wrong)
     assert_error(answer, 429, "throttled")
     assert 0 < int(answer["Retry-After"]) <= 60
+    assert re.findall(r"\d+", answer.json()["message"]) in ([], [answer["Retry-After"]]), "how long, once"
 
 
 def test_nor_with_many_names_from_one_address(account: Account) -> None:

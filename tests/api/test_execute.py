@@ -132,6 +132,7 @@ def test_the_stop_is_judged_by_the_price_of_now(
         ('wait="7"', 7),
         ("Wait = 3; foo", 3),
         ("wait=600", 60),
+        ("wait=99999999999999999999", 60),
         ("wait=-1", 0),
         ("wait=1.5", 0),
         ("wait=soon", 0),

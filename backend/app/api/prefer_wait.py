@@ -10,7 +10,7 @@ from app.executions.services.wait import execution_wait_for_answer
 WAIT_SECONDS_MAX = 60
 # Each waiting request holds a thread. A preference is no promise: who finds no room is answered at once with 202.
 WAITING_REQUESTS_MAX = 64
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])", re.IGNORECASE)
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,100})\"?\s*(?=$|[,;])", re.IGNORECASE)
 _room = threading.BoundedSemaphore(WAITING_REQUESTS_MAX)
 
 

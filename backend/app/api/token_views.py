@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.authtoken.models import Token
-from rest_framework.exceptions import Throttled
+from rest_framework.exceptions import ErrorDetail, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -47,7 +47,10 @@ class TokenView(StrictQuery):
         try:
             user = authenticate(request, **given)
         except TooManyAttempts as error:
-            raise Throttled(wait=error.details["seconds"], detail=error.message) from None
+            throttled = Throttled(wait=error.details["seconds"])
+            # Its own sentence says how long, which the framework's would say once more.
+            throttled.detail = ErrorDetail(error.message, code="throttled")
+            raise throttled from None
         if not isinstance(user, User):
             raise FixRequest("The name or the password is wrong.", code="credentials_wrong")
         login_note(request, user=user, now=clock.now())

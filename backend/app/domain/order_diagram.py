@@ -120,6 +120,9 @@ Never twice: before anything is sent the account is asked whether it holds the s
 exit can fill beside it, or the broker ends one with the other; and with the recorded closing fill the cancels of all
 exits that are left leave at once. `OCA group is already filled` means that an exit was faster: its deals are waited
 for.
+
+For how long shares had no stop while they were closed is written down with the closing deal, as a decision
+`CLOSED_BARE` in the order history: since when, until when, and which stops had ended.
 """
 
 

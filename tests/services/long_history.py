@@ -23,14 +23,21 @@ HISTORY = (
     *("executions_execution", "executions_bracket", "executions_order", "executions_fill", "executions_commission"),
     *("executions_brokerevent", "executions_decision", "executions_ordercommand", "executions_executionflag"),
 )
-_EXPLAINED = ("SELECT", "UPDATE", "DELETE")
+_EXPLAINED = ("SELECT", "UPDATE", "DELETE", "INSERT INTO executions_commission")
 _PLANS = ("force_custom_plan", "force_generic_plan")
 
 
 def history_make(execution_id: int, *, length: int, events: str = "true") -> None:
     """Copy a finished execution with all that belongs to it `length` times; of its events those that fit `events`."""
     # Order by order: what refers to a row is copied after it, and found again by its new name.
-    _copy("executions_execution", of=f"id = {execution_id}", length=length, key="'H' || n", idempotency_key="'H' || n")
+    _copy(
+        "executions_execution",
+        of=f"id = {execution_id}",
+        length=length,
+        key="'H' || n",
+        idempotency_key="'H' || n",
+        finished_at="old.finished_at - interval '1 day'",
+    )
     _copy(
         "executions_bracket",
         of=f"execution_id = {execution_id}",

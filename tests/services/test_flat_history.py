@@ -8,8 +8,9 @@ from django.db import connection
 
 from app.accounts.services import account_ensure
 from app.brokers.base import Position
-from app.domain.broker_events import ToldStatus
+from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.contract import Contract
+from app.executions.services.aftermath import cancel_rest_of_broken, ended_without_a_word, is_over_unheard
 from app.executions.services.bare_shares import bare_shares_tell
 from app.executions.services.commands_send import left_behind_send
 from app.executions.services.exposure import pushed_positions_look
@@ -17,11 +18,12 @@ from app.executions.services.guard import execution_ids_to_guard, guard_look
 from app.executions.services.guard_watch import Watch
 from app.executions.services.kill_switch import kill_switch_engage
 from app.executions.services.reconcile import execution_reconcile
+from app.executions.services.record import broker_events_record
 from app.executions.services.sweep import execution_sweep, requested_resend
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
-from tests.services.heard import at, fill, told
-from tests.services.long_history import Reading, history_make, reading
+from tests.services.heard import at, commission, fill, message, told
+from tests.services.long_history import HISTORY, Reading, history_make, reading
 
 pytestmark = [pytest.mark.django_db, pytest.mark.case("T34")]
 
@@ -30,6 +32,7 @@ T = ToldStatus
 # Enough that a table which is read whole stands out from what is open.
 LENGTH = 700
 READ_MAX = 60
+ROWS_PER_PAGE = 10_000
 
 
 @pytest.fixture(
@@ -37,6 +40,9 @@ READ_MAX = 60
         ("never analysed", "force_custom_plan"),
         ("never analysed", "force_generic_plan"),
         ("analysed", "force_generic_plan"),
+        # As if each table were hundreds of times as long as it is.
+        ("taken for long", "force_custom_plan"),
+        ("taken for long", "force_generic_plan"),
     ],
     ids=" ".join,
 )
@@ -53,6 +59,12 @@ def plan(request: pytest.FixtureRequest, submitted: Submitted) -> str:
         if statistics == "analysed":
             cursor.execute("ANALYZE")
         else:
+            if statistics == "taken for long":
+                # The planner multiplies the pages that there are by the rows that a page is said to have.
+                cursor.execute(
+                    "UPDATE pg_class SET relpages = 1, reltuples = %s WHERE relname = ANY(%s)",
+                    [ROWS_PER_PAGE, list(HISTORY)],
+                )
             cursor.execute("SELECT count(*) FROM pg_stats WHERE tablename = 'executions_order'")
             assert cursor.fetchone() == (0,)
     return str(plan_cache_mode)
@@ -123,6 +135,22 @@ def test_the_kill_switch(held: Book, broker: FakeBroker, plan: str) -> None:
 def test_what_tells_of_bare_shares(held: Book, plan: str) -> None:
     with reading(plan=plan) as seen:
         assert bare_shares_tell(now=at(90)) == [held.execution_id]
+    assert_reads_what_is_open(seen)
+
+
+def test_what_an_event_makes_due(held: Book, plan: str) -> None:
+    gone = told(held.stop, T.CANCELLED)
+    with reading(plan=plan) as seen:
+        assert not cancel_rest_of_broken(held.execution_id, gone)
+        assert not is_over_unheard(message(held.stop, 10148, "Cancelled", MessageMeaning.REQUEST_REFUSED))
+        assert not ended_without_a_word(gone)
+    assert_reads_what_is_open(seen)
+
+
+def test_a_costs_deal(held: Book, plan: str) -> None:
+    with reading(plan=plan) as seen:
+        broker_events_record([commission(deal.exec_id) for deal in held.entry.fills.all()], now=at(60))
+    assert held.entry.fills.get().commission.amount
     assert_reads_what_is_open(seen)
 
 

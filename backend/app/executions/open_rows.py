@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Q, QuerySet, Value
+from django.db.models import BooleanField, Q, QuerySet, Value
 from django.db.models.expressions import RawSQL
 
 from app.accounts.models import Account
@@ -47,9 +47,17 @@ def words(vocabulary: Iterable[StrEnum]) -> list[Literal]:
     return [Literal(word) for word in sorted(word.value for word in vocabulary)]
 
 
-def listed(texts: Iterable[str]) -> RawSQL:
-    """Return the texts as a subquery of one parameter, to be looked up by an index, however many they are."""
-    return RawSQL("SELECT jsonb_array_elements_text(%s::jsonb)", [json.dumps(list(texts))])
+def events_known(dedupe_keys: Iterable[str]) -> QuerySet[BrokerEvent]:
+    """Return the stored events with these keys, in no order, however many they are.
+
+    One parameter for all of them, and an array: a subquery in its place may be joined with the whole table.
+    """
+    known = RawSQL(
+        "executions_brokerevent.dedupe_key = ANY (ARRAY (SELECT jsonb_array_elements_text(%s::jsonb)))",
+        [json.dumps(list(dedupe_keys))],
+        output_field=BooleanField(),
+    )
+    return BrokerEvent.objects.filter(known).order_by()
 
 
 ORDER_IS_OPEN = Q(status__in=words(set(OrderStatus) - TERMINAL))

@@ -35,6 +35,7 @@ from app.domain.reasons import FlagCode, ReasonCode
 from app.domain.terms import Leg, OrderType
 from app.executions import news
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
+from app.executions.open_rows import orders_of_executions
 from app.executions.services.attention import attention_add
 from app.executions.services.close_gap import close_gaps_note
 from app.executions.services.close_wish import wish_end, wish_is_over
@@ -156,7 +157,7 @@ def execution_recompute(
 
     With `as_read`, what `columns_of` said when the row was read, only what differs is saved.
     """
-    orders = list(Order.objects.filter(bracket__execution=execution) if orders is None else orders)
+    orders = orders_of_executions([execution.pk]) if orders is None else list(orders)
     orders.sort(key=lambda order: order.pk)
     facts = [
         OrderFacts(

@@ -22,11 +22,12 @@ _EVENTS = """
     FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS listed (told, number)
     ORDER BY number
 """
+# Each deal is looked up by its key: a join may be one with the whole table.
 _COSTS = """
     INSERT INTO executions_commission (exec_id, fill_id, amount, currency, realized_pnl)
-    SELECT told.exec_id, deal.id, told.amount, told.currency, told.realized_pnl
+    SELECT told.exec_id, (SELECT deal.id FROM executions_fill AS deal WHERE deal.exec_id = told.exec_id),
+        told.amount, told.currency, told.realized_pnl
     FROM jsonb_to_recordset(%s::jsonb) AS told (exec_id text, amount numeric, currency text, realized_pnl numeric)
-    LEFT JOIN executions_fill AS deal ON deal.exec_id = told.exec_id
     ON CONFLICT (exec_id) DO UPDATE SET fill_id = EXCLUDED.fill_id, amount = EXCLUDED.amount,
         currency = EXCLUDED.currency, realized_pnl = EXCLUDED.realized_pnl
 """

@@ -17,7 +17,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from app.accounts.models import Account, Position
 from app.brokers.base import BlockingBroker
@@ -259,14 +259,16 @@ def claiming(account: Account, *, now: datetime) -> QuerySet[Execution]:
 
 
 def _claiming_on(account_id: str, *, now: datetime) -> QuerySet[Execution]:
-    held = of_account(executions_held(), account_id)
-    doubts = Position.objects.filter(account__account_id=account_id, disputed_since__isnull=False)
-    ended = Q(finished_at__gt=now - LAG)
-    for row in doubts:
-        if row.disputed_since is not None:
-            ended |= Q(con_id=row.con_id, finished_at__gt=row.disputed_since - LAG)
-    lately = Execution.objects.filter(ended, account__account_id=account_id).order_by()
-    return Execution.objects.filter(pk__in={*held, *lately.values_list("pk", flat=True)}).order_by("id")
+    found = set(of_account(executions_held(), account_id))
+    # One after the other, by the account's key: of all in one condition the planner may find no index to be of use.
+    for account in Account.objects.filter(account_id=account_id):
+        ended = Execution.objects.filter(account=account).order_by().values_list("pk", flat=True)
+        found |= set(ended.filter(finished_at__gt=now - LAG))
+        doubts = Position.objects.filter(account=account, disputed_since__isnull=False)
+        for row in doubts:
+            if row.disputed_since is not None:
+                found |= set(ended.filter(con_id=row.con_id, finished_at__gt=row.disputed_since - LAG))
+    return Execution.objects.filter(pk__in=found).order_by("id")
 
 
 def deals_stored_to(account: Account, *, before: datetime | None = None) -> int:

@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 
 from app.accounts.models import Account
 from app.domain.broker_events import AnyBrokerEvent, CommissionTold, Concluded, DealUnreadable, FillTold, OrderTold
-from app.executions.models import BrokerEvent, Fill, Order
-from app.executions.open_rows import Literal, listed
+from app.executions.models import Fill, Order
+from app.executions.open_rows import Literal, events_known
 
 E = TypeVar("E", bound=AnyBrokerEvent)
 
@@ -114,5 +114,5 @@ def unheard(events: Sequence[AnyBrokerEvent]) -> list[AnyBrokerEvent]:
 
 def recorded_at(events: Sequence[AnyBrokerEvent]) -> dict[str, datetime]:
     """Return by its key when each of the events was stored; what is not stored is left out."""
-    stored = BrokerEvent.objects.filter(dedupe_key__in=listed(event.dedupe_key for event in events)).order_by()
+    stored = events_known(event.dedupe_key for event in events)
     return dict(stored.values_list("dedupe_key", "recorded_at"))

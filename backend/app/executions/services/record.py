@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 
 from app.accounts.fencing import Holding, fence_require
 from app.domain.broker_events import (
@@ -26,6 +27,7 @@ from app.domain.broker_events import (
 )
 from app.executions import news
 from app.executions.models import Execution, Order
+from app.executions.open_rows import orders_of_executions
 from app.executions.services.apply import event_change, execution_recompute
 from app.executions.services.close_gap import close_gaps_note
 from app.executions.services.commands_settle import commands_settle
@@ -170,7 +172,8 @@ class _Rows:
         for execution in locked:
             self._executions[execution.pk] = execution
             self._executions_as_read[execution.pk] = columns_of(execution)
-        orders = Order.objects.select_related("bracket", "account").filter(bracket__execution_id__in=wanted)
+        orders = orders_of_executions(wanted)
+        prefetch_related_objects(orders, "account")
         for order in orders:
             self._orders[order.pk] = self._by_ref[order.order_ref] = order
             self._orders_as_read[order.pk] = columns_of(order)

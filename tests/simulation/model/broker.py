@@ -65,6 +65,9 @@ def fill(world: World, index: int, shares: int, *, oca_is_late: bool = False) ->
     order = world.orders[index]
     done = order.done + shares
     signed = -shares if order.is_exit else shares
+    if not order.is_exit and world.true_claim < 0:
+        # What others sold and an exit had sold by then was not the bracket's: more of it is open only from here on.
+        world = world._replace(gone=max(world.gone + world.true_claim, 0))
     world = with_order(world, index, done=done, at=OVER if done >= order.size else order.at)
     world = world._replace(account=world.account + signed, unreported=(*world.unreported, signed))
     world = told_status(world, index)

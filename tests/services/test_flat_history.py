@@ -140,21 +140,24 @@ def test_what_tells_of_bare_shares(held: Book, plan: str) -> None:
 
 def test_what_an_event_makes_due(held: Book, plan: str) -> None:
     gone = told(held.stop, T.CANCELLED)
+    refused = message(held.stop, 10148, "Cancelled", MessageMeaning.REQUEST_REFUSED)
     with reading(plan=plan) as seen:
         assert not cancel_rest_of_broken(held.execution_id, gone)
-        assert not is_over_unheard(message(held.stop, 10148, "Cancelled", MessageMeaning.REQUEST_REFUSED))
+        assert not is_over_unheard(refused)
         assert not ended_without_a_word(gone)
     assert_reads_what_is_open(seen)
 
 
 def test_a_costs_deal(held: Book, plan: str) -> None:
+    costs = [commission(deal.exec_id) for deal in held.entry.fills.all()]
     with reading(plan=plan) as seen:
-        broker_events_record([commission(deal.exec_id) for deal in held.entry.fills.all()], now=at(60))
+        broker_events_record(costs, now=at(60))
     assert held.entry.fills.get().commission.amount
     assert_reads_what_is_open(seen)
 
 
 def test_recording_what_is_told(held: Book, plan: str) -> None:
+    heard = [told(held.entry, T.FILLED), told(held.stop, T.PRE_SUBMITTED)]
     with reading(plan=plan) as seen:
-        held.hear(told(held.entry, T.FILLED), told(held.stop, T.PRE_SUBMITTED))
+        held.hear(*heard)
     assert_reads_what_is_open(seen)

@@ -233,7 +233,7 @@ def _reduce(picture: Picture, judgement: Judgement, *, now: datetime) -> None:
         bracket = Bracket.objects.select_related("execution__account").get(pk=reduction.key)
         entry = bracket.orders.get(leg=Leg.ENTRY.value)
         # Less than nothing was open where more was closed than opened: that is what somebody bought or sold back then.
-        is_back = picture.claims[reduction.key] * Side(bracket.execution.side).sign < 0
+        is_back = picture.claims.get(reduction.key, _NONE) * Side(bracket.execution.side).sign < 0
         shares = f"{reduction.quantity.normalize():f} shares"
         what = f"{shares} that were closed too much came back" if is_back else f"{shares} were closed elsewhere"
         broker_event_record(

@@ -57,7 +57,7 @@ def status_of(kind: str, code: str) -> int:
     if kind == "Problem":
         return 422
     if kind == "ErrorDetail":
-        return 400
+        return {"throttled": 429}.get(code, 400)
     if kind == "body":  # Answers made without raising.
         return {"not_found": 404, "method_not_allowed": 405, "internal_error": 500}[code]
     raised_kind = getattr(errors, kind, None)

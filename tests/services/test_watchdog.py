@@ -298,7 +298,7 @@ def test_looking_takes_as_many_queries_for_many_flagged_executions_as_for_one(
         book: Book = submitted()
         book.hear(message(book.stop, 99999, "Odd", MessageMeaning.UNKNOWN))
     look(1)
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(23):
         watchdog_look(now=at(2))
 
 

@@ -23,24 +23,29 @@ MATCHED_AT_ONCE = 5000
 
 def order_match(event: AnyBrokerEvent) -> Order | None:
     """Return the order of ours that an event is about."""
-    orders = Order.objects.select_related("bracket")
+    orders = Order.objects.prefetch_related("bracket")
     if isinstance(event, CommissionTold):
-        return orders.filter(fills__exec_id=event.exec_id).first()
+        return _one(orders.filter(fills__exec_id=event.exec_id))
     if isinstance(event, Concluded):
-        return orders.filter(order_ref=event.order_ref).first()
+        return _one(orders.filter(order_ref=event.order_ref))
     if isinstance(event, OrderTold | FillTold | DealUnreadable) and event.order_ref:
-        return orders.filter(order_ref=event.order_ref).first()
+        return _one(orders.filter(order_ref=event.order_ref))
     of_account = orders.filter(account__account_id=event.account) if event.account else orders
     if isinstance(event, OrderTold | FillTold | DealUnreadable) and event.perm_id:
-        known = of_account.filter(perm_id=event.perm_id, perm_id__gt=Literal(0)).first()
+        known = _one(of_account.filter(perm_id=event.perm_id, perm_id__gt=Literal(0)))
         if known is not None:
             return known
     if not event.order_id:
         return None
-    by_id = of_account.filter(client_id=event.client_id, order_id=event.order_id).first()
+    by_id = _one(of_account.filter(client_id=event.client_id, order_id=event.order_id))
     told_perm_id = getattr(event, "perm_id", 0)
     # The same order id under another perm_id is another order: ids were rolled back and issued to somebody else.
     return by_id if by_id is None or not (told_perm_id and by_id.perm_id) else None
+
+
+def _one(orders: QuerySet[Order]) -> Order | None:
+    """Return the one that there is. Not sorted: for that the planner may read whole tables in their order."""
+    return next(iter(orders.order_by()[:1]), None)
 
 
 def orders_match(events: Sequence[AnyBrokerEvent]) -> list[Order | None]:

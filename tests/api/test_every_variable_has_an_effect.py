@@ -34,7 +34,7 @@ EFFECTS: dict[str, tuple[str, Any, Any]] = {
         ["database.example", "require"],
     ),
     "POSTGRES_PASSWORD": ("p@ss", None, "p@ss"),
-    "DATABASE_POOL_SIZE": ("30", 24, 30),
+    "DATABASE_POOL_SIZE": ("30", 28, 30),
     "REDIS_URL": ("redis://redis.example:6380/2", ["127.0.0.1", 6379], ["redis.example", 6380]),
     "REDIS_PASSWORD": ("p@ss", None, "p@ss"),
     "ALERT_URLS": ("json://127.0.0.1/hook", 0, 1),

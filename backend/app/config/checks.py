@@ -25,9 +25,10 @@ from app.config.rules import contradictions, unreadable_alert_urls
 
 # Source: IBKR Campus, "Pacing limitations".
 MESSAGES_PER_SECOND_BY_DEFAULT = 50
-# A worker's 16 tasks, each of which may wait for one of its threads (connection, recorder, guard, write-ahead) that
-# needs a connection too.
-POOL_SIZE_OF_A_BURST = 20
+# A worker's 16 tasks and the 4 that it asks itself for, each of which holds a connection while it waits for its turn;
+# and what they wait for, which needs one too: the write-ahead, the holder's sign of life, recorder, guard, close,
+# reconcile. With fewer nothing is confirmed in a burst, so nothing is sent until the first of them gives up.
+POOL_SIZE_OF_A_BURST = 26
 
 
 @register("trading")

@@ -187,7 +187,7 @@ VARIABLES: tuple[Variable, ...] = (
     _secret("POSTGRES_PASSWORD"),
     _secret("POSTGRES_OWNER_PASSWORD"),
     _secret("REDIS_PASSWORD"),
-    _number("DATABASE_POOL_SIZE", least=POOL_SIZE_MIN, most=POOL_SIZE_MAX, default=24),
+    _number("DATABASE_POOL_SIZE", least=POOL_SIZE_MIN, most=POOL_SIZE_MAX, default=28),
     _secret(
         "ALERT_URLS",
         read=partial(_list, read=_alert_url, separator=None),

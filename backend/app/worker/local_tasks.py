@@ -16,7 +16,7 @@ from app.worker.loop_thread import with_own_connection
 
 logger = get_logger(__name__)
 
-THREADS = 8
+THREADS = 4
 
 
 class LocalTasks:

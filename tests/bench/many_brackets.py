@@ -76,6 +76,7 @@ def use_servers_of(stack: RunningStack) -> None:
         "DATABASE_URL": stack.up["database_url"],
         "REDIS_URL": stack.up["redis_url"],
         "DJANGO_SETTINGS_MODULE": "app.config.settings",
+        "ORDERS_PER_CONTRACT_MAX": "0",  # As the stack has it: hundreds of brackets in one contract.
     }
     import django
 
@@ -242,20 +243,26 @@ def _reconcile_seconds(stack: RunningStack) -> float:
 
 
 def _guard_ms() -> float:
-    from app.accounts.models import Account
+    from app.accounts.models import Account, BrokerConnection
     from app.core import clock
     from app.executions.services.guard import execution_ids_to_guard, guard_look
     from app.executions.services.guard_watch import Watch
 
     begun = time.monotonic()
     ids = execution_ids_to_guard(Account.objects.get().account_id)
-    found = guard_look(execution_ids=ids, broker=_NoBroker(), watch=Watch(), now=clock.now())  # type: ignore[arg-type]
+    row = BrokerConnection.objects.get(client_id=CLIENT_ID)
+    broker: Any = _NoBroker(connection_id=row.pk, fence=row.fence)
+    found = guard_look(execution_ids=ids, broker=broker, watch=Watch(), now=clock.now())
     assert found.brackets == len(ids)
     return (time.monotonic() - begun) * 1000
 
 
+@dataclass(frozen=True, kw_only=True)
 class _NoBroker:
-    """Nothing is sent in the measurement: any use of the broker fails it."""
+    """Nothing is sent in the measurement: any use of the broker fails it, but for what says whose connection it is."""
+
+    connection_id: int
+    fence: int
 
 
 def resident_mb(pid: int) -> int:

@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from app.core.errors import FixRequest
 from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.terms import Action, Leg
 from app.executions.models import Execution, Order, OrderCommand
-from app.executions.services.order_room import orders_at_work
+from app.executions.services.order_room import execution_room_require, orders_at_work
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.request import execution_request
 from app.executions.services.submit import execution_submit
@@ -209,3 +209,26 @@ def test_an_order_of_the_same_side_that_ended_before_the_refusal_makes_no_room(
     for _ in range(3):
         guard.look(book, after=4)
     assert [ticket.order_ref for ticket in broker.singles] == []
+
+
+def test_what_is_at_work_is_counted_in_a_few_statements_however_much_it_is(
+    submitted: Submitted, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    working(submitted())
+    for _ in range(3):
+        working(submitted())
+    one = Execution.objects.select_related("account").last()
+    assert one is not None
+    with django_assert_num_queries(4):
+        assert orders_at_work(account=one.account, con_id=one.con_id) == {Action.SELL: 4}
+
+
+def test_without_a_number_nothing_is_counted_for_what_is_about_to_be_sent(
+    requested: Callable[..., Execution],
+    limit: Callable[[int], None],
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    execution = requested()
+    limit(0)
+    with django_assert_num_queries(0):
+        execution_room_require(execution)

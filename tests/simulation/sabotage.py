@@ -24,7 +24,7 @@ from app.executions.services import (
     send_permit,
     submit,
 )
-from app.worker import broker_thread, guard_thread
+from app.worker import broker_thread, guard_thread, reconcile_plan
 
 
 def _replace(owner: Any, name: str, by: Callable[..., Any]) -> None:
@@ -165,6 +165,7 @@ def _lag() -> None:
 
     _replace(exposure_rules, "agrees", agrees)
     exposure.LAG = positions.LAG = timedelta(0)
+    reconcile_plan.LOOK_AGAIN_SECONDS = 0.0
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {

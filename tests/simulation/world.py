@@ -90,7 +90,6 @@ class World:
             "GATEWAY_MAINTENANCE": "none",
             "ORDERS_PER_CONTRACT_MAX": "0",  # A few contracts, and hundreds of orders; the guard still finds room.
             "DJANGO_SETTINGS_MODULE": "app.config.settings",
-            "DATABASE_POOL_SIZE": "12",
         }
         import django
         from django.core.management import call_command

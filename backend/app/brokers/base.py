@@ -32,8 +32,9 @@ class SendPriority(IntEnum):
     """Which message goes first when several wait. Lower goes first."""
 
     PROTECT = 0  # cancels and protective orders
-    ENTRY = 1
-    QUERY = 2
+    ACCOUNT = 1  # what the account holds and has dealt: orders that protect wait for these answers
+    ENTRY = 2
+    QUERY = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,8 @@ from tests.simulation.book import bracket_of, held_by_bracket, is_exit, side_of
 from tests.simulation.setting import OTHER_PROGRAM
 from tests.simulation.world import SYMBOL, World
 
-LAG_SECONDS_MAX = 1.5
+# Well below what the workers allow for (see setting): their clock begins when they hear of a deal.
+LAG_SECONDS_MAX = 2.0
 
 
 def trade_by_hand(world: World, chance: random.Random, _number: int) -> None:
@@ -70,7 +71,7 @@ def split(world: World, chance: random.Random, _number: int) -> None:
 
 def lag_positions(world: World, chance: random.Random, number: int) -> None:
     """Positions are reported later than they change, for some steps."""
-    world.peer.lag_positions(round(chance.uniform(0.1, LAG_SECONDS_MAX), 2))
+    world.peer.lag_positions(round(chance.choice((chance.uniform(0.1, LAG_SECONDS_MAX), LAG_SECONDS_MAX)), 2))
     later(world, number + chance.randrange(5, 30), lambda: world.peer.lag_positions(0))
 
 
@@ -99,6 +100,6 @@ ACTS: dict[str, tuple[int, Act]] = {
     "close_in_tws": (5, close_in_tws),
     "transfer": (1, transfer),
     "split": (1, split),
-    "lag_positions": (3, lag_positions),
+    "lag_positions": (5, lag_positions),
     "pull_stop": (2, pull_stop),
 }

@@ -200,7 +200,12 @@ class IBBroker:
         """Return every order open in the account now, of any client id and of TWS itself."""
         session = self._connection.session()
         told = self._connection.require_link().told
-        keys = await self._connection.ask(OPEN_ORDERS, lambda client, _id: client.reqAllOpenOrders(), key=OPEN_ORDERS)
+        keys = await self._connection.ask(
+            OPEN_ORDERS,
+            lambda client, _id: client.reqAllOpenOrders(),
+            key=OPEN_ORDERS,
+            priority=SendPriority.ACCOUNT,
+        )
         orders = (told.open_order_of(key) for key in dict.fromkeys(keys))
         return [order for order in orders if order is not None and order.told.account in ("", session.account)]
 
@@ -208,7 +213,10 @@ class IBBroker:
         """Return the orders that finished today; many carry no order id, so match them by `order_ref` or `perm_id`."""
         session = self._connection.session()
         rows = await self._connection.ask(
-            COMPLETED_ORDERS, lambda client, _id: client.reqCompletedOrders(apiOnly=False), key=COMPLETED_ORDERS
+            COMPLETED_ORDERS,
+            lambda client, _id: client.reqCompletedOrders(apiOnly=False),
+            key=COMPLETED_ORDERS,
+            priority=SendPriority.ACCOUNT,
         )
         return [told for told in rows if told.account in ("", session.account)]
 
@@ -226,6 +234,7 @@ class IBBroker:
         fills: list[FillTold] = await self._connection.ask(
             EXECUTIONS_OF_SYMBOL if symbol else EXECUTIONS,
             lambda client, request_id: client.reqExecutions(request_id, execution_filter),
+            priority=SendPriority.ACCOUNT,
         )
         costs = told.commissions_take()
         facts: list[FillTold | CommissionTold] = []
@@ -239,7 +248,9 @@ class IBBroker:
     async def positions(self) -> Sequence[Position]:
         """Return what the account holds, without what it held and closed."""
         session = self._connection.session()
-        rows = await self._connection.ask(POSITIONS, lambda client, _id: client.reqPositions(), key=POSITIONS)
+        rows = await self._connection.ask(
+            POSITIONS, lambda client, _id: client.reqPositions(), key=POSITIONS, priority=SendPriority.ACCOUNT
+        )
         latest = {(account, contract.conId): (contract, size, cost) for account, contract, size, cost in rows}
         return [
             Position(

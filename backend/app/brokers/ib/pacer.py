@@ -1,7 +1,8 @@
 """Who may send next, and when: a priority queue in front of the socket that keeps the broker's message limit.
 
     turn(PROTECT) ──┐                        ┌─ a schedule: evenly spaced, but for a burst after a quiet moment;
-    turn(ENTRY)   ──┼─> queue ─> one holder ─┤  PROTECT may be a slot ahead of it
+    turn(ACCOUNT) ──┤                        │  PROTECT may be a slot ahead of it
+    turn(ENTRY)   ──┼─> queue ─> one holder ─┤
     turn(QUERY)   ──┘   (priority, then FIFO)└─ as it really leaves: `late_messages` above the limit in any window
 
 A turn is exclusive: order ids taken inside it reach the wire in the order they were taken. Who has something to do

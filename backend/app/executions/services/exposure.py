@@ -55,11 +55,12 @@ class _Deal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
-    """What is known of one instrument of an account: our claims by bracket, its recent deals, deals of others."""
+    """What is known of one instrument of an account: who claims shares of it, its recent deals, deals of others."""
 
     row: Position
     executions: Sequence[Execution]
-    claims: Mapping[int, Decimal]
+    # What they claim together, in shares, signed.
+    claimed: Decimal
     recent: Sequence[Decimal]
     foreign: Sequence[_Deal]
     # The last of all deals of others that were read for it, so long ago that no earlier one can still be on its way.
@@ -68,7 +69,11 @@ class Picture:
     @property
     def expected(self) -> Decimal:
         """What the account should hold, in shares."""
-        return self.row.others + sum(self.claims.values(), _NONE)
+        return self.row.others + self.claimed
+
+    def claims(self) -> dict[int, Decimal]:
+        """Return what each bracket claims, signed, by its id. Reads every order."""
+        return claims_of(self.executions)
 
     def disagreement(self, reported: Decimal, *, now: datetime, unrecorded: Sequence[Decimal] = ()) -> Decimal:
         """Return by how much the report disagrees. `unrecorded` are deals of ours that our rows do not have yet."""
@@ -297,11 +302,14 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
         )
         for event in unjudged.filter(payload__con_id=row.con_id)
     ]
+    recent = [deal_signed(event.payload) for event in heard.order_by("id")]
+    # Read last, so that no deal is recent which is not in it.
+    claimed = Execution.objects.filter(pk__in=[one.pk for one in executions]).order_by()
     return Picture(
         row=row,
         executions=executions,
-        claims=claims_of(executions),
-        recent=[deal_signed(event.payload) for event in heard.order_by("id")],
+        claimed=sum((Side(side).sign * shares for side, shares in claimed.values_list("side", "open_quantity")), _NONE),
+        recent=recent,
         foreign=deals,
         deals_read_to=read_to or 0,
     )

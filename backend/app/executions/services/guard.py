@@ -56,6 +56,8 @@ logger = get_logger(__name__)
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.2, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
 # For how long an order may be in doubt before the broker is asked for it, and how often it is asked.
 UNANSWERED_SECONDS = 2.0
+# For how long what the broker said of the account is good enough to place a stop by.
+ANSWER_GOOD_SECONDS = 0.5
 _DOUBTS = {
     OrderStatus.SENT.value: (UNANSWERED_SECONDS, ANSWER_SECONDS),
     OrderStatus.PENDING_SUBMIT.value: (1.0, ASK_AGAIN_SECONDS),
@@ -107,10 +109,10 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
 
 def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
     """Judge the brackets of these executions, read anew, and carry out what is due."""
-    repaired = 0
     asks_broker = False
     again: set[int] = set()
     closing: set[int] = set()
+    due_now: list[tuple[Execution, Bracket, list[Repair]]] = []
     if not to_judge:
         return GuardLook()
     for execution in selectors.with_orders(Execution.objects.filter(pk__in=to_judge).order_by("id")):
@@ -131,13 +133,42 @@ def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: dat
             is_closed = protection.coverage is Coverage.ORPHANED and keep_of(execution, bracket) is not None
             due = list(protection.repairs) if is_closed else _due(protection.repairs, age=age)
             if due and watch.may_act(bracket.pk):
-                watch.note_acted(bracket.pk)
-                if _places(due) and exposure_doubts(executions=[execution], broker=broker, now=now):
-                    # A stop for shares that are not ours any more would open a position: the account is asked first.
-                    asks_broker = True
-                    due = [repair for repair in due if not _places([repair])]
-                repaired += _carry_out(execution, bracket, due, broker=broker, watch=watch, now=now)
-    return GuardLook(repaired=repaired, asks_broker=asks_broker, again=frozenset(again), closing=frozenset(closing))
+                due_now.append((execution, bracket, due))
+    repaired, in_doubt = _carry_out_all(due_now, broker=broker, watch=watch, now=now)
+    return GuardLook(
+        repaired=repaired,
+        asks_broker=asks_broker or in_doubt,
+        again=frozenset(again),
+        closing=frozenset(closing),
+    )
+
+
+def _carry_out_all(
+    due_now: Sequence[tuple[Execution, Bracket, list[Repair]]], *, broker: BlockingBroker, watch: Watch, now: datetime
+) -> tuple[int, bool]:
+    """Carry out what is due; return how many repairs that were, and whether the account may not hold some shares.
+
+    A stop for shares that are not ours any more would open a position: the account is asked first, once for all. What
+    does not need that goes before. What comes later than the answer is good for is left to the next look.
+    """
+    repaired, placing = 0, []
+    for execution, bracket, due in due_now:
+        if _places(due):
+            placing.append((execution, bracket, due))
+            continue
+        watch.note_acted(bracket.pk)
+        repaired += _carry_out(execution, bracket, due, broker=broker, watch=watch, now=now)
+    if not placing:
+        return repaired, False
+    doubtful = exposure_doubts(executions={each.pk: each for each, _, _ in placing}.values(), broker=broker, now=now)
+    asked_at = watch.monotonic()
+    for execution, bracket, due in placing:
+        if watch.monotonic() - asked_at > ANSWER_GOOD_SECONDS:
+            break
+        watch.note_acted(bracket.pk)
+        allowed = [repair for repair in due if execution.pk not in doubtful or not _places([repair])]
+        repaired += _carry_out(execution, bracket, allowed, broker=broker, watch=watch, now=now)
+    return repaired, bool(doubtful)
 
 
 def _due(repairs: Sequence[Repair], *, age: float) -> list[Repair]:

@@ -5,7 +5,7 @@ all its orders is refused before its first byte, and a stop that finds no room g
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.conf import settings
 from app.accounts.models import Account
 from app.core.errors import FixRequest
 from app.domain.terms import Action
-from app.executions.models import Execution, Order, ReconcileRun
+from app.executions.models import Bracket, Execution, Order, ReconcileRun
 from app.executions.open_rows import orders_open
 
 
@@ -38,27 +38,40 @@ def room_require(
     return dict(at_work)
 
 
-def room_needed(orders: Iterable[Order]) -> Counter[Action]:
-    """Return how many of these orders stand on each side."""
-    return Counter(Action(order.action) for order in orders)
+def execution_room_require(execution: Execution) -> None:
+    """Raise FixRequest `too_many_orders` unless all orders of an execution that is about to be sent have room."""
+    if not settings.ORDERS_PER_CONTRACT_MAX:
+        return  # There is nothing to compare with, and hundreds of orders may be there to be counted.
+    actions = Order.objects.filter(bracket__execution=execution).values_list("action", flat=True)
+    needed = Counter(Action(action) for action in actions)
+    room_require(account=execution.account, con_id=execution.con_id, needed=needed, before=execution)
 
 
 def orders_at_work(*, account: Account, con_id: int, before: Execution | None = None) -> Counter[Action]:
-    """Count the unfinished orders of all executions, and the foreign ones that the broker told when last asked."""
-    ours = orders_open().prefetch_related("bracket__execution")
-    at_work = Counter(
-        Action(order.action)
-        for order in ours
-        if order.account_id == account.pk and _counts(order.bracket.execution, con_id=con_id, before=before)
-    )
+    """Count the unfinished orders of all executions, and the foreign ones that the broker told when last asked.
+
+    No row becomes an object: it is counted under the lock of each entry that is sent, with hundreds of orders there.
+    """
+    at_work: Counter[Action] = Counter()
+    ours = orders_open().values_list("account_id", "bracket_id", "action")
+    by_bracket = [(bracket_id, action) for account_id, bracket_id, action in ours if account_id == account.pk]
+    counted = _brackets_counted({bracket_id for bracket_id, _ in by_bracket}, con_id=con_id, before=before)
+    at_work.update(Action(action) for bracket_id, action in by_bracket if bracket_id in counted)
     asked = ReconcileRun.objects.filter(account=account, is_complete=True).order_by("-id")
-    told: dict[str, Any] = asked.values_list("answered", flat=True).first() or {}
-    for action, count in told.get("external_sides", {}).get(str(con_id), {}).items():
+    told: dict[str, Any] = asked.values_list("answered__external_sides", flat=True).first() or {}
+    for action, count in told.get(str(con_id), {}).items():
         at_work[Action(action)] += count
     return at_work
 
 
-def _counts(execution: Execution, *, con_id: int, before: Execution | None) -> bool:
-    if execution.con_id != con_id or execution == before:
-        return False
-    return before is None or execution.pk < before.pk or execution.claimed_at is not None
+def _brackets_counted(bracket_ids: set[int], *, con_id: int, before: Execution | None) -> set[int]:
+    """Return those brackets whose orders take room of the contract, from `before`'s place in the row."""
+    execution_of = dict(Bracket.objects.filter(pk__in=bracket_ids).order_by().values_list("pk", "execution_id"))
+    executions = Execution.objects.filter(pk__in=set(execution_of.values())).order_by()
+    counted = {
+        pk
+        for pk, on_contract, claimed_at in executions.values_list("pk", "con_id", "claimed_at")
+        if on_contract == con_id
+        and (before is None or (pk != before.pk and (pk < before.pk or claimed_at is not None)))
+    }
+    return {bracket_id for bracket_id, execution_id in execution_of.items() if execution_id in counted}

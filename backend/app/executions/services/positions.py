@@ -176,12 +176,12 @@ def _row_begun(account: Account, con_id: int, *, reported: Decimal, first: bool,
 def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
     """Settle a confirmed difference, or leave it to a person; return what was found, in a sentence."""
     row = picture.row
-    by_hand = _stopped_by_hand(picture.claims, now=now)
+    claims = picture.claims()
+    by_hand = _stopped_by_hand(claims, now=now)
     judgement = judge(
         reported=reported,
         claims=[
-            Claim(key=key, quantity=quantity, stop_cancelled_by_hand=key in by_hand)
-            for key, quantity in picture.claims.items()
+            Claim(key=key, quantity=quantity, stop_cancelled_by_hand=key in by_hand) for key, quantity in claims.items()
         ],
         others=row.others,
         deals=[
@@ -205,7 +205,7 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
     row.others = judgement.others
     row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
     row.deals_judged_to = max([row.deals_judged_to, *(deal.event_id for deal in picture.foreign)])
-    _reduce(picture, judgement, now=now)
+    _reduce(picture, judgement, claims=claims, now=now)
     return f"{text}: {judgement.finding.value}"
 
 
@@ -225,7 +225,7 @@ def _closed_since(told: Mapping[str, Any], *, executions: Sequence[Execution]) -
     return {row["order__bracket"]: row["shares"] for row in closed}
 
 
-def _reduce(picture: Picture, judgement: Judgement, *, now: datetime) -> None:
+def _reduce(picture: Picture, judgement: Judgement, *, claims: Mapping[int, Decimal], now: datetime) -> None:
     """Write down, bracket by bracket, what was closed elsewhere; the guard cuts and cancels the exits that are left."""
     deals = "; ".join(_deal_text(deal.told) for deal in picture.foreign)
     evidence = f"deals that are not ours: {deals}" if deals else "the account is exclusive and holds less"
@@ -233,7 +233,7 @@ def _reduce(picture: Picture, judgement: Judgement, *, now: datetime) -> None:
         bracket = Bracket.objects.select_related("execution__account").get(pk=reduction.key)
         entry = bracket.orders.get(leg=Leg.ENTRY.value)
         # Less than nothing was open where more was closed than opened: that is what somebody bought or sold back then.
-        is_back = picture.claims.get(reduction.key, _NONE) * Side(bracket.execution.side).sign < 0
+        is_back = claims.get(reduction.key, _NONE) * Side(bracket.execution.side).sign < 0
         shares = f"{reduction.quantity.normalize():f} shares"
         what = f"{shares} that were closed too much came back" if is_back else f"{shares} were closed elsewhere"
         broker_event_record(

@@ -32,7 +32,7 @@ from app.executions.models import Execution, Order
 from app.executions.services.apply import broker_event_record
 from app.executions.services.commands_send import bracket_send
 from app.executions.services.connection_row import connection_of, holding_of
-from app.executions.services.order_room import room_needed, room_require
+from app.executions.services.order_room import execution_room_require
 from app.executions.services.outbox_rows import OutboxRows
 
 logger = get_logger(__name__)
@@ -132,8 +132,7 @@ def _claim(*, execution_id: int, account_id: str, holding: Holding, try_on: int 
         execution_give_up(execution=execution, reason_code=ReasonCode.DEADLINE_PASSED, now=now)
         return False
     try:
-        needed = room_needed(Order.objects.filter(bracket__execution=execution))
-        room_require(account=execution.account, con_id=execution.con_id, needed=needed, before=execution)
+        execution_room_require(execution)
     except FixRequest as error:
         execution_give_up(execution=execution, reason_code=ReasonCode.TOO_MANY_ORDERS, reason=error.message, now=now)
         return False

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.domain.broker_events import ToldStatus
-from app.executions.services.guard import ANSWER_GOOD_SECONDS
+from app.executions.services.exposure import ANSWER_GOOD_SECONDS
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
 from tests.services.guard_at import Guard

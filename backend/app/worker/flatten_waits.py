@@ -19,7 +19,12 @@ from app.brokers.base import BlockingBroker
 from app.core.errors import Conflict, RetryLater
 from app.core.logging import get_logger
 from app.executions.models import Execution
-from app.executions.services.flatten import POSITION_IN_DOUBT, execution_flatten_send, flatten_wait_tell
+from app.executions.services.flatten import (
+    POSITION_IN_DOUBT,
+    ClosingAnswer,
+    execution_flatten_send,
+    flatten_wait_tell,
+)
 
 logger = get_logger(__name__)
 
@@ -49,16 +54,19 @@ class FlattenWaits:
         self._waits: dict[int, _Wait] = {}
         self._lock = threading.Lock()
 
-    def step(self, execution_id: int, *, broker: BlockingBroker, now: datetime) -> bool:
+    def step(
+        self, execution_id: int, *, broker: BlockingBroker, now: datetime, answer: ClosingAnswer | None = None
+    ) -> bool:
         """Take the next step of closing unless its pause lasts; say whether the broker should be asked for everything.
 
+        `answer` is what the broker said of the account, where it was asked for several.
         Raises what `execution_flatten_send` raises, but for what is only a reason to wait.
         """
         wait = self._waits.get(execution_id)
         if wait is not None and now < wait.tried_at + wait.pause and not _is_settled(execution_id, wait):
             return False
         try:
-            execution_flatten_send(execution_id=execution_id, broker=broker, now=now)
+            execution_flatten_send(execution_id=execution_id, broker=broker, now=now, answer=answer)
         except (RetryLater, Conflict) as error:
             wait = self._note(execution_id, reason=error.code, now=now)
         else:

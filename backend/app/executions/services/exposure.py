@@ -35,6 +35,8 @@ logger = get_logger(__name__)
 
 # A report may lack what was heard less than this ago, and is judged when it still disagrees after as long.
 LAG = timedelta(seconds=10)
+# For how long such an answer is good enough to send something by.
+ANSWER_GOOD_SECONDS = 0.5
 # How long what protects waits for the broker's answer about its positions.
 ASK_SECONDS_MAX = 1.0
 # What is left of it for the second question, at least: the answer may be there already.

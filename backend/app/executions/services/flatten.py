@@ -8,6 +8,8 @@ broker has spoken of shares that have no stop meanwhile, and every second by the
 is sent anew, at most `CLOSES_MAX` times; then a person is asked, and the guard protects what is held again.
 """
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,7 +30,7 @@ from app.domain.reasons import FlagCode
 from app.domain.terms import Leg, OrderType, TimeInForce
 from app.executions import dispatch, news
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Bracket, Decision, Execution, Order, open_quantity_of
+from app.executions.models import Actor, Bracket, BrokerEvent, Decision, Execution, Order, open_quantity_of
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.close_facts import close_facts, keep_of
@@ -37,13 +39,35 @@ from app.executions.services.commands_send import cancels_send, changes_send, or
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.connection_row import connection_of, holding_of
 from app.executions.services.exits_settle import exits_settle
-from app.executions.services.exposure import exposure_doubts
+from app.executions.services.exposure import ANSWER_GOOD_SECONDS, exposure_doubts
 from app.executions.services.tranches_net import tranches_net
 
 logger = get_logger(__name__)
 
 POSITION_IN_DOUBT = "position_in_doubt"  # The code of a close that waits until the account was asked once more.
 FLATTEN, CLOSE_REQUESTED = "FLATTEN", "CLOSE_REQUESTED"  # The decisions that begin it.
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClosingAnswer:
+    """What the broker said of the account a moment ago: `doubts` are executions of which nothing may be closed.
+
+    `events_to` is the last event that was stored when it was asked: what is stored since, the answer need not know.
+    """
+
+    doubts: frozenset[int]
+    events_to: int
+    asked_at: float  # by a clock that no jump of the machine's moves, in seconds
+
+    @property
+    def is_young(self) -> bool:
+        """Whether something may still be sent by it."""
+        return time.monotonic() - self.asked_at < ANSWER_GOOD_SECONDS
+
+    def is_good_for(self, execution_id: int) -> bool:
+        """Say whether it is young, and nothing was told of the execution since: an exit may have filled and ended."""
+        told_since = BrokerEvent.objects.filter(execution=execution_id, id__gt=self.events_to)
+        return self.is_young and not told_since.exists()
 
 
 @dataclass(slots=True)
@@ -81,15 +105,31 @@ def execution_flatten_request(
     return True
 
 
-def execution_flatten_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> int:
+def closing_ask(*, execution_ids: Iterable[int], broker: BlockingBroker, now: datetime) -> ClosingAnswer:
+    """Ask the broker once about all shares of these executions that are to be closed: are they still held?"""
+    events_to = BrokerEvent.objects.order_by("-id").values_list("pk", flat=True).first() or 0
+    asked_at = time.monotonic()
+    held = Execution.objects.filter(pk__in=list(execution_ids)).exclude(open_quantity=0)
+    closing = [one for one in held if any(keep_of(one, bracket) is not None for bracket in one.brackets.all())]
+    doubts = exposure_doubts(executions=closing, broker=broker, now=now) if closing else frozenset[int]()
+    return ClosingAnswer(doubts=doubts, events_to=events_to, asked_at=asked_at)
+
+
+def execution_flatten_send(
+    *, execution_id: int, broker: BlockingBroker, now: datetime, answer: ClosingAnswer | None = None
+) -> int:
     """Take the next step of closing; return how many messages were sent. Safe to repeat and to call at any time.
+
+    `answer` is one that was asked for with others; the broker is asked anew where it is not good enough.
 
     Raises NotConnected, QueueFull, OrderIdTooLow, RetryLater where nothing was sent (`position_in_doubt`: ask
     the broker for everything first); BrokerTimeout where it is unknown.
     """
     connection = connection_of(broker)
     with bind_order(execution=execution_id):
-        if _may_not_hold_it(execution_id, broker=broker, now=now):
+        if answer is None or not answer.is_good_for(execution_id):
+            answer = closing_ask(execution_ids=[execution_id], broker=broker, now=now)
+        if execution_id in answer.doubts:
             raise RetryLater("The account may not hold what is to be closed.", code=POSITION_IN_DOUBT)
         if not exits_settle(order_pks=_refused_exits(execution_id), broker=broker, now=now):
             raise RetryLater("It is not known whether an exit that was refused lives.", code=POSITION_IN_DOUBT)
@@ -120,14 +160,6 @@ def _refused_exits(execution_id: int) -> list[int]:
     refused = Order.objects.filter(status=OrderStatus.REJECTED, refusal_proved=False).exclude(leg=Leg.ENTRY)
     of_it = refused.filter(bracket__execution=execution_id).select_related("bracket__execution")
     return [order.pk for order in of_it if keep_of(order.bracket.execution, order.bracket) is not None]
-
-
-def _may_not_hold_it(execution_id: int, *, broker: BlockingBroker, now: datetime) -> bool:
-    """Say whether what is to be closed may not be held any more: to sell it would open a position."""
-    execution = Execution.objects.filter(pk=execution_id).exclude(open_quantity=0).first()
-    if execution is None or all(keep_of(execution, bracket) is None for bracket in execution.brackets.all()):
-        return False
-    return bool(exposure_doubts(executions=[execution], broker=broker, now=now))
 
 
 @transaction.atomic

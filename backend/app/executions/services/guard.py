@@ -41,7 +41,7 @@ from app.executions.services.commands_send import cancels_send, changes_send, or
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.connection_row import connection_of, is_foreign
 from app.executions.services.exits_settle import exits_settle
-from app.executions.services.exposure import exposure_doubts
+from app.executions.services.exposure import ANSWER_GOOD_SECONDS, exposure_doubts
 from app.executions.services.guard_asks import left_to_a_person, person_ask
 from app.executions.services.guard_orders import is_a_persons, protect_create, repair_discard
 from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
@@ -56,8 +56,6 @@ logger = get_logger(__name__)
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.2, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
 # For how long an order may be in doubt before the broker is asked for it, and how often it is asked.
 UNANSWERED_SECONDS = 2.0
-# For how long what the broker said of the account is good enough to place a stop by.
-ANSWER_GOOD_SECONDS = 0.5
 _DOUBTS = {
     OrderStatus.SENT.value: (UNANSWERED_SECONDS, ANSWER_SECONDS),
     OrderStatus.PENDING_SUBMIT.value: (1.0, ASK_AGAIN_SECONDS),

@@ -15,6 +15,8 @@ from pathlib import Path
 
 # Silence after which a stand-by takes over; shorter than in earnest, so that a run can wait for it.
 SILENT_SECONDS = 2.5
+# After so long without IB a new connection is tried: a Gateway that never says that it is back is left that way.
+DEGRADED_SECONDS = 20.0
 
 
 def main() -> None:
@@ -36,6 +38,7 @@ def main() -> None:
         holder,
         life,
         reconcile_plan,
+        recovery,
         tasks,
     )
     from tests.simulation import sabotage
@@ -45,6 +48,7 @@ def main() -> None:
     lag = timedelta(seconds=LAG_SECONDS)
     exposure.LAG = positions.LAG = lag
     reconcile_plan.LOOK_AGAIN_SECONDS = LAG_SECONDS
+    recovery.DEGRADED_SECONDS_MAX = DEGRADED_SECONDS
     sabotage.apply_named(os.environ.get("SIMULATION_SABOTAGE", ""))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)

@@ -141,7 +141,10 @@ def assess(legs: Iterable[LegFacts]) -> Protection:
         found = replace(found, coverage=Coverage.EXCESS, repairs=(*cancel, *rest))
     in_doubt = tuple(_in_doubt(facts))
     # What the entry filled beyond its known deals is covered by its children or not: the deals decide.
-    return replace(found, asks_broker=found.asks_broker or entry.told_filled > entry.filled, in_doubt=in_doubt)
+    asks_broker = found.asks_broker or entry.told_filled > entry.filled
+    if asks_broker == found.asks_broker and not in_doubt:
+        return found
+    return replace(found, asks_broker=asks_broker, in_doubt=in_doubt)
 
 
 def _exits_reach_too_far(entry: LegFacts) -> bool:

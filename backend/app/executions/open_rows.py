@@ -47,6 +47,15 @@ def words(vocabulary: Iterable[StrEnum]) -> list[Literal]:
     return [Literal(word) for word in sorted(word.value for word in vocabulary)]
 
 
+def any_of(column: str, keys: Iterable[int]) -> RawSQL:
+    """Return the condition that a column, named by us as `table.column`, is one of these keys, however many.
+
+    One parameter for all: of a thousand, Django and the driver would look at each by itself, at every look.
+    """
+    condition = f"{column} = ANY (%s::bigint[])"
+    return RawSQL(condition, [list(keys)], output_field=BooleanField())  # noqa: S611 - The column is never typed by anybody.
+
+
 def events_known(dedupe_keys: Iterable[str]) -> QuerySet[BrokerEvent]:
     """Return the stored events with these keys, in no order, however many they are.
 
@@ -93,7 +102,7 @@ def deals_of_others(account_id: str) -> QuerySet[BrokerEvent]:
 
 def bracket_executions(execution_ids: Iterable[int]) -> dict[int, int]:
     """Return the execution of each bracket of these executions."""
-    brackets = Bracket.objects.filter(execution__in=list(execution_ids)).order_by()
+    brackets = Bracket.objects.filter(any_of("executions_bracket.execution_id", execution_ids)).order_by()
     return dict(brackets.values_list("pk", "execution_id"))
 
 
@@ -107,13 +116,16 @@ def of_account(rows: QuerySet[Any], account_id: str) -> list[int]:
 def executions_of_orders(orders: QuerySet[Order]) -> set[int]:
     """Return the executions to which these orders belong."""
     bracket_ids = set(orders.values_list("bracket_id", flat=True))
-    return set(Bracket.objects.filter(pk__in=bracket_ids).order_by().values_list("execution_id", flat=True))
+    brackets = Bracket.objects.filter(any_of("executions_bracket.id", bracket_ids)).order_by()
+    return set(brackets.values_list("execution_id", flat=True))
 
 
 def orders_of_executions(execution_ids: Iterable[int]) -> list[Order]:
     """Return all orders of these executions, bracket by bracket, oldest first, each with its bracket."""
-    brackets = {bracket.pk: bracket for bracket in Bracket.objects.filter(execution__in=list(execution_ids)).order_by()}
-    orders = sorted(Order.objects.filter(bracket__in=list(brackets)).order_by(), key=lambda o: (o.bracket_id, o.pk))
+    found = Bracket.objects.filter(any_of("executions_bracket.execution_id", execution_ids)).order_by()
+    brackets = {bracket.pk: bracket for bracket in found}
+    of_them = Order.objects.filter(any_of("executions_order.bracket_id", brackets)).order_by()
+    orders = sorted(of_them, key=lambda order: (order.bracket_id, order.pk))
     for order in orders:
         order.bracket = brackets[order.bracket_id]
     return orders

@@ -28,7 +28,7 @@ from app.domain.broker_events import CommissionTold, FillTold
 from app.domain.exposure import disagreement, is_doubtful, lags
 from app.domain.terms import Action, Leg, Side
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
-from app.executions.open_rows import deals_of_others, executions_held, of_account, orders_of_executions
+from app.executions.open_rows import any_of, deals_of_others, executions_held, of_account, orders_of_executions
 from app.executions.services.match import orders_match
 
 logger = get_logger(__name__)
@@ -275,7 +275,7 @@ def _claiming_on(account_id: str, *, now: datetime) -> QuerySet[Execution]:
         for row in doubts:
             if row.disputed_since is not None:
                 found |= set(ended.filter(con_id=row.con_id, finished_at__gt=row.disputed_since - LAG))
-    return Execution.objects.filter(pk__in=found).order_by("id")
+    return Execution.objects.filter(any_of("executions_execution.id", found)).order_by("id")
 
 
 def deals_stored_to(account: Account, *, before: datetime | None = None) -> int:
@@ -290,7 +290,9 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
     """Return what is known of the row's instrument now; with `lock` the executions that claim it are locked."""
     of_it = claiming(row.account, now=now).filter(con_id=row.con_id)
     executions = list(of_it.select_for_update(no_key=True) if lock else of_it)
-    heard = BrokerEvent.objects.filter(kind=FillTold.kind, execution__in=executions, recorded_at__gt=now - LAG)
+    keys = [execution.pk for execution in executions]
+    of_them = any_of("executions_brokerevent.execution_id", keys)
+    heard = BrokerEvent.objects.filter(of_them, kind=FillTold.kind, recorded_at__gt=now - LAG)
     unjudged = deals_of_others(row.account.account_id).filter(id__gt=row.deals_judged_to)
     # In this order, so that nothing is taken for read that was not. Of a busy account most are in something else.
     read_to = unjudged.filter(recorded_at__lte=now - LAG).reverse().values_list("pk", flat=True).first()
@@ -306,7 +308,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
     ]
     recent = [deal_signed(event.payload) for event in heard.order_by("id")]
     # Read last, so that no deal is recent which is not in it.
-    claimed = Execution.objects.filter(pk__in=[one.pk for one in executions]).order_by()
+    claimed = Execution.objects.filter(any_of("executions_execution.id", keys)).order_by()
     return Picture(
         row=row,
         executions=executions,

@@ -32,7 +32,7 @@ from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Execution, Order
-from app.executions.open_rows import executions_held, executions_of_orders, of_account, orders_open
+from app.executions.open_rows import any_of, executions_held, executions_of_orders, of_account, orders_open
 from app.executions.outbox import Outbox
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
@@ -82,9 +82,9 @@ class GuardLook:
 def execution_ids_to_guard(account_id: str) -> list[int]:
     """Return the executions of the account that hold shares, or have orders that are not finished."""
     held = of_account(executions_held(), account_id)
-    with_orders = executions_of_orders(Order.objects.filter(pk__in=of_account(orders_open(), account_id)).order_by())
-    found = {*held, *with_orders}
-    taken = Execution.objects.filter(pk__in=found, claimed_at__isnull=False).order_by()
+    of_it = Order.objects.filter(any_of("executions_order.id", of_account(orders_open(), account_id)))
+    found = {*held, *executions_of_orders(of_it.order_by())}
+    taken = Execution.objects.filter(any_of("executions_execution.id", found), claimed_at__isnull=False).order_by()
     return sorted(taken.values_list("pk", flat=True))
 
 

@@ -14,7 +14,7 @@ from app.accounts.models import Account
 from app.core.errors import FixRequest
 from app.domain.terms import Action
 from app.executions.models import Bracket, Execution, Order, ReconcileRun
-from app.executions.open_rows import orders_open
+from app.executions.open_rows import any_of, orders_open
 
 
 def room_require(
@@ -66,8 +66,9 @@ def orders_at_work(*, account: Account, con_id: int, before: Execution | None = 
 
 def _brackets_counted(bracket_ids: set[int], *, con_id: int, before: Execution | None) -> set[int]:
     """Return those brackets whose orders take room of the contract, from `before`'s place in the row."""
-    execution_of = dict(Bracket.objects.filter(pk__in=bracket_ids).order_by().values_list("pk", "execution_id"))
-    executions = Execution.objects.filter(pk__in=set(execution_of.values())).order_by()
+    brackets = Bracket.objects.filter(any_of("executions_bracket.id", bracket_ids)).order_by()
+    execution_of = dict(brackets.values_list("pk", "execution_id"))
+    executions = Execution.objects.filter(any_of("executions_execution.id", execution_of.values())).order_by()
     counted = {
         pk
         for pk, on_contract, claimed_at in executions.values_list("pk", "con_id", "claimed_at")

@@ -19,7 +19,7 @@ from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import Bracket, Execution, Order, OrderCommand
-from app.executions.open_rows import bracket_executions
+from app.executions.open_rows import any_of, bracket_executions
 from app.executions.services.attention import attention_add
 from app.executions.services.change_outcome import change_outcome_tell
 from app.executions.services.commands_write import command_settle, unsettled
@@ -62,7 +62,7 @@ class OutboxRows:
     def legs(self, execution_ids: Sequence[int]) -> Sequence[tuple[int, int, Sequence[LegFacts]]]:
         """See Outbox. Two lean queries: nearly all brackets need nothing, and each is looked at every second."""
         execution_of = bracket_executions(execution_ids)
-        facts = Order.objects.filter(bracket__in=list(execution_of)).order_by()
+        facts = Order.objects.filter(any_of("executions_order.bracket_id", execution_of)).order_by()
         rows = sorted(facts.values_list(*JUDGED_BY, "bracket_id", named=True), key=attrgetter("bracket_id", "pk"))
         return [
             (execution_of[bracket_id], bracket_id, [leg_facts(order) for order in orders])

@@ -1,15 +1,18 @@
 """For how long shares were without a stop while they were closed: a person reads it, with the closing deal."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from app.domain.broker_events import AnyBrokerEvent, ToldStatus
+from app.domain.order_status import OrderStatus
 from app.domain.terms import Leg
-from app.executions.models import Decision
+from app.executions.models import Decision, Order
 from app.executions.services.apply import broker_event_record
 from app.executions.services.close_gap import CLOSED_BARE
+from app.executions.services.guard_orders import protect_create
 from app.executions.services.record import broker_events_record
 from app.executions.services.replay import execution_replay
 from tests.services.book import Book
@@ -71,4 +74,41 @@ def test_where_the_stop_was_there_until_the_end_nothing_is_told(submitted: Submi
     close: Any = book.order(Leg.CLOSE)
     book.hear(echo(close, T.SUBMITTED, group="exits"), fill(close, "10", received_at=at(32)))
     book.hear(told(book.stop, T.CANCELLED, received_at=at(32.1)))
+    assert gaps(book) == []
+
+
+def stop_of_the_guard(book: Book, status: OrderStatus, *, ended: float | None) -> None:
+    """Write down another stop of the same shares, sent unless its status says that it never was."""
+    order = protect_create(book.execution, book.brackets[0], quantity=Decimal(10))
+    sent = {} if status is OrderStatus.NOT_PLACED else {"sent_at": at(31), "order_id": 900, "client_id": 1}
+    finished_at = None if ended is None else at(ended)
+    Order.objects.filter(pk=order.pk).update(status=status.value, finished_at=finished_at, **sent)
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(OrderStatus.CANCELLED, 0.25), (OrderStatus.NOT_PLACED, 0.5)])
+def test_the_gap_begins_when_the_last_stop_that_was_sent_ended(
+    closing: Book, status: OrderStatus, seconds: float
+) -> None:
+    # Given another stop of these shares, which ended a quarter of a second later
+    stop_of_the_guard(closing, status, ended=31.75)
+    closing.hear(fill(closing.order(Leg.CLOSE), "10", received_at=at(32)))
+    assert [gap.evidence["seconds"] for gap in gaps(closing)] == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("status", "ended"), [(OrderStatus.WORKING, None), (OrderStatus.CANCELLED, 33)], ids=["at work", "until later"]
+)
+def test_where_another_stop_was_there_until_the_end_nothing_is_told(
+    closing: Book, status: OrderStatus, ended: float | None
+) -> None:
+    stop_of_the_guard(closing, status, ended=ended)
+    closing.hear(fill(closing.order(Leg.CLOSE), "10", received_at=at(32)))
+    assert gaps(closing) == []
+
+
+def test_only_a_close_is_told_to_have_left_shares_without_a_stop(submitted: Submitted) -> None:
+    # A target that fills after the stop was lost is the guard's affair, and is told as that
+    book = held(submitted(take_profits=[{"price": Decimal(200)}]))
+    book.hear(told(book.stop, T.CANCELLED, received_at=at(31.5)), fill(book.target, "10", received_at=at(32)))
+    book.hear(told(book.target, T.FILLED))
     assert gaps(book) == []

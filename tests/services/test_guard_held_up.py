@@ -7,8 +7,11 @@ import pytest
 from django.db import OperationalError, connection
 
 from app.accounts.statement_limit import is_held_up, statement_limit
+from app.alerts.kinds import AlertKind
 from app.alerts.models import Alert
+from app.alerts.services import alert_raise
 from app.brokers.base import ConnectionState
+from app.core import clock
 from app.domain.broker_events import ToldStatus
 from app.worker import guard_thread
 from app.worker.guard_thread import GuardThread
@@ -84,6 +87,23 @@ def test_a_statement_that_reads_too_much_is_ended_and_told(
     another.rollback()
     eventually(lambda: protects(book) == 1)
     eventually(lambda: open_alerts() == [])
+
+
+def test_what_was_told_before_the_worker_was_started_anew_is_over_with_the_first_whole_look(
+    submitted: Submitted, guard: GuardThread, broker: FakeBroker
+) -> None:
+    account = bare(submitted).execution.account
+    held_up = {"kind": AlertKind.GUARD_HELD_UP, "subject": broker.account_id}
+    alert_raise(**held_up, text="A statement took too long", account_id=account.pk, now=clock.now())
+    assert open_alerts() == ["CRITICAL"]
+
+    guard.start()
+
+    eventually(lambda: open_alerts() == [])
+
+
+def test_a_database_that_is_away_holds_up_nobody() -> None:
+    assert not is_held_up(OperationalError("the connection is lost"))
 
 
 def test_the_limit_holds_for_what_is_done_within_it(db: None) -> None:

@@ -1,12 +1,14 @@
 """Shares whose stop does not work outside regular hours: a person is told until when."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from app.domain.broker_events import FillTold, MessageMeaning, ToldStatus
+from app.executions.models import Execution
 from app.executions.services.record import broker_events_record
 from app.executions.services.replay import execution_replay
 from tests.services.book import Book
@@ -81,6 +83,45 @@ def test_where_the_stop_works_nothing_is_told(submitted: Submitted, executed_at:
     assert book.execution.attention == ""
 
 
+def test_a_deal_that_seems_older_than_a_day_is_told(submitted: Submitted) -> None:
+    # The broker tells the deals of a day: then its clock is not ours, and nobody knows whether the market has opened
+    book = live(submitted, outside_rth=True)
+    book.hear(remark(book, **IGNORED), dealt(book, EVENING, received_at=EVENING + timedelta(days=2)))
+    assert book.execution.attention.startswith(AT_NIGHT)
+
+
+def test_a_stop_that_is_gone_is_none_that_works_outside_hours(submitted: Submitted) -> None:
+    book = live(submitted, outside_rth=True)
+    book.hear(told(book.stop, T.CANCELLED), dealt(book, EVENING))
+    assert f"{AT_NIGHT} 2026-11-25 09:30 New York" in book.execution.attention.splitlines()
+
+
+def test_held_shares_whose_stop_turns_out_to_work_in_regular_hours_only_are_told(submitted: Submitted) -> None:
+    # Given shares that were bought in the evening, and a stop of which nothing was said yet
+    book = live(submitted, outside_rth=True)
+    book.hear(dealt(book, EVENING))
+    assert book.execution.attention == ""
+    # When the broker says that it ignores the hours that were asked for
+    book.hear(replace(remark(book, **IGNORED), received_at=EVENING + timedelta(seconds=2)))
+    # Then a person is told until when
+    assert book.execution.attention == (
+        "STOP_LOSS: the broker lets it work in regular hours only: no stop works until 2026-11-25 09:30 New York"
+    )
+
+
+def test_what_works_in_regular_hours_only_is_not_told_in_them(submitted: Submitted) -> None:
+    book = live(submitted, outside_rth=True)
+    book.hear(dealt(book, NOON), replace(remark(book, **IGNORED), received_at=NOON + timedelta(seconds=2)))
+    assert book.execution.attention == ""
+
+
+def test_a_market_of_another_currency_is_not_judged_by_the_calendar(submitted: Submitted) -> None:
+    book = live(submitted, outside_rth=True)
+    Execution.objects.filter(pk=book.execution_id).update(currency="EUR")
+    book.hear(remark(book, **IGNORED), dealt(book, EVENING))
+    assert book.execution.attention == ""
+
+
 def test_a_stop_of_held_shares_that_the_broker_keeps_back_is_told(submitted: Submitted) -> None:
     book = live(submitted)
     until = {"waits_until": "2026-11-25 09:30:00 US/Eastern"}
@@ -104,6 +145,16 @@ def test_a_stop_that_waits_for_the_open_after_its_trigger_is_told(submitted: Sub
         "STOP_LOSS: its trigger was reached, and the broker still holds it: "
         "no stop works until 2026-11-25 09:30 New York"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "is_held"), [("child,trigger", True), ("trigger", False)], ids=["woken by its entry", "without shares"]
+)
+def test_a_stop_that_waits_for_another_reason_is_not_told(submitted: Submitted, before: str, is_held: bool) -> None:
+    book = live(submitted)
+    deals = [dealt(book, NOON)] if is_held else []
+    book.hear(*deals, told(book.stop, T.PRE_SUBMITTED, why_held=before), told(book.stop, T.PRE_SUBMITTED))
+    assert book.execution.attention == ""
 
 
 def test_a_stop_that_is_triggered_and_works_is_not_told(submitted: Submitted) -> None:

@@ -21,7 +21,7 @@ from app.domain.protection import LegFacts
 from app.domain.terms import Action, Leg, OrderType, TimeInForce
 from app.executions.models import Actor, Bracket, Execution, Order, OrderCommand
 from app.executions.outbox import Outbox
-from app.executions.services.commands_send import cancels_send, changes_send, order_send, order_send_again
+from app.executions.services.commands_send import bracket_send, cancels_send, changes_send, order_send, order_send_again
 from tests.permits import PermitOf
 from tests.services.fake_broker import FakeBroker
 
@@ -160,6 +160,23 @@ def test_a_stop_is_noted_in_the_outbox_before_its_first_byte_and_no_row_is_read(
     assert [ticket.order_ref for ticket in broker.singles] == ["x-protect"]
     assert broker.cancelled == [21]
     assert journal.lines == ["x-protect is 41", "told of 7"]
+
+
+def test_a_bracket_is_noted_in_the_outbox_before_its_first_byte_and_no_row_is_read(
+    journal: Journal, broker: FakeBroker
+) -> None:
+    noted_before: list[list[str]] = []
+    broker.held_up = lambda: noted_before.append(list(journal.lines))
+    execution = journal.orders[12].bracket.execution
+    bracket = Bracket(pk=9, execution=execution, tranche=2, quantity=10)
+    legs = [
+        _stop(execution.account, bracket, pk=21, ref="y-entry", leg=Leg.ENTRY),
+        _stop(execution.account, bracket, pk=22, ref="y-stop"),
+    ]
+    bracket._prefetched_objects_cache = {"orders": legs}  # type: ignore[attr-defined]  # As prefetch_related leaves it.
+    bracket_send(execution=execution, bracket=bracket, broker=broker, outbox=journal)
+    assert noted_before == [["y-entry is 41", "y-stop is 42"]]
+    assert journal.lines == ["y-entry is 41", "y-stop is 42", "told of 7"]
 
 
 def test_an_order_that_was_sent_already_is_not_sent_by_another_outbox_either(

@@ -88,7 +88,11 @@ def test_why_the_broker_cancelled_it_is_told_in_its_own_words(submitted: Submitt
     book = submitted()
     cancelled_at_broker(book, words="Corporate\naction")
     assert (book.execution.status, book.execution.reason_code) == ("CANCELLED", "cancelled_at_broker")
-    assert book.execution.reason == 'It was cancelled at the broker, not by us: "Corporate action"'
+    said = 'It was cancelled at the broker, not by us: "Corporate action"'
+    assert book.execution.reason == said
+    # And what is said of it afterwards, without a reason, takes none away
+    book.hear(message(book.entry, *GONE))
+    assert book.execution.reason == said
     assert execution_replay(book.execution_id) == []
 
 

@@ -1,6 +1,7 @@
 """A Gateway that comes back with another account while executions are unfinished on the first."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -45,6 +46,9 @@ def test_another_account_is_not_adopted_while_executions_are_unfinished(
 ) -> None:
     # Given an execution that is unfinished on one paper account, and a Gateway that has another
     execution = left_open(analyst, client_id=served_by)
+    # And our own connection was alive a moment ago, whereas another worker has been silent for an hour
+    silent = timedelta() if served_by == CLIENT_ID else timedelta(hours=1)
+    BrokerConnection.objects.filter(client_id=served_by).update(heartbeat_at=clock.now() - silent)
     with running_simulator(seed=7, accounts=[OTHER], tick_seconds=0) as peer:
         started((peer.host, peer.port))
         row = BrokerConnection.objects.filter(account__account_id=ACCOUNT, client_id=CLIENT_ID)

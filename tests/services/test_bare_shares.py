@@ -38,6 +38,23 @@ def test_shares_whose_stop_is_gone_are_told_once_with_an_alert(held: Book) -> No
     assert Alert.objects.filter(execution_id=held.execution_id).count() == 1
 
 
+@pytest.mark.case("T14")
+def test_the_seconds_count_from_the_end_of_the_stop(held: Book) -> None:
+    # Given a stop that worked for long before it was lost
+    held.hear(told(held.stop, T.CANCELLED, received_at=at(1000)))
+    assert bare_shares_tell(now=at(1000 + BARE_SECONDS_MAX)) == []
+    assert bare_shares_tell(now=at(1001 + BARE_SECONDS_MAX)) == [held.execution_id]
+    assert flags(held) == [f"tranche 1: 10 shares have had no working stop since {at(1000):%Y-%m-%d %H:%M:%S} UTC"]
+
+
+@pytest.mark.case("T14")
+def test_shares_behind_a_stop_for_a_part_of_them_are_told(held: Book) -> None:
+    held.hear(told(held.stop, T.PRE_SUBMITTED, remaining=4))
+    assert bare_shares_tell(now=at(10_000)) == [held.execution_id]
+    (flag,) = flags(held)
+    assert flag.startswith("tranche 1: 6 shares have had no working stop since ")
+
+
 def test_shares_behind_a_working_stop_are_not_told(held: Book) -> None:
     assert bare_shares_tell(now=at(10_000)) == []
     assert flags(held) == []

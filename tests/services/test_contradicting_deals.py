@@ -72,6 +72,12 @@ def test_the_count_of_another_day_contradicts_nothing(submitted: Submitted) -> N
     assert (book.entry.filled_quantity, book.execution.attention) == (14, "")
 
 
+def test_a_count_that_not_every_deal_has_contradicts_nothing(submitted: Submitted) -> None:
+    book = at_work(submitted(quantity=Decimal(100)))
+    book.hear(fill(book.entry, "4"), fill(book.entry, "4", cumulative=Decimal(4)))
+    assert (book.entry.filled_quantity, book.execution.attention) == (8, "")
+
+
 def test_the_deals_of_an_exit_that_are_more_than_its_size_all_count(submitted: Submitted, broker: FakeBroker) -> None:
     # Given a stop whose size follows its entry, behind its own deals
     book = at_work(submitted())

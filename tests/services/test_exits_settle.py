@@ -11,7 +11,7 @@ from psycopg.errors import QueryCanceled
 from app.brokers.errors import BrokerTimeout
 from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.terms import Leg
-from app.executions.models import Decision, Order
+from app.executions.models import Decision, Order, OrderCommand
 from app.executions.services import exits_settle
 from app.executions.services.commands_send import left_behind_send
 from app.executions.services.exits_settle import SEND_AGAIN_MAX
@@ -101,6 +101,37 @@ def test_a_refused_stop_that_the_open_orders_lack_is_replaced_in_the_same_look(
 
 
 @pytest.mark.case("T24")
+def test_that_a_refused_stop_is_listed_as_finished_proves_no_life(submitted: Submitted, guard: Guard) -> None:
+    # Given a stop that was refused, and another one without an answer, for which everything is asked
+    refused_book, unanswered = bare(submitted()), bare(submitted())
+    guard.look(refused_book, unanswered)
+    (refused,), (silent,) = protects(refused_book), protects(unanswered)
+    refused_book.hear(message(refused, *REFUSAL))
+    # When the completed orders list the refused one as over
+    guard.broker.completed_book = [told(refused, T.CANCELLED, source="completed_order")]
+    exits_settle.exits_settle(order_pks=[refused.pk, silent.pk], broker=guard.broker, now=at(60))
+    # Then its refusal is proved, and its shares get another one
+    assert [(order.status, order.refusal_proved) for order in protects(refused_book)] == [("REJECTED", True)]
+
+
+@pytest.mark.case("T24")
+def test_a_stop_that_is_heard_of_while_the_open_orders_are_asked_for_is_not_taken_for_refused(
+    submitted: Submitted, guard: Guard
+) -> None:
+    book = bare(submitted())
+    guard.look(book)
+    (stop,) = protects(book)
+    book.hear(message(stop, *REFUSAL))
+    # When the answer has it as inactive, and the news that it lives comes meanwhile
+    guard.broker.holds(told(stop, T.INACTIVE, source="open_order"))
+    guard.broker.during_questions = lambda: book.hear(told(stop, T.PRE_SUBMITTED))
+    exits_settle.exits_settle(order_pks=[stop.pk], broker=guard.broker, now=at(60))
+    # Then what lives is neither taken for refused nor cancelled
+    assert [(order.status, order.refusal_proved) for order in protects(book)] == [("HELD", False)]
+    assert not OrderCommand.objects.filter(kind="CANCEL").exists()
+
+
+@pytest.mark.case("T24")
 def test_while_the_open_orders_are_not_told_nothing_is_sent_in_place_of_a_refused_stop(
     submitted: Submitted, guard: Guard
 ) -> None:
@@ -149,6 +180,26 @@ def test_what_is_certain_is_repaired_before_the_broker_is_asked_about_what_is_no
     guard.look(doubtful, certain, after=ANSWER_SECONDS)
     # Then the certain one has its stop by the time the broker is asked about the other
     assert sent_when_asked == [[book_of_doubt.order_ref, protects(certain)[0].order_ref]]
+
+
+@pytest.mark.case("T29")
+def test_a_native_bracket_without_an_answer_is_not_sent_again_leg_by_leg(submitted: Submitted, guard: Guard) -> None:
+    book = submitted()
+    order_pks = [order.pk for order in book.orders]
+    exits_settle.exits_settle(order_pks=order_pks, broker=guard.broker, now=at(60), may_send=lambda _pk: True)
+    assert (guard.broker.modified, book.statuses) == ([], ["SENT", "SENT"])
+
+
+@pytest.mark.case("T29")
+def test_what_another_client_id_sent_is_not_sent_again(submitted: Submitted, guard: Guard) -> None:
+    # Given a stop without an answer, sent by a worker with another client id: its order id is of that client's numbers
+    book = bare(submitted())
+    guard.look(book)
+    Order.objects.filter(pk=protects(book)[0].pk).update(client_id=77)
+    for _ in range(4):
+        guard.look(book, after=ANSWER_SECONDS)
+    assert (guard.broker.modified, len(guard.broker.singles)) == ([], 1)
+    assert not Decision.objects.filter(action="SEND_AGAIN").exists()
 
 
 @pytest.mark.case("T29")

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
+from app.accounts.fencing import Fenced, Holding
 from app.brokers.base import BracketTicket
 from app.core import clock
 from app.domain.command import CommandReason
@@ -16,6 +17,7 @@ from app.executions.services.cancel import execution_cancel_request
 from app.executions.services.kill_switch import kill_switch_engage
 from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.replay import execution_replay
+from app.executions.services.retake import execution_give_back
 from app.executions.services.submit import execution_submit
 from tests.services.book import Book
 from tests.services.fake_broker import FailAt, FakeBroker, ProcessDied
@@ -126,6 +128,21 @@ def test_what_is_not_wanted_any_more_is_not_sent(
     execution_submit(execution_id=execution.pk, broker=broker, now=clock.now())
     execution.refresh_from_db()
     assert (execution.status, broker.sent) == ("NOT_PLACED", [])
+    # And what was given up by its own terms was not even given back
+    assert why == "kill_switch" or not Decision.objects.filter(action="GIVE_BACK").exists()
+
+
+def test_who_was_deposed_gives_nothing_back(
+    requested: Requested, broker: FakeBroker, dies_before_the_write_ahead: Callable[[Execution], None]
+) -> None:
+    execution = requested(**LIMIT)
+    dies_before_the_write_ahead(execution)
+    left = Order.objects.filter(bracket__execution=execution).earliest("id")
+    deposed = Holding(connection_id=broker.connection_id, fence=broker.fence - 1)
+    with pytest.raises(Fenced):
+        execution_give_back(order=left, holding=deposed, now=clock.now())
+    execution.refresh_from_db()
+    assert execution.claimed_at is not None
 
 
 def test_a_worker_that_waits_for_its_turn_and_the_next_one_send_it_once(

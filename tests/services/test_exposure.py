@@ -12,8 +12,10 @@ from app.brokers.errors import BrokerTimeout
 from app.core.errors import RetryLater
 from app.domain.broker_events import ToldStatus
 from app.domain.close import CLOSES_MAX
+from app.domain.command import CommandReason
 from app.domain.terms import Leg
 from app.executions.models import Actor, Decision, Order
+from app.executions.services.commands_write import cancels_write
 from app.executions.services.exposure import PushedLook, pushed_positions_look
 from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
 from app.executions.services.reconcile import execution_reconcile
@@ -358,3 +360,20 @@ def test_a_stop_that_somebody_cancels_again_and_again_is_replaced_twice(held: Bo
     # When ten minutes have passed, the guard tries again
     world.look(held, after=700)
     assert len(world.broker.singles) == 3
+
+
+@pytest.mark.case("T1")
+def test_stops_that_we_cancelled_ourselves_were_not_replaced_in_vain(held: Book, world: World) -> None:
+    # Given stops of the guard's that a close of ours had cancelled, one after the other
+    stop_gone(held, world.broker)
+    for _ in range(3):
+        world.look(held, after=10)
+        placed = Order.objects.filter(bracket__execution_id=held.execution_id, leg=Leg.PROTECT.value)
+        for order in placed.exclude(status="CANCELLED"):
+            held.hear(told(order, T.PRE_SUBMITTED))
+            closing = {"actor": Actor.PERSON, "reason": CommandReason.CLOSING}
+            cancels_write(orders=[order], execution_id=held.execution_id, now=at(world.seconds), **closing)
+            held.hear(told(order, T.CANCELLED, received_at=at(world.seconds)))
+    # Then nobody wants the shares to have none, and the guard goes on
+    assert len(world.broker.singles) == 3
+    assert "cancelled by hand" not in held.execution.attention

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from app.brokers.errors import BrokerTimeout
 from app.core import clock
 from app.core.errors import Conflict, FixRequest
-from app.domain.broker_events import ToldStatus
+from app.domain.broker_events import ClosedElsewhere, ToldStatus
 from app.domain.terms import Leg
 from app.executions.models import Execution, OrderCommand
 from app.executions.services.acts_send import acts_send
@@ -23,7 +23,7 @@ from app.executions.services.resolve_facts import Act, Asked
 from app.market.models import Instrument
 from tests.services.book import Book
 from tests.services.heard import at, fill, told
-from tests.services.world import World, position, stop_gone
+from tests.services.world import World, open_position, position, stop_gone
 
 pytestmark = pytest.mark.django_db
 T = ToldStatus
@@ -178,7 +178,7 @@ def test_a_stop_is_not_sent_where_the_account_holds_something_else_by_then(bare:
     world.holds(2)
     assert sent(bare, world) == []
     assert bare.order(Leg.PROTECT).status == "NOT_PLACED"
-    assert "is not sent, the account holds 2 by now, not 6; look again" in bare.execution.attention
+    assert "is not sent, the account holds 2 by now, and our books say 10; look again" in bare.execution.attention
     assert sent(bare, world, after=5) == []
 
 
@@ -250,6 +250,38 @@ def test_what_was_closed_too_much_is_bought_back_once(oversold: Book, world: Wor
     assert (len(world.broker.singles), world.broker.cancelled) == (1, [])
     assert [str(found.code) for found in audit_findings(now=at(world.seconds + 60))] == []
     assert execution_replay(oversold.execution_id) == []
+
+
+@pytest.mark.case("T43")
+def test_what_was_closed_too_much_is_bought_back_though_deals_of_ours_have_moved_the_account(
+    oversold: Book, world: World, submitted: Callable[..., Book]
+) -> None:
+    # Given an account that was compared, and an execution that fills since
+    other = submitted()
+    open_position(other, world.broker)
+    world.holds(5)
+    # Then what is asked for is sent: the account and our books have moved alike
+    resolve(oversold, world, Act.CLOSE_SURPLUS)
+    assert sent(oversold, world, after=20) == [(5, None)]
+
+
+@pytest.mark.case("T43")
+def test_what_was_closed_too_much_is_not_bought_back_twice(oversold: Book, world: World) -> None:
+    # Given somebody who buys two of five back in TWS after that was asked for, which was judged
+    resolve(oversold, world, Act.CLOSE_SURPLUS)
+    back = ClosedElsewhere(
+        dedupe_key="elsewhere:back",
+        account=world.broker.account_id,
+        received_at=at(world.seconds),
+        order_ref=oversold.entry.order_ref,
+        quantity=Decimal(-2),
+        evidence="two came back",
+    )
+    oversold.hear(back, seconds=world.seconds)
+    world.holds(-3)
+    assert oversold.execution.open_quantity == -3
+    assert sent(oversold, world, after=20) == []
+    assert "is not sent, 3 shares were closed too much by now, not 5; look again" in oversold.execution.attention
 
 
 @pytest.mark.parametrize(("holds", "code"), [(0, "no_surplus"), (-2, "quantity_too_large"), (3, "no_surplus")])

@@ -181,8 +181,11 @@ def opened_by_us(world: World, orders: Orders) -> list[str]:
         late = [o for o in late if any(sent > at + ROUND_TRIP for sent in world.sent.get(o["order_ref"], ()))]
         if late:
             found.append(f"opened: {beyond} of {side} nobody asked for, by {late[0]['order_ref']} after others' deal")
-        told = ("more_closed_than_opened", "position_differs", "closed_elsewhere")
-        if not ExecutionFlag.objects.filter(code__in=told, execution__side=side).exists():
+        told = ExecutionFlag.objects.filter(
+            code__in=("more_closed_than_opened", "closed_elsewhere"), execution__side=side
+        )
+        # That the account differs is told of the instrument, to whoever holds shares of it by then.
+        if not (told | ExecutionFlag.objects.filter(code="position_differs")).exists():
             found.append(f"untold: {beyond} of {side} were closed by others and by us")
         world.raced[side] = beyond
     return found

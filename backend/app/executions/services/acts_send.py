@@ -21,7 +21,7 @@ from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import OrderStatus
 from app.domain.reasons import FlagCode
 from app.executions import news
-from app.executions.models import Execution, Order, OrderCommand
+from app.executions.models import Execution, Order, OrderCommand, open_quantity_of
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_send import order_send
 from app.executions.services.exposure import exposure_ask
@@ -57,7 +57,8 @@ def acts_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> in
 def _objection(command: OrderCommand, *, broker: BlockingBroker, now: datetime) -> str | None:
     """Return why it is not sent, "" where nothing speaks against it; None where the broker does not answer.
 
-    The account must hold what that person saw, and disagree with our books by no more and no less than it did then.
+    The account must disagree with our books by no more and no less than that person saw, and as many shares of the
+    bracket must be open: deals of ours in the same instrument may have moved both alike since.
     """
     execution = command.execution
     answer = exposure_ask(executions=[execution], broker=broker, now=now)
@@ -66,14 +67,23 @@ def _objection(command: OrderCommand, *, broker: BlockingBroker, now: datetime) 
     heard = answer.get(execution.con_id)
     if heard is None:
         return ""
-    expected = command.evidence.get("held")
-    if expected is not None and heard.held != Decimal(expected):
-        return f"the account holds {plain(heard.held)} by now, not {plain(Decimal(expected))}"
     if heard.others_dealt:
         return "somebody else has traded it meanwhile"
     if heard.difference != Decimal(command.evidence.get("difference") or 0):
-        return f"the account holds {plain(heard.held)}, and our books say that it should be another number"
-    return ""
+        books = heard.held - heard.difference
+        return f"the account holds {plain(heard.held)} by now, and our books say {plain(books)}"
+    return _open_differs(command)
+
+
+def _open_differs(command: OrderCommand) -> str:
+    """Say by words that another number of the bracket's shares is open than that person saw, "" where it is not."""
+    by_now = open_quantity_of(Order.objects.filter(bracket=command.bracket_id))
+    seen = Decimal(command.evidence.get("open_quantity", by_now))
+    if by_now == seen:
+        return ""
+    if seen < 0:
+        return f"{plain(max(-by_now, Decimal(0)))} shares were closed too much by now, not {plain(-seen)}"
+    return f"{plain(by_now)} shares of the tranche are open by now, not {plain(seen)}"
 
 
 def _replaced(command: OrderCommand) -> Iterable[Order]:

@@ -17,7 +17,8 @@ again, still disagrees (the caller sees to that); then `judge` says whose the di
         it closed what an exit of ours has closed since            the same: more was closed than was held
     not explained by deals
         in an exclusive account, less than the claims              CLOSED_ELSEWHERE
-        nothing is claimed, or others held enough                  others change
+        nothing is claimed, nor was when the doubt began           others change
+        others held enough, and it looks like no split             others change
         else (a split, a transfer, an assignment)                  UNEXPLAINED: a person decides, nothing is placed
 
 Example: 10 shares claimed, none of others'. Somebody sells 6 in TWS: held is 4, the deal of -6 explains it, others held
@@ -33,6 +34,8 @@ from enum import StrEnum
 from itertools import accumulate
 
 _NONE = Decimal(0)
+# How shares are split, or brought together the other way round: two for one, three for two, and so on.
+_SPLITS = tuple(Decimal(new) / old for new, old in ((3, 2), (5, 2), *((new, 1) for new in (*range(2, 11), 15, 20, 25))))
 
 
 class AccountUse(StrEnum):
@@ -178,9 +181,12 @@ def judge(
     deals: Iterable[ForeignDeal] = (),
     use: AccountUse = AccountUse.SHARED,
     others_client_ids: frozenset[int] = frozenset(),
+    claimed_lately: bool = False,
 ) -> Judgement:
     """Say whose the difference between a confirmed report and our books is.
 
+    `claimed_lately`: a bracket that claims nothing any more claimed shares when the difference was seen first. What its
+    exits have closed since may be what somebody took away before: then the account is left with what nobody asked for.
     Where it is explained, claims and others add up to `reported` afterwards; where it is not, nothing changes.
     """
     known = list(deals)
@@ -192,7 +198,10 @@ def judge(
         books.take(deal.quantity, theirs=theirs, closed_since=deal.closed_since)
     if rest:
         closes_ours = use is AccountUse.EXCLUSIVE and books.claimed_against(rest) >= abs(rest)
-        if not closes_ours and books.claims_anything() and not books.others_held(rest):
+        is_anybodys = not books.others_held(rest) or (
+            not known and looks_split(expected=reported - rest, held=reported)
+        )
+        if not closes_ours and (books.claims_anything() or claimed_lately) and is_anybodys:
             return Judgement(finding=Finding.UNEXPLAINED, others=others, unexplained=rest)
         books.take(rest, theirs=not closes_ours)
     reductions = books.reductions()
@@ -201,6 +210,15 @@ def judge(
     else:
         finding = Finding.AGREES if books.others == others else Finding.OTHERS_CHANGED
     return Judgement(finding=finding, others=books.others, reductions=reductions)
+
+
+def looks_split(*, expected: Decimal, held: Decimal) -> bool:
+    """Say whether all that was expected was multiplied as in a split, of either direction.
+
+    >>> looks_split(expected=Decimal(110), held=Decimal(55)), looks_split(expected=Decimal(110), held=Decimal(60))
+    (True, False)
+    """
+    return any(held == expected * ratio or expected == held * ratio for ratio in _SPLITS if expected and held)
 
 
 class _Books:

@@ -65,6 +65,10 @@ def found(judgement: Judgement) -> tuple[Finding, int, dict[int, int]]:
         (0, [10], 0, [], (F.UNEXPLAINED, 0, {})),
         (60, [10], 100, [], (F.OTHERS_CHANGED, 50, {})),
         (30, [], 0, [], (F.OTHERS_CHANGED, 30, {})),
+        # But all of it halved or doubled is a split, though others held enough.
+        (55, [10], 100, [], (F.UNEXPLAINED, 100, {})),
+        (220, [10], 100, [], (F.UNEXPLAINED, 100, {})),
+        (55, [10], 100, [-55], (F.OTHERS_CHANGED, 45, {})),
         # A deal that explains only a part explains nothing.
         (0, [10], 0, [-4], (F.UNEXPLAINED, 0, {})),
     ],
@@ -79,6 +83,16 @@ def test_a_difference_in_a_shared_account(
         deals=[ForeignDeal(client_id=0, quantity=Decimal(quantity)) for quantity in deals],
     )
     assert found(judgement) == outcome
+
+
+@pytest.mark.case("T44")
+@pytest.mark.parametrize(("reported", "others", "finding"), [(-5, 0, F.UNEXPLAINED), (8, 0, F.UNEXPLAINED)])
+def test_what_differs_when_the_last_claim_has_just_closed_is_a_persons(
+    reported: int, others: int, finding: Finding
+) -> None:
+    after_all = judge(reported=Decimal(reported), claims=[], others=Decimal(others), claimed_lately=True)
+    assert (after_all.finding, int(after_all.unexplained), int(after_all.others)) == (finding, reported, others)
+    assert judge(reported=Decimal(reported), claims=[], others=Decimal(others)).finding is F.OTHERS_CHANGED
 
 
 def test_the_claim_whose_stop_was_cancelled_by_hand_goes_first() -> None:

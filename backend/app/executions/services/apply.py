@@ -204,7 +204,8 @@ def _missing_legs_tell(execution: Execution, *, orders: list[Order]) -> None:
         return
     for bracket_id in sorted({order.bracket_id for order in orders}):
         legs = [order for order in orders if order.bracket_id == bracket_id]
-        missing = [order for order in legs if order.status == absent]
+        # A close, a stop of ours, what is given back: it was written down and is not needed any more, or written anew.
+        missing = [order for order in legs if order.status == absent and Leg(order.leg).is_native]
         if missing and (len(missing) < len(legs) or execution.cancel_requested_at is None):
             attention_add(
                 execution,

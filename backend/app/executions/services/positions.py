@@ -21,7 +21,8 @@ from django.db.models import Sum
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import Account, Position
 from app.alerts.kinds import AlertKind
-from app.alerts.services import alert_raise
+from app.alerts.models import Alert
+from app.alerts.services import alert_raise, alert_resolve, alert_update
 from app.brokers import base
 from app.domain.broker_events import ClosedElsewhere
 from app.domain.command import CommandKind
@@ -61,6 +62,7 @@ def positions_settle(
     seen = PositionsSeen()
     for con_id in sorted(claimed - {0}):
         _settle(account, con_id, reported.get(con_id), first=first, seen=seen, holding=holding, now=now)
+    _drifts_end(account, now=now)
     return seen
 
 
@@ -194,6 +196,7 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
         ],
         use=AccountUse(settings.ACCOUNT_USE),
         others_client_ids=frozenset(settings.OTHERS_CLIENT_IDS),
+        claimed_lately=_claimed_lately(picture.executions),
     )
     text = (
         f"{row.symbol}: the account holds {reported.normalize():f}, {picture.expected.normalize():f} were expected "
@@ -207,6 +210,13 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
     row.deals_judged_to = max([row.deals_judged_to, *(deal.event_id for deal in picture.foreign)])
     _reduce(picture, judgement, claims=claims, now=now)
     return f"{text}: {judgement.finding.value}"
+
+
+def _claimed_lately(executions: Iterable[Execution]) -> bool:
+    """Say whether one of them has closed all that it claimed (who claimed nothing lately is not among them)."""
+    over = [execution.pk for execution in executions if not execution.open_quantity]
+    exits = [leg.value for leg in Leg if leg.is_exit]
+    return Fill.objects.filter(order__bracket__execution__in=over, order__leg__in=exits, superseded=False).exists()
 
 
 def _closed_since(told: Mapping[str, Any], *, executions: Sequence[Execution]) -> dict[int, Decimal]:
@@ -277,15 +287,35 @@ def _leave_to_a_person(picture: Picture, *, text: str, now: datetime) -> str:
             now=now,
         )
         publish_on_commit(execution.pk)
-    alert_raise(
+    text = f"{sentence}."
+    alert = alert_raise(
         kind=AlertKind.POSITION_DRIFT,
-        subject=f"{row.account.account_id}:{row.symbol} {row.security_type} {row.currency}",
-        text=f"{sentence}.",
+        subject=_subject(row),
+        text=text,
         details=evidence,
         account_id=row.account_id,
         now=now,
     )
+    if alert.text != text:  # It was raised for another difference, and lasts.
+        kind = AlertKind.POSITION_DRIFT
+        alert_update(alert, kind=kind, text=text, details=evidence, more=0, tell_again=True, now=now)
     return sentence
+
+
+def _subject(row: Position) -> str:
+    return f"{row.account.account_id}:{row.symbol} {row.security_type} {row.currency}"
+
+
+def _drifts_end(account: Account, *, now: datetime) -> None:
+    """End the alerts of what agrees again, or was settled by a person."""
+    drifts = Alert.objects.filter(kind=AlertKind.POSITION_DRIFT, account=account, resolved_at=None)
+    if not drifts.exists():
+        return
+    left = {_subject(row) for row in Position.objects.filter(account=account).exclude(unexplained=0)}
+    # What differs by another number than it did is judged anew in some seconds.
+    left |= {_subject(row) for row in Position.objects.filter(account=account, disputed_since__isnull=False)}
+    for subject in drifts.exclude(subject__in=left).values_list("subject", flat=True):
+        alert_resolve(kind=AlertKind.POSITION_DRIFT, subject=subject, now=now)
 
 
 def _stopped_by_hand(claims: Iterable[int], *, now: datetime) -> set[int]:

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 
 from app.accounts.entry_gate import CIRCUIT_OPEN, entry_refusal
 from app.accounts.kill_switch import kill_switches_engaged
-from app.accounts.models import Account
+from app.accounts.models import Account, Position
 from app.core.decimal_text import plain
 from app.core.errors import Conflict, FixRequest, Forbidden, RetryLater, TradingError
 from app.domain.bracket import Tranche, split_into_tranches
@@ -169,6 +169,8 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
     passed("broker", "no maintenance, and no repeated failures")
     is_market = setup.entry_type == EntryType.MARKET.value
     instrument = instrument_resolve(setup.symbol, price_needed=is_market)
+    _require_position_known(setup.account, con_id=instrument.con_id)
+    passed("position", "the account holds what our books say, as far as it was compared")
     passed("symbol", f"contract {instrument.con_id} on {instrument.primary_exchange or setup.exchange}")
     last_price = price_now(instrument, now=now) if is_market else None
     targets = targets_of(setup)
@@ -196,6 +198,18 @@ def _preflight(*, setup: Setup, user: User, now: datetime) -> Preflight:
     tranches = split_into_tranches(quantity=quantity, targets=targets)
     passed("orders", _room_for(tranches, setup=setup, con_id=instrument.con_id))
     return Preflight(plan=plan_of(setup), con_id=instrument.con_id, quantity=quantity, tranches=tranches, checks=checks)
+
+
+def _require_position_known(account: Account, *, con_id: int) -> None:
+    """Raise Conflict `position_differs` where a person is asked why the account holds something else of it."""
+    row = Position.objects.filter(account=account, con_id=con_id).exclude(unexplained=0).first()
+    if row is not None:
+        raise Conflict(
+            f"The account holds {plain(row.quantity)} {row.symbol}, and no deal explains the difference of "
+            f"{plain(row.unexplained)}: nothing new is placed until somebody has settled it (resolve).",
+            code="position_differs",
+            details={"symbol": row.symbol, "held": str(row.quantity), "difference": str(row.unexplained)},
+        )
 
 
 def _room_for(tranches: Sequence[Tranche], *, setup: Setup, con_id: int) -> str:

@@ -22,7 +22,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from app.accounts.models import Position
-from app.core.errors import Conflict
+from app.core.errors import Conflict, FixRequest
 from app.executions import dispatch
 from app.executions.decisions import decision_record
 from app.executions.models import ONE_UNFINISHED_PER_SETUP, Actor, Execution, Order, open_quantity_of
@@ -128,6 +128,10 @@ def _resolve(
 
 
 def _require_unchanged(known: Facts, asked: Asked, *, facts: str) -> None:
+    if asked.quantity is not None and asked.quantity != asked.quantity.to_integral_value():
+        raise FixRequest(
+            f"Give a whole number of shares, not {asked.quantity.normalize():f}.", code="quantity_not_whole"
+        )
     if facts and facts != known.token:
         raise Conflict(
             "Something has changed since this was looked at; look again.",

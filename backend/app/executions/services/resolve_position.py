@@ -1,6 +1,6 @@
 """Acts about what the account holds: whose the difference between the account and our books is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,6 +10,7 @@ from app.accounts.models import Position
 from app.core.errors import Conflict, FixRequest
 from app.domain.broker_events import ClosedElsewhere
 from app.domain.order_status import TERMINAL, OrderStatus
+from app.domain.terms import Leg
 from app.executions.models import Bracket, open_quantity_of
 from app.executions.services.close_wish import wish_is_over
 from app.executions.services.resolve_facts import Asked, Facts, Plan, exits_left, name_of, shares
@@ -21,15 +22,17 @@ _NONE = Decimal(0)
 def closed_elsewhere(facts: Facts, asked: Asked, user: User | None, now: datetime) -> Plan:
     """Plan that `quantity` missing shares were ours; as many as the difference says where it is left out.
 
+    Of an execution that has closed all it held, that is what somebody else had closed before its exits did.
     Raises Conflict `position_agrees`, `nothing_missing` (the account does not hold less than claimed), FixRequest
     `quantity_too_large`.
     """
     row = _in_doubt(facts)
     execution = facts.execution
     missing = -row.disputed * facts.sign
-    if missing <= 0 or execution.open_quantity <= 0:
+    reach = {bracket.pk: _closable(bracket, is_over=execution.open_quantity == 0) for bracket in facts.brackets}
+    limit = min(missing, sum(reach.values(), _NONE))
+    if limit <= 0:
         raise Conflict("The account does not hold less than is claimed.", code="nothing_missing")
-    limit = min(missing, execution.open_quantity)
     if asked.quantity is not None and not 0 < asked.quantity <= limit:
         raise FixRequest(
             f"{limit.normalize():f} shares of it can have been closed elsewhere, not {asked.quantity.normalize():f}.",
@@ -37,7 +40,7 @@ def closed_elsewhere(facts: Facts, asked: Asked, user: User | None, now: datetim
             details={"quantity_max": str(limit)},
         )
     closed = asked.quantity or limit
-    taken = list(_taken(facts, closed))
+    taken = list(_taken(facts, closed, reach=reach))
     after = {bracket.pk: open_quantity_of(bracket.orders.all()) - quantity for bracket, quantity in taken}
     return Plan(
         text=f"{shares(closed)} of {row.symbol} were closed by no order of ours. {asked.note}".strip(),
@@ -111,7 +114,7 @@ def _claim_max(facts: Facts) -> Decimal:
 def _claim_changes(facts: Facts, more: Decimal) -> Iterable[tuple[Bracket, Decimal]]:
     """Hand out how the claim changes, as shares closed elsewhere: those are given back first."""
     if more < 0:
-        yield from _taken(facts, -more)
+        yield from _taken(facts, -more, reach={one.pk: _closable(one, is_over=False) for one in facts.brackets})
         return
     left = more
     for number, bracket in enumerate(facts.brackets, start=1):
@@ -145,10 +148,18 @@ def _in_doubt(facts: Facts) -> Position:
     return facts.position
 
 
-def _taken(facts: Facts, left: Decimal) -> Iterable[tuple[Bracket, Decimal]]:
-    """Hand out so many shares to the brackets that hold some, the first one first."""
+def _closable(bracket: Bracket, *, is_over: bool) -> Decimal:
+    """Return how many of its shares can have been closed elsewhere: what is open, or what its exits have closed."""
+    orders = list(bracket.orders.all())
+    if is_over:
+        return sum((order.filled_quantity for order in orders if Leg(order.leg).is_exit), _NONE)
+    return max(open_quantity_of(orders), _NONE)
+
+
+def _taken(facts: Facts, left: Decimal, *, reach: Mapping[int, Decimal]) -> Iterable[tuple[Bracket, Decimal]]:
+    """Hand out so many shares to the brackets that can have lost some, the first one first."""
     for bracket in facts.brackets:
-        taken = min(left, max(open_quantity_of(bracket.orders.all()), _NONE))
+        taken = min(left, reach[bracket.pk])
         if taken:
             left -= taken
             yield bracket, taken

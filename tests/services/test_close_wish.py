@@ -184,3 +184,22 @@ def test_what_another_switch_wants_closed_is_closed(open_book: Book) -> None:
     assert open_book.execution.flatten_requested_at == at(40)
     with pytest.raises(Conflict):
         kill_switch_release(account=None, user=None, reason="over", now=at(41))
+
+
+@pytest.mark.case("T25")
+def test_what_was_closed_before_is_no_beginning_of_what_the_released_switch_wanted(
+    open_book: Book, broker: FakeBroker, analyst: User
+) -> None:
+    # Given a part that was closed, for which the stop was cut
+    close(open_book, analyst, key="k1", seconds=30, quantity="4")
+    step(open_book, broker, seconds=31)
+    open_book.hear(told(open_book.stop, T.PRE_SUBMITTED, source="open_order", remaining=6), seconds=32)
+    assert step(open_book, broker, seconds=33) == 1
+    sold = open_book.order(Leg.CLOSE)
+    open_book.hear(fill(sold, "4"), told(sold, T.FILLED), seconds=34)
+    # When the switch wants the rest closed, and is released before anything was sent for that
+    engage(seconds=60)
+    assert open_book.execution.flatten_requested_at == at(60)
+    kill_switch_release(account=None, user=None, reason="over", now=at(61))
+    # Then the rest is kept
+    assert (open_book.execution.flatten_requested_at, open_book.execution.open_quantity) == (None, 6)

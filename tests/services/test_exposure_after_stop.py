@@ -19,7 +19,7 @@ from app.executions.services.resolve_facts import Act, Asked
 from app.setups.models import Setup
 from tests.services.book import Book
 from tests.services.heard import at, fill, told
-from tests.services.world import World, position
+from tests.services.world import World, open_position, position
 
 pytestmark = pytest.mark.django_db
 T = ToldStatus
@@ -81,6 +81,34 @@ def test_what_was_closed_twice_is_given_back(held: Book, world: World) -> None:
     world.holds(0)
     assert world.reconcile(after=30) == []
     assert (held.execution.open_quantity, position().others, position().in_doubt) == (0, 0, False)
+
+
+@pytest.mark.case("T50")
+@pytest.mark.parametrize("holds_another", [False, True])
+def test_what_was_closed_twice_before_the_connection_broke_is_told(
+    held: Book, submitted: Callable[..., Book], world: World, holds_another: bool
+) -> None:
+    # Given a sale in TWS and a stop that filled beside it, both heard of; and a line that breaks for ten minutes then
+    another = submitted() if holds_another else None
+    if another is not None:
+        open_position(another, world.broker)
+    world.holds(20 if holds_another else 10)
+    world.reconcile()
+    world.deal_of_others(-6)
+    sold_at = world.seconds
+    filled = fill(held.stop, "10", "180", executed_at=at(sold_at), received_at=at(sold_at))
+    held.hear(filled, told(held.stop, T.FILLED), seconds=sold_at)
+    world.broker.open_book = []
+    world.holds(4 if holds_another else -6)
+    # When the account is compared at last
+    world.reconcile(after=600)
+    (judged,) = world.reconcile(after=10)
+    # Then it is told of the execution whose shares were closed twice
+    if another is None:
+        assert judged.endswith("CLOSED_ELSEWHERE")
+        assert (position().others, held.execution.open_quantity) == (0, -6)
+    else:  # Whose shares were sold in TWS nobody knows: what is still open is reduced first.
+        assert (position().others, held.execution.open_quantity, another.execution.open_quantity) == (0, 0, 4)
 
 
 @pytest.mark.case("T45", "T48")

@@ -35,6 +35,8 @@ logger = get_logger(__name__)
 
 # A report may lack what was heard less than this ago, and is judged when it still disagrees after as long.
 LAG = timedelta(seconds=10)
+# What ended longer ago is compared with no deal any more.
+BESIDE_MAX = timedelta(hours=1)
 # For how long such an answer is good enough to send something by.
 ANSWER_GOOD_SECONDS = 0.5
 # How long what protects waits for the broker's answer about its positions.
@@ -278,6 +280,33 @@ def _claiming_on(account_id: str, *, now: datetime) -> QuerySet[Execution]:
     return Execution.objects.filter(any_of("executions_execution.id", found)).order_by("id")
 
 
+def to_judge(account: Account, *, now: datetime) -> QuerySet[Execution]:
+    """Return what claims shares, and what ended beside deals of others that nobody has judged yet.
+
+    A connection that breaks with both leaves minutes between them and the answer by which they are judged.
+    """
+    found = set(claiming(account, now=now).values_list("pk", flat=True)) | _ended_beside_deals(account, now=now)
+    return Execution.objects.filter(any_of("executions_execution.id", found)).order_by("id")
+
+
+def _ended_beside_deals(account: Account, *, now: datetime) -> set[int]:
+    """Return the executions that ended a moment before a deal of others in their instrument, or after it."""
+    ended = Execution.objects.filter(account=account, finished_at__gt=now - BESIDE_MAX).order_by()
+    lately = list(ended.values_list("pk", "con_id", "finished_at"))
+    rows = Position.objects.filter(account=account, con_id__in={con_id for _, con_id, _ in lately})
+    judged_to = dict(rows.values_list("con_id", "deals_judged_to"))
+    if not judged_to:
+        return set()
+    since: dict[int, datetime] = {}
+    deals = deals_of_others(account.account_id).filter(id__gt=min(judged_to.values()))
+    deals = deals.filter(recorded_at__gt=now - BESIDE_MAX, payload__con_id__in=list(judged_to))
+    for key, payload in deals.values_list("pk", "payload"):
+        con_id, at = payload["con_id"], datetime.fromisoformat(payload["executed_at"])
+        if key > judged_to.get(con_id, key):
+            since[con_id] = min(since.get(con_id, at), at)
+    return {pk for pk, con_id, at in lately if at and con_id in since and at > since[con_id] - LAG}
+
+
 def deals_stored_to(account: Account, *, before: datetime | None = None) -> int:
     """Return the id of the last stored deal of the account that is on no order of ours, 0 where there is none."""
     deals = deals_of_others(account.account_id)
@@ -287,9 +316,11 @@ def deals_stored_to(account: Account, *, before: datetime | None = None) -> int:
 
 
 def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
-    """Return what is known of the row's instrument now; with `lock` the executions that claim it are locked."""
-    of_it = claiming(row.account, now=now).filter(con_id=row.con_id)
-    executions = list(of_it.select_for_update(no_key=True) if lock else of_it)
+    """Return what is known of the row's instrument now; with `lock` it is to be judged: what it needs is locked."""
+    if lock:
+        executions = list(to_judge(row.account, now=now).filter(con_id=row.con_id).select_for_update(no_key=True))
+    else:
+        executions = list(claiming(row.account, now=now).filter(con_id=row.con_id))
     keys = [execution.pk for execution in executions]
     of_them = any_of("executions_brokerevent.execution_id", keys)
     heard = BrokerEvent.objects.filter(of_them, kind=FillTold.kind, recorded_at__gt=now - LAG)

@@ -35,7 +35,7 @@ from app.executions.models import Actor, Bracket, Execution, Fill, Order, Reconc
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
-from app.executions.services.exposure import LAG, Picture, claiming, claims_of, deals_stored_to, picture_of
+from app.executions.services.exposure import LAG, Picture, claims_of, deals_stored_to, picture_of, to_judge
 
 STOPPED_BY_HAND = timedelta(minutes=1)
 _NONE = Decimal(0)
@@ -57,7 +57,7 @@ def positions_settle(
     reported = {position.contract.con_id: position for position in positions}
     compared = ReconcileRun.objects.filter(account=account, is_complete=True, answered__has_key="positions")
     first = not Position.objects.filter(account=account).exists() and not compared.exists()
-    claimed = set(claiming(account, now=now).values_list("con_id", flat=True))
+    claimed = set(to_judge(account, now=now).values_list("con_id", flat=True))
     _unclaimed_take(account, reported, claimed=claimed, now=now)
     seen = PositionsSeen()
     for con_id in sorted(claimed - {0}):
@@ -154,7 +154,7 @@ def _settle(
 
 def _row_begun(account: Account, con_id: int, *, reported: Decimal, first: bool, now: datetime) -> Position:
     """Make the row of an instrument that was not held when the account was looked at last, or was never looked at."""
-    executions = list(claiming(account, now=now).filter(con_id=con_id))
+    executions = list(to_judge(account, now=now).filter(con_id=con_id))
     row = Position(
         account=account,
         con_id=con_id,

@@ -310,9 +310,10 @@ def _lived(world: World, order: Mapping[str, Any], *, at: datetime) -> bool:
 
 
 def _size(world: World, order: Mapping[str, Any], *, at: datetime) -> Decimal:
-    """Return how large an order was at that moment: as we had sent it, where we have changed it since."""
+    """Return how large an order was at that moment: as we had sent it, where we or a split have changed it since."""
     sent = world.sent[order["order_ref"]]
-    if max(sent) <= at:
+    was_split = any(bracket_of(order) in brackets for brackets in world.splits)
+    if max(sent) <= at and not was_split:
         return Decimal(order["quantity"])
     return sent[max(moment for moment in sent if moment <= at)]
 

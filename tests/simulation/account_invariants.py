@@ -167,10 +167,10 @@ def placed_beside(world: World, orders: Orders) -> list[str]:
 
 def opened_by_us(world: World, orders: Orders) -> list[str]:
     """(10) no order of ours leaves a position that nobody asked for; where a deal of others raced it, that is told."""
-    from app.executions.models import ExecutionFlag
+    from app.executions.models import Decision, ExecutionFlag
 
-    if world.outsiders.unexplained:
-        return []  # A person decides; what works meanwhile is left alone.
+    if world.outsiders.unexplained or Decision.objects.filter(actor="PERSON", action="NOT_OURS").exists():
+        return []  # A person decides, rightly or not; what works meanwhile is left alone.
     found = []
     for side, closed in world.outsiders.closed.items():
         beyond = closed - opened_beyond_closed(orders, side)

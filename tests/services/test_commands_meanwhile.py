@@ -70,6 +70,23 @@ def test_what_a_move_told_is_not_written_over_by_what_is_told_of_another_order(
     assert running.execution.flags.count() == 2
 
 
+@pytest.mark.django_db
+@pytest.mark.case("T51")
+def test_the_echo_of_our_own_move_is_no_move_of_somebody_elses(
+    running: Book, broker: FakeBroker, analyst: User
+) -> None:
+    # Given a move that was sent, and a cut that is written down before its echo, and wants the same price
+    move(running, running.stop, analyst, stop_price=Decimal(187))
+    changes_send(execution_id=running.execution_id, orders=[running.stop], broker=broker, now=at(21))
+    cut = {"change": {"quantity": Decimal(4)}, "actor": Actor.GUARD, "reason": CommandReason.RESIZED}
+    change_write(order=running.stop, execution=running.execution, now=at(22), **cut)
+    running.hear(told(running.stop, T.PRE_SUBMITTED, stop_price=Decimal(187), source="open_order"), seconds=23)
+    # When its turn has come, then it is cut, and nobody is told of anybody
+    changes_send(execution_id=running.execution_id, orders=[running.stop], broker=broker, now=at(30))
+    assert [(ticket.quantity, ticket.stop_price) for _id, ticket, _parent in broker.modified] == [(10, 187), (4, 187)]
+    assert running.execution.attention == ""
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_change_that_is_echoed_while_it_is_given_up_was_taken(
     running: Book,

@@ -135,11 +135,15 @@ class OutboxRows:
 
 
 def _moved_meanwhile(command: OrderCommand, *, now: datetime) -> bool:
-    """Say whether a move is not to be sent, because somebody else has moved the order since; settled by that."""
+    """Say whether a move is not to be sent, because somebody else has moved the order since; settled by that.
+
+    Where it is by now is where we want it: an earlier change of ours, which this one took the place of, was echoed.
+    """
     if command.reason_code != CommandReason.MOVED or command.sent_at is not None:
         return False
     prices = [(name, command.evidence.get(name)) for name in ("limit_price", "stop_price") if name in command.change]
-    if all(before is None or getattr(command.order, name) == Decimal(before) for name, before in prices):
+    known = {name: {Decimal(before), Decimal(command.change[name])} for name, before in prices if before is not None}
+    if all(getattr(command.order, name) in known[name] for name in known):
         return False
     command_settle(command, PRICE_CHANGED, now=now)
     change_outcome_tell(command, PRICE_CHANGED, now=now)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 # A program that trades in the same account under its own client id; the workers are told that it is somebody else's.
 OTHER_PROGRAM = 77
-# How much later than a deal a position report may come; shorter than in earnest, so that a run can wait for it twice.
-LAG_SECONDS = 3.0
+# How much later than a deal a position report may come; shorter than in earnest, so that a run can wait for it twice,
+# and long enough for two answers to come in it.
+LAG_SECONDS = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)

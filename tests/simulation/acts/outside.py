@@ -10,7 +10,7 @@ from tests.simulation.setting import OTHER_PROGRAM
 from tests.simulation.world import SYMBOL, World
 
 # Well below what the workers allow for (see setting): their clock begins when they hear of a deal.
-LAG_SECONDS_MAX = 2.0
+LAG_SECONDS_MAX = 4.5
 
 
 def trade_by_hand(world: World, chance: random.Random, _number: int) -> None:

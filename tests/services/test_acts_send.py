@@ -44,7 +44,7 @@ def test_it_is_not_sent_where_as_much_is_held_and_not_all_of_it_is_ours(asked: B
     # Given a deal of others that is stored and not judged yet: what is held is what it was, by the report
     world.deal_of_others(-10)
     assert sent(asked, world) == []
-    assert "our books say that it should be another number" in asked.execution.attention
+    assert "the account holds 10 by now, and our books say 20" in asked.execution.attention
 
 
 def test_our_own_deal_that_the_position_does_not_know_yet_is_no_doubt(held: Book, world: World) -> None:

@@ -263,6 +263,7 @@ def test_the_checks_are_stored_with_their_outcome(make_setup: MakeSetup, analyst
         "account",
         "kill_switch",
         "broker",
+        "position",
         "symbol",
         "prices",
         "size",

@@ -281,7 +281,9 @@ def test_what_was_closed_too_much_is_not_bought_back_twice(oversold: Book, world
     world.holds(-3)
     assert oversold.execution.open_quantity == -3
     assert sent(oversold, world, after=20) == []
-    assert "is not sent, 3 shares were closed too much by now, not 5; look again" in oversold.execution.attention
+    assert (
+        "is not sent, 3 shares were closed too much by now, and it is of 5; look again" in oversold.execution.attention
+    )
 
 
 @pytest.mark.parametrize(("holds", "code"), [(0, "no_surplus"), (-2, "quantity_too_large"), (3, "no_surplus")])

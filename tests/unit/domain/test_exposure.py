@@ -17,6 +17,7 @@ from app.domain.exposure import (
     compare,
     disagreement,
     judge,
+    looks_split,
 )
 
 F = Finding
@@ -93,6 +94,25 @@ def test_what_differs_when_the_last_claim_has_just_closed_is_a_persons(
     after_all = judge(reported=Decimal(reported), claims=[], others=Decimal(others), claimed_lately=True)
     assert (after_all.finding, int(after_all.unexplained), int(after_all.others)) == (finding, reported, others)
     assert judge(reported=Decimal(reported), claims=[], others=Decimal(others)).finding is F.OTHERS_CHANGED
+
+
+@pytest.mark.case("T46")
+@pytest.mark.parametrize(
+    ("expected", "held", "splits"),
+    [
+        (110, 55, True),
+        (55, 110, True),
+        (110, 11, True),
+        (30, 45, True),
+        (110, 60, False),
+        (10, 0, False),
+        (0, 10, False),
+    ],
+)
+def test_what_looks_like_a_split(expected: int, held: int, splits: bool) -> None:
+    assert looks_split(expected=Decimal(expected), held=Decimal(held)) is splits
+    assert looks_split(expected=-Decimal(expected), held=-Decimal(held)) is splits
+    assert looks_split(expected=-Decimal(expected), held=Decimal(held)) is False
 
 
 def test_the_claim_whose_stop_was_cancelled_by_hand_goes_first() -> None:

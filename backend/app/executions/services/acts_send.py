@@ -20,6 +20,7 @@ from app.core.logging import bind_order
 from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import OrderStatus
 from app.domain.reasons import FlagCode
+from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import Execution, Order, OrderCommand, open_quantity_of
 from app.executions.services.attention import attention_add
@@ -57,8 +58,8 @@ def acts_send(*, execution_id: int, broker: BlockingBroker, now: datetime) -> in
 def _objection(command: OrderCommand, *, broker: BlockingBroker, now: datetime) -> str | None:
     """Return why it is not sent, "" where nothing speaks against it; None where the broker does not answer.
 
-    The account must disagree with our books by no more and no less than that person saw, and as many shares of the
-    bracket must be open: deals of ours in the same instrument may have moved both alike since.
+    The account must disagree with our books by no more and no less than that person saw: deals of ours in the same
+    instrument may have moved both alike since. And the order must not be larger than what is left for it.
     """
     execution = command.execution
     answer = exposure_ask(executions=[execution], broker=broker, now=now)
@@ -72,18 +73,18 @@ def _objection(command: OrderCommand, *, broker: BlockingBroker, now: datetime) 
     if heard.difference != Decimal(command.evidence.get("difference") or 0):
         books = heard.held - heard.difference
         return f"the account holds {plain(heard.held)} by now, and our books say {plain(books)}"
-    return _open_differs(command)
+    return _too_large(command.order)
 
 
-def _open_differs(command: OrderCommand) -> str:
-    """Say by words that another number of the bracket's shares is open than that person saw, "" where it is not."""
-    by_now = open_quantity_of(Order.objects.filter(bracket=command.bracket_id))
-    seen = Decimal(command.evidence.get("open_quantity", by_now))
-    if by_now == seen:
+def _too_large(order: Order) -> str:
+    """Say by words that fewer shares of the bracket are to be closed or given back by now, "" where it fits."""
+    open_now = open_quantity_of(Order.objects.filter(bracket=order.bracket_id))
+    is_surplus = order.leg == Leg.SURPLUS
+    most = max(-open_now if is_surplus else open_now, Decimal(0))
+    if order.quantity <= most:
         return ""
-    if seen < 0:
-        return f"{plain(max(-by_now, Decimal(0)))} shares were closed too much by now, not {plain(-seen)}"
-    return f"{plain(by_now)} shares of the tranche are open by now, not {plain(seen)}"
+    what = "were closed too much" if is_surplus else "of the tranche are open"
+    return f"{plain(most)} shares {what} by now, and it is of {plain(order.quantity)}"
 
 
 def _replaced(command: OrderCommand) -> Iterable[Order]:

@@ -25,7 +25,7 @@ from app.accounts.models import Position
 from app.core.errors import Conflict, FixRequest
 from app.executions import dispatch
 from app.executions.decisions import decision_record
-from app.executions.models import ONE_UNFINISHED_PER_SETUP, Actor, Execution, Order, open_quantity_of
+from app.executions.models import ONE_UNFINISHED_PER_SETUP, Actor, Execution
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import execution_seen
@@ -173,11 +173,9 @@ def _carry_out(
         place.order.save()
         command = place_of([place.order], actor=Actor.PERSON, reason=place.reason, user=user, now=now)
         command.change |= {"replaces": [target.order_ref for target in place.replaces]}
-        of_bracket = Order.objects.filter(bracket=place.order.bracket_id)
         command.evidence = {
             "held": str(row.quantity) if row is not None else None,
             "difference": str(row.disputed) if row is not None else "0",
-            "open_quantity": str(open_quantity_of(of_bracket)),
             "facts": facts.token,
         }
         command.save()

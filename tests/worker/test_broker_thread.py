@@ -261,8 +261,12 @@ def test_a_line_that_is_dead_without_a_word_is_found_by_the_heartbeat_and_left(s
             # And once the line carries again, the worker is back
             wire.let_through()
             worker.ready()
-            row.refresh_from_db()
-            assert row.state == "READY"
+
+            def is_back() -> bool:
+                row.refresh_from_db()
+                return row.state == "READY"
+
+            eventually(is_back)
         finally:
             worker.stop()
 

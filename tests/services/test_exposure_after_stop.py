@@ -138,6 +138,10 @@ def test_nothing_new_is_placed_while_a_person_is_asked(
     execution_request(setup=make_setup(), user=analyst, idempotency_key="again", body={}, now=at(world.seconds))
 
 
+def close_step(book: Book, world: World) -> None:
+    execution_flatten_send(execution_id=book.execution_id, broker=world.broker, now=at(world.seconds))
+
+
 @pytest.mark.case("T47")
 def test_a_close_that_was_written_anew_is_not_missing(held: Book, world: World) -> None:
     # Given a close at the market, whose stop has sold 4 before the close that was written down could leave
@@ -145,18 +149,14 @@ def test_a_close_that_was_written_anew_is_not_missing(held: Book, world: World) 
         execution_id=held.execution_id, actor=Actor.PERSON, user=None, reason="done", now=at(world.seconds)
     )
     held.hear(told(held.stop, T.CANCELLED), seconds=world.seconds)
-    world.broker.dies_after_write_ahead = False
-    send = lambda: execution_flatten_send(  # noqa: E731
-        execution_id=held.execution_id, broker=world.broker, now=at(world.seconds)
-    )
     world.broker.place_order_fails = Conflict("held up", code="x")
     with pytest.raises(Conflict):
-        send()
+        close_step(held, world)
     world.broker.place_order_fails = None
     held.hear(fill(held.stop, "4", "185"), seconds=world.seconds)
     world.holds(6)
     for _ in range(3):
-        send()
+        close_step(held, world)
     assert [order.status for order in held.orders if order.leg == Leg.CLOSE.value] == ["NOT_PLACED", "SENT"]
     assert "never_arrived" not in codes(held)
 

@@ -125,6 +125,31 @@ def test_what_was_sent_as_the_session_ended_is_back_after_the_login(page: Page, 
     expect(page.get_by_label("Notes")).to_have_value("")
 
 
+def test_the_login_page_cannot_be_used_before_it_has_noted_what_was_not_sent(page: Page, tess: User) -> None:
+    held: list[Route] = []
+
+    def hold_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.goto("/setups/new/")
+    is_live(page)
+    type_setup(page)
+    lost_behind_the_question(page)
+    page.route("**/web/typed*.js", hold_first)
+    page.get_by_role("button", name="Save setup").click(no_wait_after=True)
+    while not held:
+        page.wait_for_timeout(20)
+    page.unroute("**/live/now*")
+    page.wait_for_timeout(500)  # As long as the script is under way there is nothing to log in with.
+    assert page.get_by_label("Password").count() == 0
+    held[0].continue_()
+    log_in_here(page)
+    expect(page.get_by_label("Notes")).to_have_value("What I thought\nfor half an hour")
+
+
 def test_an_edited_plan_comes_back_with_the_revision_that_was_seen(
     page: Page, tess: User, make_setup: MakeSetup
 ) -> None:

@@ -4,15 +4,17 @@
 //   before a form is sent    the server is asked whether somebody is logged in; if not, the page stays as it is (live.js)
 //   where it was sent in vain the text is kept in this tab until its page is opened again by the same person
 //
-// What answered instead of the form says so by `data-unsent`: the login page, a refusal. Never kept: passwords, files,
-// the token of the session, and ticks that confirm something, which a person makes anew. The revision that was seen is
-// kept, so that a change by somebody else meanwhile is still noticed.
+// What answered instead of the form says so by `data-unsent`: the login page, a refusal. A page for nobody says it at
+// this script, which runs there before the page can be used. Never kept: passwords, files, the token of the session,
+// and ticks that confirm something, which a person makes anew. The revision that was seen is kept, so that a change by
+// somebody else meanwhile is still noticed.
 "use strict";
 (() => {
   const KEY = "typed", ASKING_MAX_MS = 3000;
   const POSTED = "main form[method=post]:not([data-unsent], #login-form)";
   const TEXT = ":is(textarea, select, input:not([type=hidden], [type=checkbox], [type=radio], [type=password], [type=file]))";
-  const { now, standing } = document.currentScript.dataset;
+  const { now, standing, unsent } = document.currentScript.dataset;
+  const isUnsent = () => unsent !== undefined || document.querySelector("[data-unsent], #login-form");
   const forms = () => [...document.querySelectorAll(POSTED)].filter((form) => form.querySelector(TEXT));
   const writer = () => document.querySelector(".who, #user-tools strong")?.textContent.trim() ?? "";
 
@@ -56,7 +58,7 @@
   function lookBack() {
     const kept = stored();
     if (!kept) { return; }
-    if (document.querySelector("[data-unsent], #login-form")) { store({ ...kept, unsent: true }); return; }
+    if (isUnsent()) { store({ ...kept, unsent: true }); return; }
     if (kept.unsent && kept.writer === writer() && kept.path !== location.pathname) { return; }
     forget();
     if (!kept.unsent || kept.writer !== writer()) { return; }

@@ -17,10 +17,9 @@ from app.brokers.errors import NotConnected
 from app.core.errors import Conflict
 from app.domain.command import CommandKind, CommandReason
 from app.domain.order_status import OrderStatus
-from app.domain.protection import LegFacts
 from app.domain.terms import Action, Leg, OrderType, TimeInForce
 from app.executions.models import Actor, Bracket, Execution, Order, OrderCommand
-from app.executions.outbox import Outbox
+from app.executions.outbox import LegRow, Outbox
 from app.executions.services.commands_send import bracket_send, cancels_send, changes_send, order_send, order_send_again
 from tests.permits import PermitOf
 from tests.services.fake_broker import FakeBroker
@@ -47,7 +46,7 @@ class Journal:
     def parent_id(self, order: Order) -> int:
         return 0
 
-    def legs(self, execution_ids: Sequence[int]) -> Sequence[tuple[int, int, Sequence[LegFacts]]]:
+    def legs(self, execution_ids: Sequence[int]) -> Sequence[tuple[int, int, Sequence[LegRow]]]:
         return []
 
     def require_still_ours(self) -> None:

@@ -106,10 +106,10 @@ def bracket_executions(execution_ids: Iterable[int]) -> dict[int, int]:
     return dict(brackets.values_list("pk", "execution_id"))
 
 
-def of_account(rows: QuerySet[Any], account_id: str) -> list[int]:
-    """Return the keys of those rows that belong to the account, by the broker's id."""
+def of_account(rows: QuerySet[Any], account_id: str, *, key: str = "pk") -> list[int]:
+    """Return the keys of those rows that belong to the account, by the broker's id; or what else `key` names."""
     account = Account.objects.filter(account_id=account_id).first()
-    keys = rows.values_list("pk", "account_id")
+    keys = rows.values_list(key, "account_id")
     return [pk for pk, account_pk in keys if account is not None and account_pk == account.pk]
 
 

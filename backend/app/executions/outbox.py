@@ -11,13 +11,28 @@ only read and carried here: an Outbox without a database hands out the ones that
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Protocol
+from decimal import Decimal
+from typing import NamedTuple, Protocol
 
 from app.accounts.models import BrokerConnection
 from app.brokers.base import SendPermit
 from app.domain.command import CommandKind
-from app.domain.protection import LegFacts
 from app.executions.models import Bracket, Order, OrderCommand
+
+
+class LegRow(NamedTuple):
+    """What the guard judges an order by, as it is stored."""
+
+    pk: int
+    leg: str
+    status: str
+    quantity: Decimal
+    filled_quantity: Decimal
+    closed_elsewhere: Decimal
+    told_filled: Decimal
+    why_held: str
+    refusal_proved: bool
+    refusal_suspected: bool
 
 
 class Outbox(Protocol):
@@ -35,8 +50,8 @@ class Outbox(Protocol):
         """Return the order id of the entry that the order hangs on, 0 where that is over, or none."""
         ...
 
-    def legs(self, execution_ids: Sequence[int]) -> Sequence[tuple[int, int, Sequence[LegFacts]]]:
-        """Return the execution, the bracket and the orders of each of the executions' brackets, as the guard judges."""
+    def legs(self, execution_ids: Sequence[int]) -> Sequence[tuple[int, int, Sequence[LegRow]]]:
+        """Return the execution, the bracket and what the guard judges by of each of the executions' brackets."""
         ...
 
     def require_still_ours(self) -> None:

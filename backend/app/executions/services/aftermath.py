@@ -1,5 +1,7 @@
 """What an event that was just applied makes due at once, before any sweep finds it."""
 
+from typing import Any
+
 from app.domain.broker_events import AnyBrokerEvent, FillTold, MessageMeaning, OrderMessageTold, OrderTold, ToldStatus
 from app.domain.command import CANCEL_REFUSED_CODES
 from app.domain.order_ref import parse_order_ref
@@ -7,7 +9,7 @@ from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg
 from app.executions import dispatch
 from app.executions.models import Order
-from app.executions.open_rows import orders_of_executions
+from app.executions.open_rows import any_of, bracket_executions
 from app.executions.services.match import order_match
 
 _STILL_LIVE = (ToldStatus.PENDING_SUBMIT, ToldStatus.API_PENDING, ToldStatus.PRE_SUBMITTED, ToldStatus.SUBMITTED)
@@ -22,7 +24,9 @@ def cancel_rest_of_broken(execution_id: int, event: AnyBrokerEvent) -> bool:
     if not _may_end_an_order(event) and not _fills_a_stop(event):
         return False
     # Read by their keys and judged here: a condition for all of it is one for which the planner may read whole tables.
-    orders = orders_of_executions([execution_id])
+    of_it = any_of("executions_order.bracket_id", bracket_executions([execution_id]))
+    columns = ("leg", "status", "filled_quantity", "bracket_id")
+    orders = list(Order.objects.filter(of_it).order_by().values_list(*columns, named=True))
     entries_open = {one.bracket_id for one in orders if one.leg == Leg.ENTRY.value and not _is_over(one)}
     is_broken = any(
         order.status == OrderStatus.REJECTED.value
@@ -59,11 +63,11 @@ def _fills_a_stop(event: AnyBrokerEvent) -> bool:
     return ref is not None and ref.leg is Leg.STOP_LOSS
 
 
-def _is_over(order: Order) -> bool:
+def _is_over(order: Any) -> bool:
     return OrderStatus(order.status) in TERMINAL
 
 
-def _is_spent(order: Order) -> bool:
+def _is_spent(order: Any) -> bool:
     return _is_over(order) or order.filled_quantity > 0
 
 

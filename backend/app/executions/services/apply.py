@@ -40,7 +40,7 @@ from app.executions.services.attention import attention_add
 from app.executions.services.close_gap import close_gaps_note
 from app.executions.services.close_wish import wish_end, wish_is_over
 from app.executions.services.commands_settle import commands_settle
-from app.executions.services.deals import deal_enter, deal_store, deals_contradict, deals_of, deals_sum
+from app.executions.services.deals import deal_enter, deal_store, deals_of, deals_sum
 from app.executions.services.event_store import commissions_store
 from app.executions.services.idle_stops import entry_filled, stop_triggered
 from app.executions.services.match import order_match
@@ -350,7 +350,7 @@ def _group_follow(event: OrderTold, *, order: Order) -> None:
 
 def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
     _ids_take(event, order=order, execution=execution)
-    is_correction = deal_store(event, order=order)
+    stored = deal_store(event, order=order)
     if event.unreadable_time:
         shares = f"{event.quantity.normalize():f} at {event.price.normalize():f}"
         attention_add(
@@ -359,10 +359,10 @@ def _fill_told(event: FillTold, *, order: Order, execution: Execution) -> None:
             "heard is noted instead",
             code=FlagCode.DEAL_TIME_UNREADABLE,
         )
-    if is_correction:
+    if stored.is_correction:
         order.told_filled = order.filled_quantity  # What a status told was before the correction.
-    if contradiction := deals_contradict(order):
-        attention_add(execution, f"{order.leg}: {contradiction}", code=FlagCode.OVERFILLED)
+    if stored.contradiction:
+        attention_add(execution, f"{order.leg}: {stored.contradiction}", code=FlagCode.OVERFILLED)
     if not event.quantity:
         attention_add(
             execution,

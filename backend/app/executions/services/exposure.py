@@ -28,7 +28,7 @@ from app.domain.broker_events import CommissionTold, FillTold
 from app.domain.exposure import disagreement, is_doubtful, lags
 from app.domain.terms import Action, Leg, Side
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
-from app.executions.open_rows import any_of, deals_of_others, executions_held, of_account, orders_of_executions
+from app.executions.open_rows import any_of, deals_of_others, executions_held, orders_of_executions
 from app.executions.services.match import orders_match
 
 logger = get_logger(__name__)
@@ -62,6 +62,7 @@ class Picture:
     """What is known of one instrument of an account: who claims shares of it, its recent deals, deals of others."""
 
     row: Position
+    # Who claims shares, or did a moment ago; read, and locked, only where the row is to be judged.
     executions: Sequence[Execution]
     # What they claim together, in shares, signed.
     claimed: Decimal
@@ -136,7 +137,7 @@ def exposure_ask(
     heard: dict[int, Heard] = {}
     for con_id in sorted({execution.con_id for execution in asked}):
         account = asked[0].account
-        row = Position.objects.filter(account=account, con_id=con_id).first()
+        row = Position.objects.select_related("account").filter(account=account, con_id=con_id).first()
         if row is None:
             # Never compared yet: a deal since the shares were asked for may have closed them.
             begun = min(execution.requested_at for execution in asked if execution.con_id == con_id)
@@ -211,7 +212,9 @@ def pushed_positions_look(*, account_id: str, pushed: Mapping[int, Decimal], now
 
     Only instruments that a bracket of ours claims are looked at.
     """
-    claimed = set(_claiming_on(account_id, now=now).filter(con_id__in=pushed).values_list("con_id", flat=True))
+    claims = any_of("executions_execution.id", _claiming(Account.objects.filter(account_id=account_id), now=now))
+    claiming_them = Execution.objects.filter(claims, con_id__in=pushed).order_by()
+    claimed = set(claiming_them.values_list("con_id", flat=True))
     rows = Position.objects.select_related("account").filter(account__account_id=account_id, con_id__in=claimed)
     by_con_id = {row.con_id: row for row in rows}
     look = PushedLook.AGREES
@@ -264,20 +267,32 @@ def claiming(account: Account, *, now: datetime) -> QuerySet[Execution]:
 
     While the account disagrees on the instrument, also those that did so a moment before that began.
     """
-    return _claiming_on(account.account_id, now=now)
+    keys = _claiming([account], now=now)
+    return Execution.objects.filter(any_of("executions_execution.id", keys)).order_by("id")
 
 
-def _claiming_on(account_id: str, *, now: datetime) -> QuerySet[Execution]:
-    found = set(of_account(executions_held(), account_id))
+def _claiming(accounts: Iterable[Account], *, now: datetime) -> set[int]:
+    found: set[int] = set()
+    held = list(executions_held().values_list("pk", "account_id"))
     # One after the other, by the account's key: of all in one condition the planner may find no index to be of use.
-    for account in Account.objects.filter(account_id=account_id):
+    for account in accounts:
+        found |= {pk for pk, account_pk in held if account_pk == account.pk}
         ended = Execution.objects.filter(account=account).order_by().values_list("pk", flat=True)
         found |= set(ended.filter(finished_at__gt=now - LAG))
         doubts = Position.objects.filter(account=account, disputed_since__isnull=False)
-        for row in doubts:
-            if row.disputed_since is not None:
-                found |= set(ended.filter(con_id=row.con_id, finished_at__gt=row.disputed_since - LAG))
-    return Execution.objects.filter(any_of("executions_execution.id", found)).order_by("id")
+        for con_id, since in doubts.values_list("con_id", "disputed_since"):
+            if since is not None:
+                found |= set(ended.filter(con_id=con_id, finished_at__gt=since - LAG))
+    return found
+
+
+def _claiming_in(row: Position, *, now: datetime) -> set[int]:
+    """Return the keys of what `claiming` returns of the row's instrument."""
+    held = executions_held().values_list("pk", "account_id", "con_id")
+    found = {pk for pk, account_pk, con_id in held if (account_pk, con_id) == (row.account_id, row.con_id)}
+    since = min(now, row.disputed_since or now) - LAG
+    ended = Execution.objects.filter(account=row.account_id, con_id=row.con_id, finished_at__gt=since).order_by()
+    return found | set(ended.values_list("pk", flat=True))
 
 
 def to_judge(account: Account, *, now: datetime) -> QuerySet[Execution]:
@@ -285,7 +300,7 @@ def to_judge(account: Account, *, now: datetime) -> QuerySet[Execution]:
 
     A connection that breaks with both leaves minutes between them and the answer by which they are judged.
     """
-    found = set(claiming(account, now=now).values_list("pk", flat=True)) | _ended_beside_deals(account, now=now)
+    found = _claiming([account], now=now) | _ended_beside_deals(account, now=now)
     return Execution.objects.filter(any_of("executions_execution.id", found)).order_by("id")
 
 
@@ -319,25 +334,28 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
     """Return what is known of the row's instrument now; with `lock` it is to be judged: what it needs is locked."""
     if lock:
         executions = list(to_judge(row.account, now=now).filter(con_id=row.con_id).select_for_update(no_key=True))
+        keys = [execution.pk for execution in executions]
     else:
-        executions = list(claiming(row.account, now=now).filter(con_id=row.con_id))
-    keys = [execution.pk for execution in executions]
+        executions = []
+        keys = list(_claiming_in(row, now=now))
     of_them = any_of("executions_brokerevent.execution_id", keys)
     heard = BrokerEvent.objects.filter(of_them, kind=FillTold.kind, recorded_at__gt=now - LAG)
     unjudged = deals_of_others(row.account.account_id).filter(id__gt=row.deals_judged_to)
     # In this order, so that nothing is taken for read that was not. Of a busy account most are in something else.
-    read_to = unjudged.filter(recorded_at__lte=now - LAG).reverse().values_list("pk", flat=True).first()
+    old = unjudged.filter(recorded_at__lte=now - LAG).reverse().values_list("pk", flat=True)
+    read_to = old.first() if lock else None
+    in_it = unjudged.filter(payload__con_id=row.con_id).values_list("pk", "payload", "recorded_at")
     deals = [
         _Deal(
-            event_id=event.pk,
-            told=event.payload,
-            quantity=deal_signed(event.payload),
-            client_id=int(event.payload["client_id"]),
-            recorded_at=event.recorded_at,
+            event_id=event_id,
+            told=told,
+            quantity=deal_signed(told),
+            client_id=int(told["client_id"]),
+            recorded_at=recorded_at,
         )
-        for event in unjudged.filter(payload__con_id=row.con_id)
+        for event_id, told, recorded_at in in_it
     ]
-    recent = [deal_signed(event.payload) for event in heard.order_by("id")]
+    recent = [deal_signed(told) for told in heard.order_by("id").values_list("payload", flat=True)]
     # Read last, so that no deal is recent which is not in it.
     claimed = Execution.objects.filter(any_of("executions_execution.id", keys)).order_by()
     return Picture(

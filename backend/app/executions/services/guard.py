@@ -32,7 +32,7 @@ from app.domain.terms import Leg
 from app.executions import news, selectors
 from app.executions.decisions import decision_record
 from app.executions.models import Actor, Bracket, Execution, Order
-from app.executions.open_rows import any_of, executions_held, executions_of_orders, of_account, orders_open
+from app.executions.open_rows import any_of, executions_held, of_account, orders_open
 from app.executions.outbox import Outbox
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
@@ -81,9 +81,9 @@ class GuardLook:
 
 def execution_ids_to_guard(account_id: str) -> list[int]:
     """Return the executions of the account that hold shares, or have orders that are not finished."""
-    held = of_account(executions_held(), account_id)
-    of_it = Order.objects.filter(any_of("executions_order.id", of_account(orders_open(), account_id)))
-    found = {*held, *executions_of_orders(of_it.order_by())}
+    brackets = any_of("executions_bracket.id", set(of_account(orders_open(), account_id, key="bracket_id")))
+    unfinished = Bracket.objects.filter(brackets).order_by().values_list("execution_id", flat=True)
+    found = {*of_account(executions_held(), account_id), *unfinished}
     taken = Execution.objects.filter(any_of("executions_execution.id", found), claimed_at__isnull=False).order_by()
     return sorted(taken.values_list("pk", flat=True))
 
@@ -196,12 +196,15 @@ def _needing(
 ) -> tuple[int, set[int], dict[int, dict[int, str]]]:
     """Return how many brackets there are, the executions of those that need something, and the exits in doubt.
 
-    The exits by execution, with their statuses. Nearly all need nothing: to read each whole, every second, would take
-    the time of those that do.
+    The exits by execution, with their statuses. Nearly all need nothing, and stand as they stood a second ago: to read
+    each whole, or to judge it again, every second, would take the time of those that do.
     """
     looked, needing, doubts = 0, set(), dict[int, dict[int, str]]()
-    for execution_id, bracket_id, legs in outbox.legs(execution_ids):
+    for execution_id, bracket_id, rows in outbox.legs(execution_ids):
         looked += 1
+        if watch.stands_as_it_stood(bracket_id, rows):
+            continue
+        legs = [leg_facts(row) for row in rows]
         protection = assess(legs)
         if protection.in_doubt:
             of_it = doubts.setdefault(execution_id, {})
@@ -210,6 +213,8 @@ def _needing(
             needing.add(execution_id)
         else:
             watch.forget(bracket_id)
+            if not protection.in_doubt:
+                watch.note_quiet(bracket_id, rows)
     return looked, needing, doubts
 
 
@@ -264,7 +269,8 @@ def _write_down(
     """
     holder = connection_of(broker)
     fence_check(holder, fence=broker.fence)
-    execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    executions = Execution.objects.select_related("account").select_for_update(no_key=True, of=("self",))
+    execution = executions.get(pk=execution_id)
     bracket = Bracket.objects.prefetch_related("orders").get(pk=bracket_id)
     protection = bracket_protection(bracket)
     # Looked at again under the lock: somebody may have asked for closing it since.

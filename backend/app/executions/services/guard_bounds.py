@@ -2,12 +2,13 @@
 
 from datetime import datetime, timedelta
 from itertools import takewhile
+from operator import attrgetter
 
 from app.domain.command import CommandKind
 from app.domain.order_status import OrderStatus
 from app.domain.protection import RepairKind
 from app.domain.terms import Leg
-from app.executions.models import Actor, Bracket, Decision, Order
+from app.executions.models import Actor, Bracket, Decision, Order, OrderCommand
 
 REPAIRS_WINDOW = timedelta(minutes=1)
 # Who cancels a stop by hand again and again wants it gone: after so many replacements a person is asked instead.
@@ -35,7 +36,8 @@ def refused_alike(bracket: Bracket, *, now: datetime) -> Order | None:
     >>> [refused_pause(times).total_seconds() for times in (2, 3, 4, 9)]
     [30.0, 60.0, 120.0, 120.0]
     """
-    stops = list(bracket.orders.filter(leg=Leg.PROTECT.value).order_by("-id")[:_REFUSED_COUNTED_MAX])
+    placed = [order for order in bracket.orders.all() if order.leg == Leg.PROTECT.value]
+    stops = sorted(placed, key=attrgetter("pk"), reverse=True)[:_REFUSED_COUNTED_MAX]
     alike = list(
         takewhile(
             lambda stop: stop.status == OrderStatus.REJECTED and stop.last_error_code == stops[0].last_error_code, stops
@@ -56,12 +58,17 @@ def refused_pause(times: int) -> timedelta:
 
 def replaced_in_vain(bracket: Bracket, *, now: datetime) -> bool:
     """Say whether the stops that were placed for a lost one were cancelled lately, and not by us."""
+    cancelled = {
+        order.pk
+        for order in bracket.orders.all()
+        if order.leg == Leg.PROTECT.value
+        and order.status == OrderStatus.CANCELLED.value
+        and order.finished_at is not None
+        and now - CANCELLED_BY_HAND_WINDOW < order.finished_at <= now
+    }
+    if len(cancelled) < CANCELLED_BY_HAND_MAX:
+        return False
     by_us = Decision.objects.filter(bracket=bracket, action=RepairKind.CANCEL.value).values_list("order_id", flat=True)
-    cancelled = bracket.orders.filter(
-        leg=Leg.PROTECT.value,
-        status=OrderStatus.CANCELLED.value,
-        finished_at__gt=now - CANCELLED_BY_HAND_WINDOW,
-        finished_at__lte=now,
-    )
-    cancelled = cancelled.exclude(commands__kind=CommandKind.CANCEL)
-    return cancelled.exclude(pk__in=by_us).count() >= CANCELLED_BY_HAND_MAX
+    asked_for = OrderCommand.objects.filter(order__in=cancelled, kind=CommandKind.CANCEL)
+    ours = {*by_us, *asked_for.values_list("order_id", flat=True)}
+    return len(cancelled - ours) >= CANCELLED_BY_HAND_MAX

@@ -1,24 +1,12 @@
 """An order's row as the rules of `domain.protection` and `domain.cancel` want it."""
 
-from typing import Any
-
 from app.domain.order_status import OrderStatus
 from app.domain.protection import LegFacts
 from app.domain.terms import Leg
+from app.executions.models import Order
+from app.executions.outbox import LegRow
 
 CHILD_OF_OPEN_ENTRY = "child"  # IB's whyHeld of a leg that waits for its entry (IB_FACTS B1)
-JUDGED_BY = (
-    "pk",
-    "leg",
-    "status",
-    "quantity",
-    "filled_quantity",
-    "closed_elsewhere",
-    "told_filled",
-    "why_held",
-    "refusal_proved",
-    "refusal_suspected",
-)
 
 
 def waits_for_entry(why_held: str) -> bool:
@@ -26,8 +14,8 @@ def waits_for_entry(why_held: str) -> bool:
     return CHILD_OF_OPEN_ENTRY in why_held.split(",")
 
 
-def leg_facts(order: Any) -> LegFacts:
-    """Return what decides about an order: a row, or a tuple of the columns `JUDGED_BY`."""
+def leg_facts(order: Order | LegRow) -> LegFacts:
+    """Return what decides about an order."""
     return LegFacts(
         key=order.pk,
         leg=Leg(order.leg),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 
 from django.db import transaction
 
@@ -14,17 +14,16 @@ from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker, SendPermit
 from app.domain.command import PRICE_CHANGED, CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
-from app.domain.protection import LegFacts
 from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions import news
 from app.executions.models import Bracket, Execution, Order, OrderCommand
 from app.executions.open_rows import any_of, bracket_executions
+from app.executions.outbox import LegRow
 from app.executions.services.attention import attention_add
 from app.executions.services.change_outcome import change_outcome_tell
 from app.executions.services.commands_write import command_settle, unsettled
 from app.executions.services.connection_row import connection_of, holding_of, is_foreign
-from app.executions.services.leg_facts import JUDGED_BY, leg_facts
 from app.executions.services.send_permit import BracketPermit, OrderPermit
 
 BATCH_MAX = 50
@@ -59,14 +58,14 @@ class OutboxRows:
         entry = Order.objects.filter(bracket=order.bracket_id, leg=Leg.ENTRY.value).first()
         return entry.order_id or 0 if entry is not None and OrderStatus(entry.status) not in TERMINAL else 0
 
-    def legs(self, execution_ids: Sequence[int]) -> Sequence[tuple[int, int, Sequence[LegFacts]]]:
+    def legs(self, execution_ids: Sequence[int]) -> Sequence[tuple[int, int, Sequence[LegRow]]]:
         """See Outbox. Two lean queries: nearly all brackets need nothing, and each is looked at every second."""
         execution_of = bracket_executions(execution_ids)
         facts = Order.objects.filter(any_of("executions_order.bracket_id", execution_of)).order_by()
-        rows = sorted(facts.values_list(*JUDGED_BY, "bracket_id", named=True), key=attrgetter("bracket_id", "pk"))
+        rows = sorted(facts.values_list("bracket_id", *LegRow._fields), key=itemgetter(0, 1))
         return [
-            (execution_of[bracket_id], bracket_id, [leg_facts(order) for order in orders])
-            for bracket_id, orders in groupby(rows, key=attrgetter("bracket_id"))
+            (execution_of[bracket_id], bracket_id, [LegRow(*row[1:]) for row in of_it])
+            for bracket_id, of_it in groupby(rows, key=itemgetter(0))
         ]
 
     def require_still_ours(self) -> None:

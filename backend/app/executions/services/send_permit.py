@@ -82,9 +82,11 @@ class OrderPermit:
         holder = _holder_raised(self.holding, order_ids)
         executions = Execution.objects.select_for_update(no_key=True, of=("self",))
         execution = executions.get(brackets__orders=self.order_pk)
-        order = Order.objects.get(pk=self.order_pk)
+        # Read by the bracket's key, with what may fill beside it.
+        beside = list(Order.objects.filter(bracket__orders=self.order_pk))
+        order = next(one for one in beside if one.pk == self.order_pk)
         require_unsent(order)
-        _require_not_more_than_held(order)
+        _require_not_more_than_held(order, beside=beside)
         order.order_id, order.client_id = order_ids[order.order_ref], holder.client_id
         order.sent_at = now = clock.now()
         order.status = _SENT
@@ -111,12 +113,11 @@ def require_unsent(order: Order) -> None:
         raise Conflict(f"{order.order_ref} is {order.status} already; it is sent once.", code="order_settled")
 
 
-def _require_not_more_than_held(order: Order) -> None:
+def _require_not_more_than_held(order: Order, *, beside: Sequence[Order]) -> None:
     """Raise Conflict `close_outdated` where it could, with what may fill beside it, close more than is held by now."""
     if Leg(order.leg) not in _CLOSES:
         return
-    orders = list(Order.objects.filter(bracket=order.bracket_id))
-    closing, held = could_close(leg_facts(order), map(leg_facts, orders)), open_quantity_of(orders)
+    closing, held = could_close(leg_facts(order), map(leg_facts, beside)), open_quantity_of(beside)
     if closing > held:
         raise Conflict(
             f"With {order.order_ref} {plain(closing)} shares could be closed, and {plain(held)} are held.",

@@ -26,7 +26,7 @@ ACTIVE_WORDS = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "Pending
 ROUND_TRIP = timedelta(seconds=2)
 # What was told before a command was sent may be recorded right after that.
 TOLD_BEFORE = timedelta(seconds=0.5)
-_NONE = Decimal(0)
+_NONE, _NO_TIME = Decimal(0), timedelta(0)
 Orders = Sequence[Mapping[str, Any]]
 
 
@@ -43,6 +43,7 @@ def account_at_rest(world: World, orders: Orders) -> list[str]:
         *exits_beyond_claims(orders),
         *placed_beside(world, orders),
         *opened_by_us(world, orders),
+        *races_untold(world),
         *unsettled_commands(),
         *settled_by_nothing(world),
         *cancel_wanted(orders),
@@ -163,6 +164,31 @@ def placed_beside(world: World, orders: Orders) -> list[str]:
             names = ", ".join(other["order_ref"] for other in beside)
             found.append(f"beside: {order['order_ref']} ({order['quantity']}) came while {names} lived, of {opened}")
     return found
+
+
+def filled_as_stop_was_replaced(world: World, name: str) -> Decimal:
+    """Return what a bracket's target filled in the round trip in which a new stop came, and took its place."""
+    world.read_book()
+    came = [min(sent) for ref, sent in world.sent.items() if ref.startswith(f"{name}-PROTECT")]
+    last = {deal["exec_id"].rpartition(".")[0]: deal for deal in world.peer.state()["executions"]}
+    deals = [deal for deal in last.values() if deal["order_ref"] == f"{name}-TAKE_PROFIT"]
+    return sum(
+        (
+            Decimal(deal["quantity"])
+            for deal in deals
+            if any(_NO_TIME <= datetime.fromisoformat(deal["time"]) - at < ROUND_TRIP for at in came)
+        ),
+        _NONE,
+    )
+
+
+def races_untold(world: World) -> list[str]:
+    """(3) where a target filled as its stop was replaced, a person was told that too much was closed."""
+    from app.executions.models import ExecutionFlag
+
+    told = ExecutionFlag.objects.filter(code="more_closed_than_opened").values_list("execution__key", flat=True)
+    keys = {name: name.rpartition("-")[0] for name in world.raced if name not in ("LONG", "SHORT")}
+    return [f"untold: {world.raced[name]} of {name} raced" for name, key in keys.items() if key not in set(told)]
 
 
 def opened_by_us(world: World, orders: Orders) -> list[str]:

@@ -6,7 +6,7 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, Protocol
 
 from ib_async.decoder import Decoder
 from ib_async.util import UNSET_DOUBLE
@@ -14,6 +14,8 @@ from ib_async.wrapper import Wrapper
 
 from app.brokers.ib import translate
 from app.brokers.ib.deal_time import deal_time
+from app.brokers.ib.told_again import ToldAgain, told_as
+from app.domain.broker_events import CommissionTold, FillTold
 from app.domain.order_ref import parse_order_ref
 
 # Orders, answers about orders, deals, costs and errors: losing one of these is losing truth.
@@ -28,6 +30,18 @@ _DEAL_FIGURES_NOT_NEEDED = (7, 23, 24, 25, 28, 30)
 _YIELD_DATE = 7  # of a cost
 
 OnUnreadable = Callable[[str], None]
+
+
+class DealListener(Protocol):
+    """Who hears of deals what the library's wrapper does not."""
+
+    def deal_unreadable(self, **deal: Any) -> None:
+        """Take in a deal of an answer that could not be read."""
+        ...
+
+    def told_again(self, event: FillTold | CommissionTold, *, request_id: int = -1) -> None:
+        """Take in a deal, or the cost of one, that was told before, word for word."""
+        ...
 
 
 class _Alarm(logging.LoggerAdapter[logging.Logger]):
@@ -56,16 +70,18 @@ class WireDecoder(Decoder):
         server_version: int,
         on_unreadable: OnUnreadable,
         *,
-        on_unreadable_deal: Callable[..., None],
+        deals: DealListener,
         now: Callable[[], datetime],
     ) -> None:
         super().__init__(wrapper, server_version)
         self.gateway_zone: tzinfo = UTC
         # The time of the deal that is being handed on, as it was told, where it could not be read.
         self.unreadable_time = ""
+        self.told_again = ToldAgain()
+        self._told_as = b""
         self._message_id = ""
         self._on_unreadable = on_unreadable
-        self._on_unreadable_deal = on_unreadable_deal
+        self._deals = deals
         # Of this session's answers.
         self._unreadable_deals: set[str] = set()
         self._now = now
@@ -78,6 +94,10 @@ class WireDecoder(Decoder):
 
     def execDetails(self, fields: list[str]) -> None:  # noqa: N802  # the library's name
         """Decode a deal, its time by our own rules and without the figures that nobody needs where they are none."""
+        self._told_as = told_as(fields[_DEAL_REQUEST + 1 :])  # Whatever question it answers, it is the same deal.
+        if isinstance(known := self.told_again.event_of(self._told_as), FillTold):
+            self._deals.told_again(known, request_id=int(fields[_DEAL_REQUEST]))
+            return
         if unread := _unreadable_of(fields):
             self._deal_unreadable(fields, unread)
             return
@@ -99,7 +119,7 @@ class WireDecoder(Decoder):
         if was_asked_for and deal_id not in self._unreadable_deals:
             self._unreadable_deals.add(deal_id)
             ids = {name: _identifier(fields[place]) for name, place in _DEAL_IDS.items()}
-            self._on_unreadable_deal(
+            self._deals.deal_unreadable(
                 deal_id=deal_id,
                 account=fields[16],
                 order_id=ids["order id"],
@@ -115,10 +135,18 @@ class WireDecoder(Decoder):
 
     def commissionReport(self, fields: list[str]) -> None:  # noqa: N802  # the library's name
         """Decode a cost; a figure that is none is one that was not told."""
+        self._told_as = told_as(fields)
+        if isinstance(known := self.told_again.event_of(self._told_as), CommissionTold):
+            self._deals.told_again(known)
+            return
         for place in (3, 5, 6, 7):
             if place < len(fields) and not _is_figure(fields[place]):
                 fields[place] = "" if place == _YIELD_DATE else str(UNSET_DOUBLE)
         super().commissionReport(fields)
+
+    def note_read(self, event: FillTold | CommissionTold) -> None:
+        """Remember what the deal or the cost that is being handed on says: told again, it is not decoded again."""
+        self.told_again.note(self._told_as, event)
 
     def _report(self, text: str) -> None:
         if self._message_id in _PRECIOUS_MESSAGES:

@@ -197,6 +197,14 @@ class SessionTold:
         self._account_by_exec_id[fill.exec_id] = fill.account
         return fill
 
+    def told_again(self, event: FillTold | CommissionTold) -> None:
+        """Take in a deal, or the cost of one, that was told before."""
+        if isinstance(event, FillTold):
+            self._account_by_exec_id[event.exec_id] = event.account
+        else:
+            self._account_by_exec_id.pop(event.exec_id, None)
+            self._commissions[event.exec_id] = event
+
     def deal_unreadable(self, *, deal_id: str, unread: str, **names: Any) -> DealUnreadable:
         """Take in a deal that cannot be read; `names` are those of the event."""
         return DealUnreadable(

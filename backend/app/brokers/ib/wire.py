@@ -34,7 +34,7 @@ from app.brokers.ib.error_codes import fails_question
 from app.brokers.ib.questions import QuestionBook
 from app.brokers.ib.told import SessionTold
 from app.core.errors import FixRequest
-from app.domain.broker_events import AnyBrokerEvent
+from app.domain.broker_events import AnyBrokerEvent, CommissionTold, FillTold
 
 OPEN_ORDERS = "open_orders"
 COMPLETED_ORDERS = "completed_orders"
@@ -47,7 +47,7 @@ FOREIGN_ID_MAX = 2_000_000_000
 READ_BYTES_MAX = 8192
 # An answer to an older request is not awaited by anybody.
 REQUEST_IDS_KEPT = 1000
-NO_ORDER = 0  # what is about no order comes with -1, and no order has 0
+NO_REQUEST, NO_ORDER = -1, 0  # what is about no order comes with -1, and no order has 0
 
 OnSystem = Callable[[int, str], None]
 OnClosed = Callable[[str], None]  # given "" when it was us who closed
@@ -70,7 +70,7 @@ class WireClient(Client):
         now: Callable[[], datetime],
     ) -> None:
         super().__init__(wrapper)
-        self.decoder = WireDecoder(wrapper, 0, on_unreadable, on_unreadable_deal=wrapper.deal_unreadable, now=now)
+        self.decoder = WireDecoder(wrapper, 0, on_unreadable, deals=wrapper, now=now)
         self._time_zone = time_zone
         self._now = now
         self.request_ids: set[int] = set()
@@ -254,8 +254,15 @@ class WireWrapper(Wrapper):
             unreadable_time = self.ib.client.decoder.unreadable_time
             event = self.told.execution(contract=contract, execution=execution, unreadable_time=unreadable_time)
             self._saw_order_id(event.order_id, client_id=event.client_id)
+            self.ib.client.decoder.note_read(event)
             self._on_event(event)
             self.questions.add_row(reqId, event)
+
+    def told_again(self, event: FillTold | CommissionTold, *, request_id: int = NO_REQUEST) -> None:
+        """Take in a deal, or the cost of one, that was told before, word for word."""
+        self.told.told_again(event)
+        self._on_event(event)
+        self.questions.add_row(request_id, event)
 
     def deal_unreadable(self, **deal: Any) -> None:
         """Take in a deal that could not be read in an answer, which is complete but for what nobody can read."""
@@ -271,7 +278,10 @@ class WireWrapper(Wrapper):
             self._logger.warning("The cost of deal %s was not told.", commissionReport.execId)
             return
         with self._hearing("commissionReport", commissionReport):
-            self._on_event(self.told.commission(commissionReport))
+            event = self.told.commission(commissionReport)
+            if event.account:  # Without, it came before its deal.
+                self.ib.client.decoder.note_read(event)
+            self._on_event(event)
 
     def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:  # noqa: N803
         with self._hearing("error", reqId, errorCode, errorString, advancedOrderRejectJson):

@@ -28,6 +28,7 @@ def test_what_ends_a_leg_has_the_rest_cancelled(submitted: Submitted) -> None:
     assert not cancel_rest_of_broken(book.execution_id, told(book.entry, T.SUBMITTED))
 
 
+@pytest.mark.case("T40")
 def test_a_stop_that_is_hit_has_the_rest_of_its_entry_cancelled(submitted: Submitted) -> None:
     book = submitted(entry_type="LIMIT", entry_price=Decimal(190))
     entered, hit = fill(book.entry, "4"), fill(book.stop, "4")
@@ -35,6 +36,14 @@ def test_a_stop_that_is_hit_has_the_rest_of_its_entry_cancelled(submitted: Submi
     assert not cancel_rest_of_broken(book.execution_id, entered)
     book.hear(hit)
     assert cancel_rest_of_broken(book.execution_id, hit)
+
+
+@pytest.mark.case("T40")
+def test_a_stop_that_is_hit_behind_a_filled_entry_has_nothing_cancelled(submitted: Submitted) -> None:
+    book = submitted()
+    hit = fill(book.stop, "4")
+    book.hear(fill(book.entry, "10"), told(book.stop, T.SUBMITTED), hit)
+    assert not cancel_rest_of_broken(book.execution_id, hit)
 
 
 def test_a_refused_cancel_does_not_ask_for_another(submitted: Submitted) -> None:

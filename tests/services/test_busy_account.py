@@ -105,6 +105,10 @@ def statements_of_reconcile(broker: FakeBroker, *, seconds: float) -> list[str]:
     return [query["sql"] for query in seen.captured_queries]
 
 
+def _inserts(sql: str) -> bool:
+    return sql.lstrip().startswith("INSERT")
+
+
 @pytest.mark.case("T33")
 @pytest.mark.parametrize("count", [30, 300])
 def test_what_is_not_ours_is_taken_in_bulk(submitted: Submitted, broker: FakeBroker, count: int) -> None:
@@ -112,7 +116,7 @@ def test_what_is_not_ours_is_taken_in_bulk(submitted: Submitted, broker: FakeBro
     make_busy(broker, count=count)
     assert 3 * count < OTHERS_BATCH_MAX
     # When it is asked for the first time, then what is stored costs as many statements, however much it is
-    stored = [sql for sql in statements_of_reconcile(broker, seconds=100) if sql.lstrip().startswith("INSERT")]
+    stored = [sql for sql in statements_of_reconcile(broker, seconds=100) if _inserts(sql)]
     tables = Counter(sql.split()[2].strip('"') for sql in stored)
     of_others = ("executions_brokerevent", "executions_commission", "accounts_position")
     assert [tables[name] for name in of_others] == [1, 1, 1]
@@ -218,13 +222,21 @@ def test_a_second_reconcile_records_only_what_it_did_not_know(submitted: Submitt
     report = execution_reconcile(broker=broker, now=at(200), settle_seconds=0)
 
     assert (report.told, BrokerEvent.objects.count()) == (61, known + 1)
+    # And where nothing is new, nothing is written again
+    written = [sql.split()[2].strip('"') for sql in statements_of_reconcile(broker, seconds=300) if _inserts(sql)]
+    assert not {"executions_brokerevent", "executions_commission"}.intersection(written)
 
 
 @pytest.mark.case("T33")
 def test_deals_of_others_in_other_instruments_are_read_once(submitted: Submitted, broker: FakeBroker) -> None:
-    # Given ten shares of ours, and a day of deals of others in something else
+    # Given ten shares of ours that were compared, and then a day of deals of others in something else
     book = submitted()
     book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "10"), told(book.entry, T.FILLED))
+    apple = Contract(symbol="AAPL", con_id=265598)
+    broker.positions_book = [
+        Position(account=broker.account_id, contract=apple, quantity=Decimal(10), average_cost=Decimal(190))
+    ]
+    execution_reconcile(broker=broker, now=at(60), settle_seconds=0)
     broker.deals += [deal_of_others(broker.account_id, number) for number in range(30)]
     execution_reconcile(broker=broker, now=at(100), settle_seconds=0)
     # When the positions were compared well after those

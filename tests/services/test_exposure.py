@@ -133,13 +133,18 @@ def test_a_position_sold_elsewhere_gets_no_stop_and_ends_external(held: Book, wo
 
 
 @pytest.mark.case("T2", "T39")
-def test_a_stop_that_filled_beside_a_sale_in_tws_is_told_as_closed_twice(held: Book, world: World) -> None:
-    # Given ten shares that somebody sold in TWS, and whose stop was filled a second later, before it could be cut
+@pytest.mark.parametrize("later", [1, -0.3])
+def test_a_stop_that_filled_beside_a_sale_in_tws_is_told_as_closed_twice(
+    held: Book, world: World, later: float
+) -> None:
+    # Given ten shares that somebody sold in TWS, and whose stop was filled before it could be cut: a second later, or
+    # in the same second, of which nobody knows which was first
     world.reconcile()
+    world.seconds = 100.5 - at(0).microsecond / 1e6
     world.deal_of_others(-10)
-    sold_at = world.seconds
-    filled = fill(held.stop, "10", "180", executed_at=at(sold_at + 1), received_at=at(sold_at + 1))
-    held.hear(filled, told(held.stop, T.FILLED), seconds=sold_at + 1)
+    filled_at = world.seconds + later
+    filled = fill(held.stop, "10", "180", executed_at=at(filled_at), received_at=at(filled_at))
+    held.hear(filled, told(held.stop, T.FILLED), seconds=filled_at)
     world.broker.open_book = []
     assert (held.execution.status, held.execution.open_quantity) == ("CLOSED", 0)
     world.holds(-10)

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from app.accounts.models import Account
 from app.core.errors import FixRequest
 from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.terms import Action, Leg
@@ -116,6 +117,30 @@ def test_what_was_requested_first_is_sent_and_what_finds_no_room_is_given_up_uns
     assert len(broker.sent) == 1
 
 
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_what_was_requested_later_takes_room_once_it_was_taken(
+    requested: Callable[..., Execution], broker: FakeBroker, limit: Callable[[int], None], is_taken: bool
+) -> None:
+    # Given a younger execution that was sent already, or waits
+    older, younger = requested(), requested()
+    if is_taken:
+        execution_submit(execution_id=younger.pk, broker=broker, now=at(1))
+    limit(1)
+    # Then the older one finds room if that waits
+    assert (execution_submit(execution_id=older.pk, broker=broker, now=at(2)) == "") is is_taken
+
+
+def test_orders_on_another_contract_or_in_another_account_take_no_room(
+    requested: Callable[..., Execution], broker: FakeBroker
+) -> None:
+    execution = requested()
+    of_others(execution, broker, count=2)
+    execution_reconcile(broker=broker, now=at(1), settle_seconds=0)
+    another = Account.objects.create(account_id="DU7654321")
+    assert orders_at_work(account=execution.account, con_id=execution.con_id + 1) == {}
+    assert orders_at_work(account=another, con_id=execution.con_id) == {}
+
+
 def test_a_stop_that_was_refused_for_want_of_room_gets_the_place_of_a_target(
     submitted: Submitted, broker: FakeBroker
 ) -> None:
@@ -139,6 +164,26 @@ def test_a_stop_that_was_refused_for_want_of_room_gets_the_place_of_a_target(
     (stop,) = broker.singles
     assert (stop.quantity, stop.stop_price) == (bare_stop.quantity, bare_stop.stop_price)
     assert [order.status for order in book.orders if order.leg == Leg.STOP_LOSS.value][:3] == ["HELD"] * 3
+
+
+def test_a_stop_that_is_refused_again_for_want_of_room_gets_the_place_of_the_next_target(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    # Given a stop for which a target gave its place, twice, and others' orders took it
+    book = working(submitted(take_profits=THREE_TARGETS))
+    book.hear(message(book.order(Leg.STOP_LOSS, tranche=4), *FULL))
+    guard = guard_of(broker)
+    targets = [book.order(Leg.TAKE_PROFIT, tranche=tranche) for tranche in (3, 2, 1)]
+    for target in targets[:2]:
+        guard.look(book, after=4)
+        book.hear(told(target, T.CANCELLED, received_at=guard.now))
+        guard.look(book, after=4)
+        refused = Order.objects.get(leg=Leg.PROTECT.value, status="SENT")
+        book.hear(message(refused, *FULL))
+        Order.objects.filter(pk=refused.pk).update(finished_at=guard.now)
+    # Then the next one gives its place at once, though it was refused alike twice
+    guard.look(book, after=4)
+    assert broker.cancelled == [target.order_id for target in targets]
 
 
 def test_no_target_gives_its_place_for_a_stop_that_is_not_sent(

@@ -44,12 +44,17 @@ def test_why_an_order_was_refused_is_the_first_thing_that_was_said(submitted: Su
 
 
 @pytest.mark.case("T9")
-def test_a_code_of_no_table_refuses_what_the_complete_answers_lack(submitted: Submitted, guard: Guard) -> None:
+@pytest.mark.parametrize("parked", [False, True])
+def test_a_code_of_no_table_refuses_what_the_complete_answers_lack(
+    submitted: Submitted, guard: Guard, parked: bool
+) -> None:
     # Given an entry that is answered with a code that nobody knows, and whose cancel finds nothing
     book = submitted()
+    if parked:
+        book.hear(told(book.entry, T.INACTIVE), told(book.stop, T.INACTIVE))
     book.hear(message(book.entry, 9876, LIMIT, SUSPECTED), message(book.stop, 9876, LIMIT, SUSPECTED))
     book.hear(message(book.entry, *GONE))
-    assert (book.execution.status, book.execution.attention) == ("SUBMITTING", "")
+    assert (book.execution.status, book.execution.attention) == ("WORKING" if parked else "SUBMITTING", "")
     # When it is looked for, and no answer has it
     guard.look(book)
     guard.look(book, after=UNANSWERED_SECONDS)

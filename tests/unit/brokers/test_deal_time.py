@@ -62,6 +62,7 @@ def test_what_cannot_be_read_is_no_error(text: str) -> None:
         # A clock that is not ours: its zone's name, where that is one.
         ("20200101 07:11:00 EST", "", ZoneInfo("EST")),
         ("20200101 07:11:00 Nowhere", "", UTC),
+        ("20200101 07:11:00 America", "", UTC),
         ("nonsense", "", UTC),
         ("", "", UTC),
         ("20261127 07:00:01 EST", "Asia/Tokyo", ZoneInfo("Asia/Tokyo")),

@@ -121,6 +121,26 @@ async def test_a_deal_that_no_answer_can_tell_is_noted_once_and_costs_no_answer(
 
 
 @pytest.mark.case("T37")
+async def test_a_deal_that_is_known_to_be_unreadable_costs_nothing_when_it_is_told_again() -> None:
+    spoilt = deal()[2:]
+    spoilt[17] = "some"  # shares
+    async with ScriptedPeer() as peer, BrokerDesk(settings_for(peer)) as desk:
+        peer.answer("16", lambda _fields: [frame(53, 1)])
+        peer.answer("99", lambda _fields: [frame(102)])
+        peer.answer("7", lambda fields: [frame(11, fields[2], *spoilt), frame(55, 1, fields[2])])
+        # Given a deal that was heard, and that the answer tells no better
+        peer.say(11, -1, *spoilt)
+        await eventually(lambda: desk.broker.state is ConnectionState.DEGRADED)
+        assert await desk.broker.recover()
+        # When it is told once more by itself
+        peer.say(11, -1, *spoilt)
+        peer.say(4, 2, 700, 98765, "Something after it", "")
+        await eventually(desk.heard.messages)
+        # Then nothing is asked for again
+        assert desk.broker.state is ConnectionState.READY
+
+
+@pytest.mark.case("T37")
 @pytest.mark.parametrize(("field", "text"), [("commission", "some"), ("realizedPNL", "?")])
 async def test_a_cost_that_cannot_be_read_costs_no_answer(
     desk: BrokerDesk, simulator: SimulatorProcess, field: str, text: str

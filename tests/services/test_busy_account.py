@@ -131,6 +131,20 @@ def test_what_is_not_ours_is_taken_in_bulk(submitted: Submitted, broker: FakeBro
 
 
 @pytest.mark.case("T33")
+def test_what_is_told_of_ours_is_recorded_before_all_that_is_of_others(
+    submitted: Submitted, broker: FakeBroker
+) -> None:
+    # Given answers that tell of others first
+    book = submitted()
+    make_busy(broker, count=20)
+    broker.holds(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
+    # When they are recorded, then ours come first
+    execution_reconcile(broker=broker, now=at(100), settle_seconds=0)
+    orders = list(BrokerEvent.objects.order_by("id").values_list("order_id", flat=True))
+    assert (orders[:2], set(orders[2:])) == ([book.entry.pk, book.stop.pk], {None})
+
+
+@pytest.mark.case("T33")
 def test_a_day_of_any_length_is_looked_up(submitted: Submitted, broker: FakeBroker) -> None:
     # Given more events than a statement takes parameters
     book = submitted()

@@ -265,6 +265,16 @@ def test_after_a_split_nothing_is_placed_and_nothing_cancelled(held: Book, world
 # What cannot be asked
 
 
+@pytest.mark.case("T4")
+def test_a_doubt_that_was_noted_outlasts_a_lost_answer(held: Book, world: World) -> None:
+    world.holds(20)
+    world.reconcile()
+    stop_gone(held, world.broker)
+    world.broker.question_fails["positions"] = BrokerTimeout("late")
+    world.look(held, after=1)
+    assert world.broker.singles == []
+
+
 def test_a_lost_answer_is_not_waited_for(held: Book, world: World) -> None:
     stop_gone(held, world.broker)
     world.broker.question_fails["positions"] = BrokerTimeout("late")

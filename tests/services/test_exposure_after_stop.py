@@ -101,8 +101,7 @@ def test_what_was_closed_twice_before_the_connection_broke_is_told(
     world.broker.open_book = []
     world.holds(4 if holds_another else -6)
     # When the account is compared at last
-    world.reconcile(after=600)
-    (judged,) = world.reconcile(after=10)
+    (judged,) = world.reconcile(after=600)
     # Then it is told of the execution whose shares were closed twice
     if another is None:
         assert judged.endswith("CLOSED_ELSEWHERE")

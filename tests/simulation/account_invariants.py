@@ -195,8 +195,10 @@ def opened_by_us(world: World, orders: Orders) -> list[str]:
     """(10) no order of ours leaves a position that nobody asked for; where a deal of others raced it, that is told."""
     from app.executions.models import Decision, ExecutionFlag
 
-    if world.outsiders.unexplained or Decision.objects.filter(actor="PERSON", action="NOT_OURS").exists():
-        return []  # A person decides, rightly or not; what works meanwhile is left alone.
+    # A person who settles an instrument takes the rest for others', rightly or not; what works meanwhile is left alone.
+    settled = Decision.objects.filter(actor="PERSON", action__in=("NOT_OURS", "CLOSED_ELSEWHERE", "TAKE_OVER"))
+    if world.outsiders.unexplained or settled.exists():
+        return []
     found = []
     for side, closed in world.outsiders.closed.items():
         beyond = closed - opened_beyond_closed(orders, side)
@@ -336,12 +338,16 @@ def _lived(world: World, order: Mapping[str, Any], *, at: datetime) -> bool:
 
 
 def _size(world: World, order: Mapping[str, Any], *, at: datetime) -> Decimal:
-    """Return how large an order was at that moment: as we had sent it, where we or a split have changed it since."""
+    """Return how large an order was at that moment: as we had sent it, where we or a split have changed it since.
+
+    Somebody may have made it smaller by hand before: of a split order the smaller size counts.
+    """
     sent = world.sent[order["order_ref"]]
+    as_sent = sent[max(moment for moment in sent if moment <= at)]
+    if max(sent) > at:
+        return as_sent
     was_split = any(bracket_of(order) in brackets for brackets in world.splits)
-    if max(sent) <= at and not was_split:
-        return Decimal(order["quantity"])
-    return sent[max(moment for moment in sent if moment <= at)]
+    return min(Decimal(order["quantity"]), as_sent) if was_split else Decimal(order["quantity"])
 
 
 def race_told(world: World) -> str:

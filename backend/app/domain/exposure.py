@@ -7,8 +7,9 @@ A *claim* is what a bracket opened and has not closed, signed: positive for a lo
 us or belongs to somebody else, of either sign, so that net 0 is right beside a long and a short claim of the same size.
 
 A position report carries neither a time nor an execution id, and it lags the fills. So a report agrees when it equals
-what is expected without some of the newest deals (`agrees`). What disagrees is judged only when the broker, asked
-again, still disagrees (the caller sees to that); then `judge` says whose the difference was:
+what is expected without some of the newest deals (`agrees`). What disagrees is judged at once where deals of others are
+why and no deal of ours is young (`is_explained`), else only when the broker, asked again, still disagrees (the caller
+sees to that); then `judge` says whose the difference was:
 
     explained by deals that are not ours
         a deal of a client that is known to be somebody else's     others change
@@ -157,13 +158,46 @@ class Comparison(StrEnum):
     LEFT_TO_A_PERSON = "LEFT_TO_A_PERSON"  # The same was judged, and nothing explained it.
 
 
+def is_explained(
+    *, reported: Decimal, expected: Decimal, recent: Sequence[Decimal], unjudged: Sequence[Decimal]
+) -> bool:
+    """Say whether the report knows all deals of others that nobody has judged yet, and differs by nothing else.
+
+    Then nothing has to be waited for: each second in which shares are gone and their stop still works may open a
+    position. As long as deals of ours are young (`recent`), a report may know others' in place of ours.
+    """
+    told = sum(unjudged, _NONE)
+    return bool(told) and not recent and reported - expected == told
+
+
+def nets_out(*, claims: Iterable[Decimal], unjudged: Iterable[Decimal]) -> bool:
+    """Say whether deals of others may each have closed something of ours though together they change nothing.
+
+    Where a long and a short claim stand side by side, one who closes both in TWS sells and buys: the account holds what
+    it held. Where only one side is claimed, who sells and buys back has closed nothing.
+    """
+    sides, dealt = list(claims), list(unjudged)
+    if sum(dealt, _NONE):
+        return False
+    return all(any(sign * one > 0 for one in quantities) for sign in (1, -1) for quantities in (sides, dealt))
+
+
 def compare(
-    *, difference: Decimal, lags: bool, disputed: Decimal | None, is_confirmed: bool, unexplained: Decimal
+    *,
+    difference: Decimal,
+    lags: bool,
+    disputed: Decimal | None,
+    is_confirmed: bool,
+    unexplained: Decimal,
+    explained: bool = False,
 ) -> Comparison:
     """Say what a complete answer means. `disputed` is the difference that was noted before, None where there was none.
 
     `is_confirmed`: it was noted longer ago than a report lags. `unexplained`: what a person was asked about already.
+    `explained`: see `is_explained` and `nets_out`.
     """
+    if explained:
+        return Comparison.CONFIRMED
     if not difference:
         return Comparison.LAGS if lags else Comparison.SETTLED
     if disputed is None or disputed != difference:

@@ -84,6 +84,12 @@ def compared(world: World, reported: int, *, use: AccountUse) -> World:
         disputed=None if noted is None else Decimal(noted.difference),
         is_confirmed=noted is not None and noted.is_old,
         unexplained=Decimal(noted.difference if noted is not None and noted.is_left else 0),
+        explained=exposure.is_explained(
+            reported=Decimal(reported),
+            expected=Decimal(expected),
+            recent=[Decimal(one) for one in world.recent],
+            unjudged=[Decimal(one) for one, _is_young in world.foreign],
+        ),
     )
     if found is Comparison.SETTLED:
         return world._replace(doubt=None, foreign=())

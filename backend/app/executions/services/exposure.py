@@ -17,6 +17,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 
 from app.accounts.models import Account, Position
@@ -25,7 +26,7 @@ from app.brokers.base import Position as BrokerPosition
 from app.brokers.errors import BrokerTimeout, IncompleteAnswer, RequestRefused
 from app.core.logging import get_logger
 from app.domain.broker_events import CommissionTold, FillTold
-from app.domain.exposure import disagreement, is_doubtful, lags
+from app.domain.exposure import AccountUse, disagreement, is_doubtful, is_explained, lags, nets_out
 from app.domain.terms import Action, Leg, Side
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
 from app.executions.open_rows import any_of, deals_of_others, executions_held, orders_of_executions
@@ -64,8 +65,8 @@ class Picture:
     row: Position
     # Who claims shares, or did a moment ago; read, and locked, only where the row is to be judged.
     executions: Sequence[Execution]
-    # What they claim together, in shares, signed.
-    claimed: Decimal
+    # What each of them claims, in shares, signed.
+    claims: Sequence[Decimal]
     recent: Sequence[Decimal]
     foreign: Sequence[_Deal]
     # The last of all deals of others that were read for it, so long ago that no earlier one can still be on its way.
@@ -74,11 +75,7 @@ class Picture:
     @property
     def expected(self) -> Decimal:
         """What the account should hold, in shares."""
-        return self.row.others + self.claimed
-
-    def claims(self) -> dict[int, Decimal]:
-        """Return what each bracket claims, signed, by its id. Reads every order."""
-        return claims_of(self.executions)
+        return self.row.others + sum(self.claims, _NONE)
 
     def disagreement(self, reported: Decimal, *, now: datetime, unrecorded: Sequence[Decimal] = ()) -> Decimal:
         """Return by how much the report disagrees. `unrecorded` are deals of ours that our rows do not have yet."""
@@ -95,12 +92,26 @@ class Picture:
         """Say whether the report agrees only if it does not know our newest deals yet: a later one has to say."""
         return lags(reported=reported, expected=self.expected, recent=self.recent)
 
+    def explains(self, reported: Decimal) -> bool:
+        """Say whether deals of others, which the report knows, are why it differs, or why it does not."""
+        if reported == self.expected and not self.recent:
+            return self.nets_out()
+        unjudged = [deal.quantity for deal in self.foreign]
+        return is_explained(reported=reported, expected=self.expected, recent=self.recent, unjudged=unjudged)
+
+    def nets_out(self) -> bool:
+        """Say whether deals that may have closed something of ours, on both sides, together change nothing."""
+        if self.row.others and AccountUse(settings.ACCOUNT_USE) is AccountUse.SHARED:
+            return False
+        unjudged = [deal.quantity for deal in self.foreign if deal.client_id not in settings.OTHERS_CLIENT_IDS]
+        return nets_out(claims=self.claims, unjudged=unjudged)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heard:
     """What the broker says of an instrument now: shares held, and by how much that disagrees with our books.
 
-    `others_dealt`: it tells deals of others that are not stored yet, so whose the shares are was not judged.
+    `others_dealt`: deals of others that are not stored yet, or that cancel out: whose the shares are was not judged.
     `exits_dealt`: executions of whose exits it tells a deal that our rows do not have yet.
     """
 
@@ -147,7 +158,10 @@ def exposure_ask(
         reported = held.get(con_id, _NONE)
         difference = picture.disagreement(reported, now=now, unrecorded=unrecorded)
         heard[con_id] = Heard(
-            held=reported, difference=difference, others_dealt=bool(others[con_id]), exits_dealt=frozenset(exits_dealt)
+            held=reported,
+            difference=difference,
+            others_dealt=bool(others[con_id]) or picture.nets_out(),
+            exits_dealt=frozenset(exits_dealt),
         )
     return heard
 
@@ -361,7 +375,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
     return Picture(
         row=row,
         executions=executions,
-        claimed=sum((Side(side).sign * shares for side, shares in claimed.values_list("side", "open_quantity")), _NONE),
+        claims=[Side(side).sign * shares for side, shares in claimed.values_list("side", "open_quantity")],
         recent=recent,
         foreign=deals,
         deals_read_to=read_to or 0,

@@ -2,7 +2,8 @@
 
     no bracket claims it       taken as it is, all such instruments at once: it is nobody's business here
     it agrees                  noted
-    it disagrees               in doubt: asked again; still so in a complete answer ten seconds later: judged
+    deals of others are why    judged at once, unless deals of ours are so young that they may be why
+    else it disagrees          in doubt: asked again; still so in a complete answer ten seconds later: judged
 
 A judgement is written under the lock of the position's row, which is taken before any execution's, as a broker event
 (`ClosedElsewhere`): so it is stored before it is applied, and a replay gives the same rows.
@@ -137,6 +138,7 @@ def _settle(
         disputed=row.disputed if row.disputed_since is not None else None,
         is_confirmed=row.disputed_since is not None and now - row.disputed_since >= LAG,
         unexplained=row.unexplained,
+        explained=picture.explains(reported),
     )
     if found in (Comparison.SETTLED, Comparison.LAGS):
         row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
@@ -178,7 +180,7 @@ def _row_begun(account: Account, con_id: int, *, reported: Decimal, first: bool,
 def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
     """Settle a confirmed difference, or leave it to a person; return what was found, in a sentence."""
     row = picture.row
-    claims = picture.claims()
+    claims = claims_of(picture.executions)
     by_hand = _stopped_by_hand(claims, now=now)
     judgement = judge(
         reported=reported,

@@ -202,7 +202,7 @@ def opened_by_us(world: World, orders: Orders) -> list[str]:
     found = []
     for side, closed in world.outsiders.closed.items():
         beyond = closed - opened_beyond_closed(orders, side)
-        if beyond <= 0:
+        if beyond <= 0 or not closed:  # What we alone closed too much is (3).
             continue
         at = world.outsiders.closed_at[side]
         late = [o for o in orders if side_of(o) == side and sent_as_closing(o) and Decimal(o["filled"]) > 0]

@@ -166,3 +166,22 @@ def test_shares_are_settled_in_whole_numbers(held: Book, world: World, act: Act)
     with pytest.raises(FixRequest) as refused:
         resolve(held, world, act, quantity="4.5")
     assert refused.value.code == "quantity_not_whole"
+
+
+@pytest.mark.case("T44", "T54")
+def test_a_split_while_a_close_waits_is_told_though_the_close_hides_it_for_a_while(held: Book, world: World) -> None:
+    # Given ten shares that were split to twenty, heard of just before our order closes ten
+    world.reconcile()
+    world.holds(20)
+    world.reconcile(after=1)
+    filled = fill(held.stop, "10", "95", executed_at=at(world.seconds + 2), received_at=at(world.seconds + 2))
+    held.hear(filled, told(held.stop, T.FILLED), seconds=world.seconds + 2)
+    world.broker.open_book = []
+    world.holds(10)
+    # When the account holds ten, as if it did not know of that yet
+    assert world.reconcile(after=3) == []
+    # Then it is a difference all the same once it must know
+    for _ in range(3):
+        world.reconcile(after=11)
+    assert "position_differs" in held.execution.flags.filter(resolved_at=None).values_list("code", flat=True)
+    assert (position().others, position().in_doubt) == (0, True)

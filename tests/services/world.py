@@ -39,10 +39,20 @@ class World:
             )
         ]
 
-    def deal_of_others(self, quantity: int, *, client_id: int = 0, recorded: bool = True) -> None:
-        """Somebody trades: shares, negative when sold."""
+    def deal_of_others(
+        self,
+        quantity: int,
+        *,
+        client_id: int = 0,
+        recorded: bool = True,
+        corrects: str = "",
+        action: Action | None = None,
+        executed_at: float | None = None,
+    ) -> str:
+        """Somebody trades: shares, negative when sold; return the deal's id. `corrects`: that of one it corrects."""
         number = next(_numbers)
-        exec_id = f"00ff{number:08x}.01.01"
+        root, _, last = corrects.rpartition(".")
+        exec_id = f"{root}.{int(last) + 1:02}" if corrects else f"0000ff.{number:08x}.01.01"
         deal = FillTold(
             dedupe_key=f"fill:{exec_id}",
             account=self.broker.account_id,
@@ -53,15 +63,16 @@ class World:
             perm_id=9_000_000 + number,
             order_ref="",
             symbol="AAPL",
-            action=Action.BUY if quantity > 0 else Action.SELL,
+            action=action or (Action.BUY if quantity > 0 else Action.SELL),
             quantity=abs(Decimal(quantity)),
             price=Decimal(191),
-            executed_at=at(self.seconds),
+            executed_at=at(self.seconds if executed_at is None else executed_at),
             con_id=APPLE,
         )
         self.broker.deals.append(deal)
         if recorded:
             broker_event_record(deal, now=at(self.seconds))
+        return exec_id
 
     def reconcile(self, *, after: float = 0) -> list[str]:
         """Have everything asked; return what was judged."""

@@ -16,6 +16,7 @@ sees to that); then `judge` says whose the difference was:
         others held enough of that side                            others change
         it closes what a claim holds                               CLOSED_ELSEWHERE: the claim is reduced
         it closed what an exit of ours has closed since            the same: more was closed than was held
+    a deal that was judged is corrected, or busted             UNEXPLAINED
     not explained by deals
         in an exclusive account, less than the claims              CLOSED_ELSEWHERE
         nothing is claimed, nor was when the doubt began           others change
@@ -30,6 +31,7 @@ position of others', but 6 shares that were closed twice, and the claim is -6.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from itertools import accumulate
@@ -60,11 +62,13 @@ class Claim:
     """What one bracket claims, in shares, negative when short. `key` names it to the caller; a younger one's is higher.
 
     `stop_cancelled_by_hand`: somebody cancelled its stop within the last minute, as one does who closes a position.
+    `opened_at`: when its first share was filled, None where that is not known; no earlier deal closed any of it.
     """
 
     key: int
     quantity: Decimal
     stop_cancelled_by_hand: bool = False
+    opened_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,11 +76,14 @@ class ForeignDeal:
     """A deal of the account that is on no order of ours: shares, negative when sold.
 
     `closed_since` are shares that it may have closed, by claim, because exits of ours closed them after it.
+    `corrects_judged`: it is by how much a deal that was judged turned out to be another one.
     """
 
     client_id: int
     quantity: Decimal
     closed_since: Mapping[int, Decimal] = field(default_factory=dict)
+    executed_at: datetime | None = None
+    corrects_judged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -229,7 +236,10 @@ def judge(
     books = _Books(claims=claims, others=others)
     for deal in known:
         theirs = deal.client_id in others_client_ids or (use is AccountUse.SHARED and books.others_held(deal.quantity))
-        books.take(deal.quantity, theirs=theirs, closed_since=deal.closed_since)
+        if deal.corrects_judged and not theirs:
+            # Whose it was is settled, and the execution may have ended by it: only a person can take that back.
+            return Judgement(finding=Finding.UNEXPLAINED, others=others, unexplained=difference)
+        books.take(deal.quantity, theirs=theirs, closed_since=deal.closed_since, at=deal.executed_at)
     if rest:
         closes_ours = use is AccountUse.EXCLUSIVE and books.claimed_against(rest) >= abs(rest)
         is_anybodys = not books.others_held(rest) or (
@@ -277,7 +287,14 @@ class _Books:
         """Return how many shares are claimed that a deal of that signed quantity would close."""
         return sum((abs(left) for left in self._left.values() if left * quantity < 0), _NONE)
 
-    def take(self, quantity: Decimal, *, theirs: bool, closed_since: Mapping[int, Decimal] | None = None) -> None:
+    def take(
+        self,
+        quantity: Decimal,
+        *,
+        theirs: bool,
+        closed_since: Mapping[int, Decimal] | None = None,
+        at: datetime | None = None,
+    ) -> None:
         """Hand out a deal: to the claims that it closes unless it is theirs, the rest to the others.
 
         What a claim still holds goes first; then what exits of ours have closed since the deal did.
@@ -285,7 +302,8 @@ class _Books:
         rest = quantity
         for claim in self._claims if not theirs else ():
             left = self._left[claim.key]
-            if left * rest < 0:
+            is_older = at is not None and claim.opened_at is not None and at < claim.opened_at
+            if left * rest < 0 and not is_older:
                 taken = min(abs(left), abs(rest)).copy_sign(rest)
                 self._left[claim.key] = left + taken
                 self._note(self._taken, claim.key, abs(taken))

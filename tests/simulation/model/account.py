@@ -94,7 +94,7 @@ def compared(world: World, reported: int, *, use: AccountUse) -> World:
     if found is Comparison.SETTLED:
         return world._replace(doubt=None, foreign=())
     if found is Comparison.LAGS:
-        return world._replace(doubt=None)
+        return world
     if found is Comparison.NEW_DOUBT:
         return world._replace(doubt=Doubt(difference))
     if found is not Comparison.CONFIRMED:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -30,6 +29,14 @@ from app.domain.exposure import AccountUse, disagreement, is_doubtful, is_explai
 from app.domain.terms import Action, Leg, Side
 from app.executions.models import BrokerEvent, Execution, Order, open_quantity_of
 from app.executions.open_rows import any_of, deals_of_others, executions_held, orders_of_executions
+from app.executions.services.deals_unjudged import (
+    DealOfOthers,
+    deal_signed,
+    deals_read_to,
+    deals_stored_to,
+    deals_unjudged,
+    is_correction,
+)
 from app.executions.services.match import orders_match
 
 logger = get_logger(__name__)
@@ -48,17 +55,6 @@ _NONE = Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Deal:
-    """A stored deal on no order of ours."""
-
-    event_id: int
-    told: Mapping[str, Any]
-    quantity: Decimal
-    client_id: int
-    recorded_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
     """What is known of one instrument of an account: who claims shares of it, its recent deals, deals of others."""
 
@@ -68,7 +64,7 @@ class Picture:
     # What each of them claims, in shares, signed.
     claims: Sequence[Decimal]
     recent: Sequence[Decimal]
-    foreign: Sequence[_Deal]
+    foreign: Sequence[DealOfOthers]
     # The last of all deals of others that were read for it, so long ago that no earlier one can still be on its way.
     deals_read_to: int = 0
 
@@ -94,6 +90,8 @@ class Picture:
 
     def explains(self, reported: Decimal) -> bool:
         """Say whether deals of others, which the report knows, are why it differs, or why it does not."""
+        if any(deal.corrects_judged for deal in self.foreign):
+            return False
         if reported == self.expected and not self.recent:
             return self.nets_out()
         unjudged = [deal.quantity for deal in self.foreign]
@@ -331,17 +329,11 @@ def _ended_beside_deals(account: Account, *, now: datetime) -> set[int]:
     deals = deals.filter(recorded_at__gt=now - BESIDE_MAX, payload__con_id__in=list(judged_to))
     for key, payload in deals.values_list("pk", "payload"):
         con_id, at = payload["con_id"], datetime.fromisoformat(payload["executed_at"])
+        if is_correction(payload):  # Of the deal that it corrects, which may have been any time before.
+            at = now - BESIDE_MAX
         if key > judged_to.get(con_id, key):
             since[con_id] = min(since.get(con_id, at), at)
     return {pk for pk, con_id, at in lately if at and con_id in since and at > since[con_id] - LAG}
-
-
-def deals_stored_to(account: Account, *, before: datetime | None = None) -> int:
-    """Return the id of the last stored deal of the account that is on no order of ours, 0 where there is none."""
-    deals = deals_of_others(account.account_id)
-    if before is not None:
-        deals = deals.filter(recorded_at__lt=before)
-    return deals.values_list("pk", flat=True).last() or 0
 
 
 def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
@@ -354,21 +346,9 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
         keys = list(_claiming_in(row, now=now))
     of_them = any_of("executions_brokerevent.execution_id", keys)
     heard = BrokerEvent.objects.filter(of_them, kind=FillTold.kind, recorded_at__gt=now - LAG)
-    unjudged = deals_of_others(row.account.account_id).filter(id__gt=row.deals_judged_to)
-    # In this order, so that nothing is taken for read that was not. Of a busy account most are in something else.
-    old = unjudged.filter(recorded_at__lte=now - LAG).reverse().values_list("pk", flat=True)
-    read_to = old.first() if lock else None
-    in_it = unjudged.filter(payload__con_id=row.con_id).values_list("pk", "payload", "recorded_at")
-    deals = [
-        _Deal(
-            event_id=event_id,
-            told=told,
-            quantity=deal_signed(told),
-            client_id=int(told["client_id"]),
-            recorded_at=recorded_at,
-        )
-        for event_id, told, recorded_at in in_it
-    ]
+    # In this order, so that nothing is taken for read that was not.
+    read_to = deals_read_to(row, before=now - LAG) if lock else 0
+    deals = deals_unjudged(row)
     recent = [deal_signed(told) for told in heard.order_by("id").values_list("payload", flat=True)]
     # Read last, so that no deal is recent which is not in it.
     claimed = Execution.objects.filter(any_of("executions_execution.id", keys)).order_by()
@@ -378,7 +358,7 @@ def picture_of(row: Position, *, now: datetime, lock: bool = False) -> Picture:
         claims=[Side(side).sign * shares for side, shares in claimed.values_list("side", "open_quantity")],
         recent=recent,
         foreign=deals,
-        deals_read_to=read_to or 0,
+        deals_read_to=read_to,
     )
 
 
@@ -392,9 +372,3 @@ def claims_of(executions: Sequence[Execution]) -> dict[int, Decimal]:
         side_of[order.bracket_id] = sides[order.bracket.execution_id]
     claims = {pk: open_quantity_of(found) for pk, found in orders.items()}
     return {pk: (claim if side_of[pk] is Side.LONG else -claim) for pk, claim in claims.items() if claim}
-
-
-def deal_signed(payload: Mapping[str, Any]) -> Decimal:
-    """Return the shares of a stored deal, negative when sold."""
-    quantity = Decimal(payload["quantity"])
-    return quantity if payload["action"] == Action.BUY.value else -quantity

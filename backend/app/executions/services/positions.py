@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Min, Sum
 
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import Account, Position
@@ -36,7 +36,8 @@ from app.executions.models import Actor, Bracket, Execution, Fill, Order, Reconc
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
-from app.executions.services.exposure import LAG, Picture, claims_of, deals_stored_to, picture_of, to_judge
+from app.executions.services.deals_unjudged import DealOfOthers, deals_stored_to
+from app.executions.services.exposure import LAG, Picture, claims_of, picture_of, to_judge
 
 STOPPED_BY_HAND = timedelta(minutes=1)
 _NONE = Decimal(0)
@@ -140,9 +141,8 @@ def _settle(
         unexplained=row.unexplained,
         explained=picture.explains(reported),
     )
-    if found in (Comparison.SETTLED, Comparison.LAGS):
+    if found is Comparison.SETTLED:  # A report that agrees only if it lags ends no doubt: it may know all our deals.
         row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
-    if found is Comparison.SETTLED:
         judged = [deal.event_id for deal in picture.foreign]
         row.deals_judged_to = max([row.deals_judged_to, picture.deals_read_to, *judged])
     if found is Comparison.NEW_DOUBT:
@@ -181,18 +181,21 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
     """Settle a confirmed difference, or leave it to a person; return what was found, in a sentence."""
     row = picture.row
     claims = claims_of(picture.executions)
-    by_hand = _stopped_by_hand(claims, now=now)
+    by_hand, opened = _stopped_by_hand(claims, now=now), _opened_at(claims)
     judgement = judge(
         reported=reported,
         claims=[
-            Claim(key=key, quantity=quantity, stop_cancelled_by_hand=key in by_hand) for key, quantity in claims.items()
+            Claim(key=key, quantity=quantity, stop_cancelled_by_hand=key in by_hand, opened_at=opened.get(key))
+            for key, quantity in claims.items()
         ],
         others=row.others,
         deals=[
             ForeignDeal(
                 client_id=deal.client_id,
                 quantity=deal.quantity,
-                closed_since=_closed_since(deal.told, executions=picture.executions),
+                closed_since=_closed_since(deal, executions=picture.executions),
+                executed_at=datetime.fromisoformat(deal.told["executed_at"]),
+                corrects_judged=deal.corrects_judged,
             )
             for deal in picture.foreign
         ],
@@ -221,11 +224,21 @@ def _claimed_lately(executions: Iterable[Execution]) -> bool:
     return Fill.objects.filter(order__bracket__execution__in=over, order__leg__in=exits, superseded=False).exists()
 
 
-def _closed_since(told: Mapping[str, Any], *, executions: Sequence[Execution]) -> dict[int, Decimal]:
+def _opened_at(claims: Iterable[int]) -> dict[int, datetime]:
+    """Return the second in which the entry of each of these brackets was filled first: no earlier deal closed it."""
+    fills = Fill.objects.filter(order__bracket__in=list(claims), order__leg=Leg.ENTRY.value, superseded=False)
+    first = fills.order_by().values_list("order__bracket").annotate(at=Min("executed_at"))
+    return {bracket_id: at.replace(microsecond=0) for bracket_id, at in first}
+
+
+def _closed_since(deal: DealOfOthers, *, executions: Sequence[Execution]) -> dict[int, Decimal]:
     """Return what exits of ours have closed since a deal that is not ours, by bracket, of the side that it reduces.
 
     Both may have closed the same shares: the exit worked until the deal was heard of. Of one second is since.
     """
+    told = deal.told
+    if deal.corrects_judged:
+        return {}
     reduces = Side.LONG if told["action"] == Action.SELL.value else Side.SHORT
     fills = Fill.objects.filter(
         order__bracket__execution__in=[one.pk for one in executions if one.side == reduces],
@@ -239,7 +252,7 @@ def _closed_since(told: Mapping[str, Any], *, executions: Sequence[Execution]) -
 
 def _reduce(picture: Picture, judgement: Judgement, *, claims: Mapping[int, Decimal], now: datetime) -> None:
     """Write down, bracket by bracket, what was closed elsewhere; the guard cuts and cancels the exits that are left."""
-    deals = "; ".join(_deal_text(deal.told) for deal in picture.foreign)
+    deals = "; ".join(_deal_text(deal.told) for deal in picture.foreign if deal.quantity)
     evidence = f"deals that are not ours: {deals}" if deals else "the account is exclusive and holds less"
     for reduction in judgement.reductions:
         bracket = Bracket.objects.select_related("execution__account").get(pk=reduction.key)
@@ -274,7 +287,11 @@ def _reduce(picture: Picture, judgement: Judgement, *, claims: Mapping[int, Deci
 def _leave_to_a_person(picture: Picture, *, text: str, now: datetime) -> str:
     """Flag every execution that claims shares of the instrument, and alert: nothing is placed until it is settled."""
     row = picture.row
-    sentence = f"{text}, and no deal explains the difference (a split, a transfer?): nothing new is placed"
+    corrected = [_deal_text(deal.told) for deal in picture.foreign if deal.corrects_judged]
+    why = "no deal explains the difference (a split, a transfer?)"
+    if corrected:
+        why = f"a deal that was taken into account already was corrected ({'; '.join(corrected)})"
+    sentence = f"{text}, and {why}: nothing new is placed"
     evidence = {"con_id": row.con_id, "held": str(row.quantity), "difference": str(row.unexplained)}
     for execution in picture.executions:
         attention_add(execution, sentence, code=FlagCode.POSITION_DIFFERS)

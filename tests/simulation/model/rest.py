@@ -38,10 +38,11 @@ def broken_at_rest(world: World, *, is_undisturbed: bool) -> str:
 def _bare(world: World, *, told: bool) -> str:
     if world.true_claim <= 0:
         return ""
-    if world.keep is not None and world.true_claim > world.keep and not told:
+    # What others closed before the entry filled on may be counted either way.
+    open_surely = min(world.true_claim, world.claim)
+    if world.keep is not None and open_surely > world.keep and not told:
         return "a close that was asked for does not end, and nobody was told"
     covered = sum(room_to_fill(world, i) for i, order in enumerate(world.orders) if order.leg in _STOPS)
-    # What others closed before the entry filled on may be counted either way.
-    if covered < min(world.true_claim, world.claim) and not told:
+    if covered < open_surely and not told:
         return "(4) shares have no working stop, no step is due, and nobody was told"
     return ""

@@ -107,14 +107,14 @@ def race_of(world: World) -> str:
 
     others       they closed shares of ours, and the judgement of it is not over
     one tick     the broker filled two members of a group
-    on its way   a command, a message, or a report of the position
+    on its way   a command, its answer (which may be lost: it is asked for), a message, or a report of the position
     due          a repair that is to be sent now
     """
     if world.gone > world.elsewhere or world.untold or world.foreign or world.doubt is not None or world.is_split:
         return "others"
     if world.oca_due:
         return "one tick"
-    if world.up or world.down or world.late or world.unreported:
+    if world.up or world.down or world.late or world.unreported or any(order.asked for order in world.orders):
         return "on its way"
     found = ours.assessed(world)
     return "due" if found.repairs or found.asks_broker or world.keep is not None else ""

@@ -68,10 +68,18 @@ def test_a_correction_of_the_price_alone_changes_nothing(held: Book, world: Worl
     assert not Alert.objects.filter(kind="position_drift", resolved_at=None).exists()
 
 
-def test_a_deal_from_before_the_entry_has_closed_nothing_of_it(held: Book, world: World) -> None:
-    # Given a sale that is told late, from before the shares of ours were bought
-    world.deal_of_others(-10, executed_at=-20)
+def test_a_deal_from_before_the_entry_that_is_told_late_closes_nothing_that_the_account_shows(
+    held: Book, world: World, settings: Settings
+) -> None:
+    settings.ACCOUNT_USE = "EXCLUSIVE"
+    # Given a sale of shares that no execution claimed, told late, and a part of ours sold since
+    world.deal_of_others(-10)
     world.deal_of_others(-2)
-    world.holds(-2)
+    world.holds(8)
     judged(world)
-    assert (held.execution.open_quantity, position().others) == (8, -10)
+    assert (held.execution.open_quantity, position().others, position().in_doubt) == (8, 0, False)
+    # What the account does not show is closed, whatever the deals say
+    world.deal_of_others(-10)
+    world.holds(0)
+    judged(world)
+    assert held.execution.open_quantity == 0

@@ -47,7 +47,6 @@ class World:
         recorded: bool = True,
         corrects: str = "",
         action: Action | None = None,
-        executed_at: float | None = None,
     ) -> str:
         """Somebody trades: shares, negative when sold; return the deal's id. `corrects`: that of one it corrects."""
         number = next(_numbers)
@@ -66,7 +65,7 @@ class World:
             action=action or (Action.BUY if quantity > 0 else Action.SELL),
             quantity=abs(Decimal(quantity)),
             price=Decimal(191),
-            executed_at=at(self.seconds if executed_at is None else executed_at),
+            executed_at=at(self.seconds),
             con_id=APPLE,
         )
         self.broker.deals.append(deal)

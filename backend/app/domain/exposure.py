@@ -17,6 +17,7 @@ sees to that); then `judge` says whose the difference was:
         it closes what a claim holds                               CLOSED_ELSEWHERE: the claim is reduced
         it closed what an exit of ours has closed since            the same: more was closed than was held
     a deal that was judged is corrected, or busted             UNEXPLAINED
+    in an exclusive account the claims of one side keep what is held, whatever deals are told
     not explained by deals
         in an exclusive account, less than the claims              CLOSED_ELSEWHERE
         nothing is claimed, nor was when the doubt began           others change
@@ -31,7 +32,6 @@ position of others', but 6 shares that were closed twice, and the claim is -6.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from itertools import accumulate
@@ -62,13 +62,11 @@ class Claim:
     """What one bracket claims, in shares, negative when short. `key` names it to the caller; a younger one's is higher.
 
     `stop_cancelled_by_hand`: somebody cancelled its stop within the last minute, as one does who closes a position.
-    `opened_at`: when its first share was filled, None where that is not known; no earlier deal closed any of it.
     """
 
     key: int
     quantity: Decimal
     stop_cancelled_by_hand: bool = False
-    opened_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +80,6 @@ class ForeignDeal:
     client_id: int
     quantity: Decimal
     closed_since: Mapping[int, Decimal] = field(default_factory=dict)
-    executed_at: datetime | None = None
     corrects_judged: bool = False
 
 
@@ -239,7 +236,7 @@ def judge(
         if deal.corrects_judged and not theirs:
             # Whose it was is settled, and the execution may have ended by it: only a person can take that back.
             return Judgement(finding=Finding.UNEXPLAINED, others=others, unexplained=difference)
-        books.take(deal.quantity, theirs=theirs, closed_since=deal.closed_since, at=deal.executed_at)
+        books.take(deal.quantity, theirs=theirs, closed_since=deal.closed_since)
     if rest:
         closes_ours = use is AccountUse.EXCLUSIVE and books.claimed_against(rest) >= abs(rest)
         is_anybodys = not books.others_held(rest) or (
@@ -248,6 +245,8 @@ def judge(
         if not closes_ours and (books.claims_anything() or claimed_lately) and is_anybodys:
             return Judgement(finding=Finding.UNEXPLAINED, others=others, unexplained=rest)
         books.take(rest, theirs=not closes_ours)
+    if use is AccountUse.EXCLUSIVE:
+        books.give_back(reported)
     reductions = books.reductions()
     if reductions:
         finding = Finding.CLOSED_ELSEWHERE
@@ -287,14 +286,7 @@ class _Books:
         """Return how many shares are claimed that a deal of that signed quantity would close."""
         return sum((abs(left) for left in self._left.values() if left * quantity < 0), _NONE)
 
-    def take(
-        self,
-        quantity: Decimal,
-        *,
-        theirs: bool,
-        closed_since: Mapping[int, Decimal] | None = None,
-        at: datetime | None = None,
-    ) -> None:
+    def take(self, quantity: Decimal, *, theirs: bool, closed_since: Mapping[int, Decimal] | None = None) -> None:
         """Hand out a deal: to the claims that it closes unless it is theirs, the rest to the others.
 
         What a claim still holds goes first; then what exits of ours have closed since the deal did.
@@ -302,8 +294,7 @@ class _Books:
         rest = quantity
         for claim in self._claims if not theirs else ():
             left = self._left[claim.key]
-            is_older = at is not None and claim.opened_at is not None and at < claim.opened_at
-            if left * rest < 0 and not is_older:
+            if left * rest < 0:
                 taken = min(abs(left), abs(rest)).copy_sign(rest)
                 self._left[claim.key] = left + taken
                 self._note(self._taken, claim.key, abs(taken))
@@ -316,8 +307,27 @@ class _Books:
                 rest -= twice.copy_sign(rest)
         self.others += rest
 
+    def give_back(self, reported: Decimal) -> None:
+        """Give the claims of one side back what the account shows, where nobody else holds anything.
+
+        A deal that is told late may be from before the entry; by its time stamp alone nobody can be sure of that.
+        """
+        sign = 1 if all(claim.quantity >= 0 for claim in self._claims) else -1
+        if any(claim.quantity * sign < 0 for claim in self._claims):
+            return
+        claimed = sum((abs(claim.quantity) for claim in self._claims), _NONE)
+        spare = min(claimed, reported * sign) - sum((abs(left) for left in self._left.values()), _NONE)
+        for claim in reversed(self._claims):
+            back = min(spare, abs(claim.quantity - self._left[claim.key]))
+            if back > 0:
+                self._left[claim.key] += back * sign
+                self._note(self._taken, claim.key, -back)
+                self.others -= back * sign
+                spare -= back
+
     def reductions(self) -> tuple[Reduction, ...]:
-        return tuple(Reduction(key=key, quantity=quantity) for key, quantity in sorted(self._taken.items()))
+        taken = sorted(self._taken.items())
+        return tuple(Reduction(key=key, quantity=quantity) for key, quantity in taken if quantity)
 
     @staticmethod
     def _note(taken: dict[int, Decimal], key: int, quantity: Decimal) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Min, Sum
+from django.db.models import Sum
 
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import Account, Position
@@ -181,12 +181,11 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
     """Settle a confirmed difference, or leave it to a person; return what was found, in a sentence."""
     row = picture.row
     claims = claims_of(picture.executions)
-    by_hand, opened = _stopped_by_hand(claims, now=now), _opened_at(claims)
+    by_hand = _stopped_by_hand(claims, now=now)
     judgement = judge(
         reported=reported,
         claims=[
-            Claim(key=key, quantity=quantity, stop_cancelled_by_hand=key in by_hand, opened_at=opened.get(key))
-            for key, quantity in claims.items()
+            Claim(key=key, quantity=quantity, stop_cancelled_by_hand=key in by_hand) for key, quantity in claims.items()
         ],
         others=row.others,
         deals=[
@@ -194,7 +193,6 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
                 client_id=deal.client_id,
                 quantity=deal.quantity,
                 closed_since=_closed_since(deal, executions=picture.executions),
-                executed_at=datetime.fromisoformat(deal.told["executed_at"]),
                 corrects_judged=deal.corrects_judged,
             )
             for deal in picture.foreign
@@ -222,13 +220,6 @@ def _claimed_lately(executions: Iterable[Execution]) -> bool:
     over = [execution.pk for execution in executions if not execution.open_quantity]
     exits = [leg.value for leg in Leg if leg.is_exit]
     return Fill.objects.filter(order__bracket__execution__in=over, order__leg__in=exits, superseded=False).exists()
-
-
-def _opened_at(claims: Iterable[int]) -> dict[int, datetime]:
-    """Return the second in which the entry of each of these brackets was filled first: no earlier deal closed it."""
-    fills = Fill.objects.filter(order__bracket__in=list(claims), order__leg=Leg.ENTRY.value, superseded=False)
-    first = fills.order_by().values_list("order__bracket").annotate(at=Min("executed_at"))
-    return {bracket_id: at.replace(microsecond=0) for bracket_id, at in first}
 
 
 def _closed_since(deal: DealOfOthers, *, executions: Sequence[Execution]) -> dict[int, Decimal]:

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
+from app.accounts.models import Position
 from tests.services.book import Book
 from tests.services.world import World, open_position, position, stop_gone
 
@@ -119,3 +120,21 @@ def test_what_a_named_program_sells_and_buys_back_closes_neither_side(
     world.deal_of_others(10, client_id=77)
     assert [world.reconcile(after=20), world.reconcile(after=20)] == [[], []]
     assert [book.execution.open_quantity for book in both] == [10, 10]
+
+
+@pytest.mark.case("T2")
+def test_what_was_sold_before_the_account_was_ever_compared_is_judged_by_the_first_answer(
+    submitted: Submitted, world: World
+) -> None:
+    # Given an account that was looked at before it held anything, and shares that were sold as soon as they were bought
+    world.holds(0)
+    world.reconcile()
+    Position.objects.all().delete()
+    book = submitted()
+    open_position(book, world.broker)  # Recorded at the 20th second.
+    world.seconds = 22.0
+    world.deal_of_others(-10)
+    world.holds(0)
+    (judged,) = world.reconcile(after=20)
+    assert judged.endswith("CLOSED_ELSEWHERE")
+    assert (book.execution.open_quantity, position().others) == (0, 0)

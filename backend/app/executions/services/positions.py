@@ -163,6 +163,10 @@ def _row_begun(account: Account, con_id: int, *, reported: Decimal, first: bool,
         symbol=executions[0].symbol,
         security_type=executions[0].security_type,
         currency=executions[0].currency,
+        # As they are read from the database: the row may be judged before it is read again.
+        others=_NONE,
+        disputed=_NONE,
+        unexplained=_NONE,
         reported_at=now,
     )
     if first:

@@ -28,7 +28,9 @@ def test_a_sale_that_was_corrected_before_anybody_judged_it_counts_once(held: Bo
     world.holds(7)
     judged(world)
     assert (held.execution.open_quantity, position().others, position().in_doubt) == (7, 0, False)
-    assert "SELL 6" not in held.execution.attention
+    (said,) = held.execution.flags.filter(code="closed_elsewhere").values_list("sentence", flat=True)
+    assert said.startswith("tranche 1: 3 shares were closed elsewhere (deals that are not ours: SELL 3 at 191, ")
+    assert said.count("SELL") == 1
 
 
 def test_a_sale_that_was_busted_before_anybody_judged_it_is_none(held: Book, world: World) -> None:
@@ -53,8 +55,10 @@ def test_a_sale_that_is_busted_once_the_execution_has_ended_by_it_is_told(held: 
     judged(world)
     # Then a person is told, and nobody takes them for others'
     assert position().others == 0
-    assert "position_differs" in held.execution.flags.filter(resolved_at=None).values_list("code", flat=True)
-    assert "was corrected" in held.execution.attention
+    told = held.execution.flags.filter(code="position_differs", resolved_at=None).get().sentence
+    holds, _, why = told.partition(", and ")
+    assert holds == "AAPL: the account holds 10, 0 were expected (0 of them others')"
+    assert why.startswith("a deal that was taken into account already was corrected (SELL 0 at 191, ")
     assert Alert.objects.filter(kind="position_drift", resolved_at=None).exists()
 
 

@@ -1,8 +1,11 @@
 """Brackets that stand as they stood need no new judgement; whatever changes of one is judged at the next look."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from app.domain.broker_events import ToldStatus
+from app.domain.protection import LegFacts, Protection
 from app.executions.models import Order
 from app.executions.services import guard as guard_module
 from tests.services.book import Book
@@ -26,8 +29,8 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     assess = guard_module.assess
 
-    def counting(legs: object) -> object:
-        facts = list(legs)  # type: ignore[call-overload]
+    def counting(legs: Iterable[LegFacts]) -> Protection:
+        facts = list(legs)
         counts.append(len(facts))
         return assess(facts)
 

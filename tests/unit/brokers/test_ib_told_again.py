@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ib_async.decoder import Decoder
 
-from app.brokers.ib.questions import QuestionBook
+from app.brokers.ib.questions import QuestionBook, QuestionKey
 from app.brokers.ib.told import SessionTold
 from app.brokers.ib.told_again import ToldAgain, told_as
 from app.brokers.ib.wire import WireIB
@@ -19,6 +19,17 @@ pytestmark = pytest.mark.case("T33")
 UNASKED, ASKED, ASKED_LATER = "-1", "7", "8"
 
 
+class Rows(QuestionBook):
+    """Notes the rows of all answers, awaited or not."""
+
+    def __init__(self) -> None:
+        super().__init__(late_answer_seconds=1, monotonic=lambda: 0.0)
+        self.noted: list[tuple[QuestionKey, Any]] = []
+
+    def add_row(self, key: QuestionKey, row: Any) -> None:
+        self.noted.append((key, row))
+
+
 class Line:
     """A session that hears what a test says, without a socket."""
 
@@ -27,9 +38,10 @@ class Line:
         self.told = SessionTold(session="s", client_id=1, now=lambda: datetime(2026, 3, 2, 15, 30, tzinfo=UTC))
         self.told.account = "DU1"
         self.unreadable: list[str] = []
+        self.questions = Rows()
         self.ib = WireIB(
             told=self.told,
-            questions=QuestionBook(late_answer_seconds=1, monotonic=lambda: 0.0),
+            questions=self.questions,
             on_event=self.heard.append,
             on_system=lambda code, text: None,
             on_sent=lambda: None,
@@ -38,8 +50,6 @@ class Line:
             now=lambda: datetime(2026, 3, 2, 15, 30, tzinfo=UTC),
         )
         self.ib.client.decoder.serverVersion = 178
-        self.rows: list[tuple[int, Any]] = []
-        self.ib.wrapper.questions.add_row = lambda key, row: self.rows.append((key, row))  # type: ignore[method-assign]
 
     def deal(
         self, request: str, *, exec_id: str = "0001.01", shares: str = "10", at: str = "20260302-15:00:00"
@@ -81,7 +91,7 @@ def test_a_deal_and_its_cost_that_are_told_again_are_not_decoded_again(line: Lin
     assert line.unreadable == []
     assert decoded == ["execDetails", "commissionReport"]
     # Each answer has it all the same, with its cost
-    (first, second, third) = [(key, row) for key, row in line.rows if isinstance(row, FillTold)]
+    (first, second, third) = [(key, row) for key, row in line.questions.noted if isinstance(row, FillTold)]
     assert [first[0], second[0], third[0]] == [-1, 7, 8]
     assert first[1] == second[1] == third[1]
     assert line.told.commissions_take().keys() == {"0001.01"}
@@ -97,7 +107,7 @@ def test_a_deal_that_differs_by_a_word_is_decoded(line: Line, decoded: list[str]
     line.cost()
     line.cost(amount="2.5")
     assert decoded == ["execDetails", "execDetails", "commissionReport", "commissionReport"]
-    deals = [row for _key, row in line.rows if isinstance(row, FillTold)]
+    deals = [row for _key, row in line.questions.noted if isinstance(row, FillTold)]
     assert deals[0] != deals[1]
     assert line.told.commissions_take()["0001.01"].amount == Decimal("2.5")
 
@@ -113,7 +123,7 @@ def test_a_cost_that_came_before_its_deal_has_the_deals_account_once_that_is_tol
 def test_a_deal_that_cannot_be_read_is_said_so_in_each_answer_and_remembered_in_none(line: Line) -> None:
     line.deal(ASKED, shares="ten")
     line.deal(ASKED_LATER, shares="ten")
-    assert [row for _key, row in line.rows if isinstance(row, FillTold)] == []
+    assert [row for _key, row in line.questions.noted if isinstance(row, FillTold)] == []
     assert len(line.ib.client.decoder.told_again) == 0
 
 

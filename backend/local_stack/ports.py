@@ -4,18 +4,25 @@ A port asked for by number and taken is the user's to solve, so the message name
 """
 
 import errno
+import random
 import socket
 
 from local_stack.errors import PortInUseError, PortNotPermittedError
 
 LOOPBACK = "127.0.0.1"
+# Below those that systems give to outgoing connections (Linux from 32768, macOS and Windows from 49152): a connection
+# that anybody opens before the server listens could take such a port from it.
+_CHOICE = range(15000, 32768)
+_chosen: set[int] = set()
 
 
 def port_free() -> int:
-    """Return a TCP port on loopback that nobody listens on at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port on loopback that nobody listens on at this moment; this process gets none of them twice."""
+    for port in random.sample(_CHOICE, k=len(_CHOICE)):
+        if port not in _chosen and port_is_free(port):
+            _chosen.add(port)
+            return port
+    raise PortInUseError(f"none of the ports {_CHOICE[0]} to {_CHOICE[-1]} is free")
 
 
 def port_is_free(port: int) -> bool:

@@ -12,12 +12,17 @@ LAG_SECONDS = 6.0
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """`long_term` is what somebody held before us. `answers`: a person settles at the end what was left to one."""
+    """`long_term` is what somebody held before us. `answers`: a person settles at the end what was left to one.
+
+    `unexplained`: positions also change by themselves (splits, transfers), and deals of others are corrected. Where
+    they do not, nobody may be told that they did, and whose each share was is counted to the end.
+    """
 
     use: str = "SHARED"
     road: str = "auto"
     long_term: int = 0
     answers: bool = False
+    unexplained: bool = False
 
     @property
     def others_client_ids(self) -> frozenset[int]:
@@ -25,7 +30,8 @@ class Setting:
         return frozenset({OTHER_PROGRAM}) if self.use == "SHARED" else frozenset()
 
     def __str__(self) -> str:
-        return f"{self.use} road={self.road} long_term={self.long_term} answers={self.answers}"
+        drawn = f"long_term={self.long_term} answers={self.answers} unexplained={self.unexplained}"
+        return f"{self.use} road={self.road} {drawn}"
 
 
 def setting_of(seed: int) -> Setting:
@@ -37,4 +43,5 @@ def setting_of(seed: int) -> Setting:
         road=chance.choice(("auto", "auto", "target", "join", "cancel_first")),
         long_term=chance.choice((0, 0, 5, 100)) if use == "SHARED" else 0,
         answers=chance.random() < 0.5,
+        unexplained=chance.random() < 0.5,
     )

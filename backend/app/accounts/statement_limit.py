@@ -30,3 +30,11 @@ def _limit(value: str) -> None:
 def is_held_up(error: BaseException) -> bool:
     """Say whether a statement was ended because it took, or waited for a row, too long."""
     return isinstance(error.__cause__, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable)
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Say whether two transactions waited for each other, and this one was ended: nothing of it was written.
+
+    PostgreSQL ends one of them after a second (`deadlock_timeout`); what is tried again then goes through.
+    """
+    return isinstance(error.__cause__, psycopg.errors.DeadlockDetected)

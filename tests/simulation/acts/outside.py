@@ -50,8 +50,25 @@ def close_in_tws(world: World, chance: random.Random, _number: int) -> None:
         step()
 
 
+def correct_others(world: World, chance: random.Random, _number: int) -> None:
+    """The exchange corrects the size of a deal of others, or busts it, judged or not."""
+    state = world.peer.state()
+    world.outsiders.read(state)
+    last = {deal["exec_id"].rpartition(".")[0]: deal for deal in state["executions"] if not deal["order_ref"]}
+    standing = [deal for deal in last.values() if Decimal(deal["quantity"])]
+    if not standing or not world.setting.unexplained:
+        return
+    deal, before = chance.choice(standing), _held(world)
+    quantity = chance.choice((0, chance.randint(1, 2 * int(Decimal(deal["quantity"])))))
+    attempt(lambda: world.peer.correct_execution(deal["exec_id"], quantity=quantity))
+    if changed := _held(world) - before:
+        world.outsiders.changed_without_deal(changed)
+
+
 def transfer(world: World, chance: random.Random, _number: int) -> None:
     """Shares come into the account or leave it without a deal: a transfer, an assignment."""
+    if not world.setting.unexplained:
+        return
     quantity = chance.choice((-20, -10, -3, 3, 10, 20))
     world.peer.transfer(symbol=SYMBOL, quantity=quantity)
     world.outsiders.changed_without_deal(Decimal(quantity))
@@ -59,6 +76,8 @@ def transfer(world: World, chance: random.Random, _number: int) -> None:
 
 def split(world: World, chance: random.Random, _number: int) -> None:
     """The shares are split; what becomes of the orders is one of the things that are not known."""
+    if not world.setting.unexplained:
+        return
     before = _held(world)
     world.splits.append({bracket_of(order) for order in world.peer.orders() if order["order_ref"]})
     world.peer.set_switch("split_orders", chance.choice(("cancelled", "adjusted", "kept")))
@@ -70,9 +89,15 @@ def split(world: World, chance: random.Random, _number: int) -> None:
 
 
 def lag_positions(world: World, chance: random.Random, number: int) -> None:
-    """Positions are reported later than they change, for some steps."""
+    """Positions are reported later than they change, for some steps; the line may break meanwhile.
+
+    Who comes back then asks for all of it, and the complete answer lacks the newest deals.
+    """
     world.peer.lag_positions(round(chance.choice((chance.uniform(0.1, LAG_SECONDS_MAX), LAG_SECONDS_MAX)), 2))
-    later(world, number + chance.randrange(5, 30), lambda: world.peer.lag_positions(0))
+    until = number + chance.randrange(5, 30)
+    if chance.random() < 0.5:
+        later(world, chance.randrange(number + 2, until), lambda: world.command("drop_connections"))
+    later(world, until, lambda: world.peer.lag_positions(0))
 
 
 def pull_stop(world: World, chance: random.Random, _number: int) -> None:
@@ -98,8 +123,9 @@ ACTS: dict[str, tuple[int, Act]] = {
     "trade_by_hand": (4, trade_by_hand),
     "other_program": (3, other_program),
     "close_in_tws": (5, close_in_tws),
-    "transfer": (1, transfer),
-    "split": (1, split),
+    "transfer": (2, transfer),
+    "correct_others": (2, correct_others),
+    "split": (2, split),
     "lag_positions": (5, lag_positions),
     "pull_stop": (2, pull_stop),
 }

@@ -24,6 +24,13 @@ def test_a_free_port_asked_for_by_number_is_taken() -> None:
     assert port_choose(port, option="--port") == port
 
 
+def test_no_port_is_given_out_twice_nor_one_that_an_outgoing_connection_may_get() -> None:
+    given = [port_free() for _ in range(300)]
+
+    assert len(set(given)) == len(given)
+    assert max(given) < 32768
+
+
 def test_a_port_in_use_is_named_with_its_option() -> None:
     with socket.create_server((LOOPBACK, 0)) as server:
         port = server.getsockname()[1]

@@ -16,15 +16,17 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Sum
 
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import Account, Position
+from app.accounts.statement_limit import is_deadlock
 from app.alerts.kinds import AlertKind
 from app.alerts.models import Alert
 from app.alerts.services import alert_raise, alert_resolve, alert_update
 from app.brokers import base
+from app.core.logging import get_logger
 from app.domain.broker_events import ClosedElsewhere
 from app.domain.command import CommandKind
 from app.domain.exposure import AccountUse, Claim, Comparison, Finding, ForeignDeal, Judgement, compare, judge
@@ -39,6 +41,10 @@ from app.executions.services.attention import attention_add
 from app.executions.services.deals_unjudged import DealOfOthers, deals_stored_to
 from app.executions.services.exposure import LAG, Picture, claims_of, picture_of, to_judge
 
+logger = get_logger(__name__)
+
+# How often an instrument is tried when others lock its executions in another order: a connection is not lost by it.
+DEADLOCKS_MAX = 5
 STOPPED_BY_HAND = timedelta(minutes=1)
 _NONE = Decimal(0)
 _STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
@@ -63,7 +69,7 @@ def positions_settle(
     _unclaimed_take(account, reported, claimed=claimed, now=now)
     seen = PositionsSeen()
     for con_id in sorted(claimed - {0}):
-        _settle(account, con_id, reported.get(con_id), first=first, seen=seen, holding=holding, now=now)
+        _settle_again(account, con_id, reported.get(con_id), first=first, seen=seen, holding=holding, now=now)
     _drifts_end(account, now=now)
     return seen
 
@@ -109,6 +115,18 @@ def _described(position: base.Position) -> dict[str, Any]:
         "quantity": position.quantity,
         "average_cost": position.average_cost,
     }
+
+
+def _settle_again(account: Account, con_id: int, position: base.Position | None, **how: Any) -> None:
+    """Settle one instrument, once more where somebody else waited for the same executions: it locks many at once."""
+    for tried in range(DEADLOCKS_MAX):
+        try:
+            return _settle(account, con_id, position, **how)
+        except OperationalError as error:
+            if not is_deadlock(error) or tried + 1 == DEADLOCKS_MAX:
+                raise
+            logger.warning("position_locked", con_id=con_id, error=str(error).strip())
+    return None
 
 
 @transaction.atomic

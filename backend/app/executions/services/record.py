@@ -104,11 +104,12 @@ class _Rows:
         self._matched: dict[int, Order | None] = {}
 
     def read(self, events: Sequence[AnyBrokerEvent], *, matched: Sequence[Order | None]) -> None:
-        """Lock the executions of the orders that these events name, and read all their orders."""
-        # What names no order is locked when its turn comes: by then this batch may have told whose it is.
+        """Lock the executions of the orders that these events are about, and read all their orders.
+
+        All at once: of two who lock the same ones in another order neither comes to an end.
+        """
         self._matched = {id(event): order for event, order in zip(events, matched, strict=True)}
-        named = [order for event, order in zip(events, matched, strict=True) if order and _name_of(event)]
-        self._lock({order.bracket.execution_id for order in named})
+        self._lock({order.bracket.execution_id for order in matched if order is not None})
 
     def order_of(self, event: AnyBrokerEvent) -> Order | None:
         """Return the order of ours that the event is about."""

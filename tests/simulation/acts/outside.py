@@ -4,6 +4,7 @@ import random
 from decimal import Decimal
 from typing import Any
 
+from tests.simulation.acts import analyst
 from tests.simulation.acts.step import Act, attempt, later, live_orders
 from tests.simulation.book import bracket_of, held_by_bracket, is_exit, side_of
 from tests.simulation.setting import OTHER_PROGRAM
@@ -89,14 +90,15 @@ def split(world: World, chance: random.Random, _number: int) -> None:
 
 
 def lag_positions(world: World, chance: random.Random, number: int) -> None:
-    """Positions are reported later than they change, for some steps; the line may break meanwhile.
+    """Positions are reported later than they change, for some steps; the line may break after a setup was executed.
 
-    Who comes back then asks for all of it, and the complete answer lacks the newest deals.
+    Who comes back then asks for everything, and the complete answer lacks the newest deals.
     """
     world.peer.lag_positions(round(chance.choice((chance.uniform(0.1, LAG_SECONDS_MAX), LAG_SECONDS_MAX)), 2))
     until = number + chance.randrange(5, 30)
     if chance.random() < 0.5:
-        later(world, chance.randrange(number + 2, until), lambda: world.command("drop_connections"))
+        analyst.execute(world, chance, number)
+        later(world, number + chance.randrange(2, 5), lambda: world.command("drop_connections"))
     later(world, until, lambda: world.peer.lag_positions(0))
 
 

@@ -14,9 +14,10 @@ from app.core import clock
 from app.core.errors import Conflict, FixRequest
 from app.domain.broker_events import ClosedElsewhere, ToldStatus
 from app.domain.terms import Leg
-from app.executions.models import Execution, OrderCommand
+from app.executions.models import Actor, Execution, OrderCommand
 from app.executions.services.acts_send import acts_send
 from app.executions.services.audit import audit_findings
+from app.executions.services.flatten import execution_flatten_request
 from app.executions.services.replay import execution_replay
 from app.executions.services.resolve import Resolution, execution_resolve
 from app.executions.services.resolve_facts import Act, Asked
@@ -284,6 +285,28 @@ def test_what_was_closed_too_much_is_not_bought_back_twice(oversold: Book, world
     assert (
         "is not sent, 3 shares were closed too much by now, and it is of 5; look again" in oversold.execution.attention
     )
+
+
+@pytest.mark.case("T57")
+def test_an_account_that_holds_none_of_it_settles_what_was_closed_too_much_by_our_books(
+    held: Book, world: World, analyst: User
+) -> None:
+    # Given shares that were to be closed, and a split that made fifteen of ten while their order filled
+    execution_flatten_request(
+        execution_id=held.execution_id, actor=Actor.PERSON, user=analyst, reason="", now=at(world.seconds)
+    )
+    held.hear(told(held.stop, T.PRE_SUBMITTED, remaining=15), fill(held.stop, "15"), seconds=world.seconds)
+    world.broker.open_book = []
+    world.holds(0)
+    world.reconcile(after=20)
+    world.reconcile(after=15)
+    assert (held.execution.open_quantity, position().unexplained) == (-5, 5)
+    # Then a person says that it holds none, and nothing is bought back
+    seen = resolve(held, world, Act.TAKE_OVER, quantity="0", user=analyst)
+    assert (seen.open_before, seen.open_after, seen.others_after, list(seen.sends)) == (-5, 0, 0, [])
+    assert world.reconcile(after=15) == []
+    assert (held.execution.open_quantity, held.execution.status) == (0, "CLOSED")
+    assert (position().others, position().in_doubt, world.broker.singles) == (0, False, [])
 
 
 @pytest.mark.parametrize(("holds", "code"), [(0, "no_surplus"), (-2, "quantity_too_large"), (3, "no_surplus")])

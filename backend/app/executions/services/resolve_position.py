@@ -74,7 +74,7 @@ def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> P
         raise Conflict("An entry may still fill: cancel it first.", code="entry_open")
     wished = execution.flatten_requested_at is not None or any(b.keep_quantity is not None for b in facts.brackets)
     wished = wished and not wish_is_over(finished_at=execution.finished_at, now=now)
-    if wished and quantity > execution.open_quantity:
+    if wished and quantity > max(execution.open_quantity, _NONE):
         raise Conflict(
             "All of it was to be closed: what it took over would be sold at the market at once.", code="closing_already"
         )

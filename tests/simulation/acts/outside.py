@@ -94,11 +94,14 @@ def lag_positions(world: World, chance: random.Random, number: int) -> None:
 
     Who comes back then asks for everything, and the complete answer lacks the newest deals.
     """
-    world.peer.lag_positions(round(chance.choice((chance.uniform(0.1, LAG_SECONDS_MAX), LAG_SECONDS_MAX)), 2))
     until = number + chance.randrange(5, 30)
-    if chance.random() < 0.5:
+    breaks = chance.random() < 0.5
+    longest = breaks or chance.random() < 0.5
+    world.peer.lag_positions(LAG_SECONDS_MAX if longest else round(chance.uniform(0.1, LAG_SECONDS_MAX), 2))
+    if breaks:  # Soon enough for the deal to be in no report yet, late enough for it to be made.
         analyst.execute(world, chance, number)
-        later(world, number + chance.randrange(2, 5), lambda: world.command("drop_connections"))
+        until = number + chance.randrange(12, 30)
+        later(world, number + chance.randrange(4, 9), lambda: world.command("drop_connections"))
     later(world, until, lambda: world.peer.lag_positions(0))
 
 

@@ -163,7 +163,13 @@ def _lag() -> None:
         del recent
         return bool(reported == expected)
 
+    compared = exposure_rules.compare
+
+    def compare(**facts: Any) -> exposure_rules.Comparison:
+        return compared(**facts | {"disputed": facts["difference"], "is_confirmed": True})
+
     _replace(exposure_rules, "agrees", agrees)
+    _replace(positions, "compare", compare)
     exposure.LAG = positions.LAG = timedelta(0)
     reconcile_plan.LOOK_AGAIN_SECONDS = 0.0
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -19,23 +20,33 @@ from app.accounts.fencing import (
     process_end,
     process_identity,
 )
-from app.accounts.models import BrokerConnection
+from app.accounts.models import BrokerConnection, Position
 from app.accounts.services import connection_heartbeat, connection_state_record
 from app.brokers.base import ConnectionState
 from app.domain.broker_events import ToldStatus
+from app.domain.terms import Leg
 from app.executions.models import Actor, BrokerEvent, Decision, Execution, Order, OrderCommand
+from app.executions.services.acts_send import acts_send
 from app.executions.services.apply import broker_event_record
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
-from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
+from app.executions.services.flatten import (
+    execution_flatten_request,
+    execution_flatten_send,
+    flatten_wait_tell,
+)
 from app.executions.services.guard import guard_look
 from app.executions.services.guard_watch import Watch
+from app.executions.services.positions import positions_settle
 from app.executions.services.reconcile import execution_reconcile
+from app.executions.services.resolve import execution_resolve
+from app.executions.services.resolve_facts import Act, Asked
 from app.executions.services.submit import execution_submit
 from app.worker.holder import Holder
 from tests.eventually import eventually
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
 from tests.services.heard import at, fill, told
+from tests.services.world import World, stop_gone
 
 pytestmark = pytest.mark.django_db
 
@@ -155,6 +166,47 @@ def test_an_old_holder_writes_down_nothing_that_closes_a_position(submitted: Sub
         execution_flatten_send(execution_id=book.execution_id, broker=broker, now=at(31))
 
     assert [order.leg for order in book.orders] == ["ENTRY", "STOP_LOSS"]
+
+
+def test_an_old_holder_tells_nobody_that_a_close_waits(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted()
+    book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "10"))
+    mine = holding(broker)
+    taken_over(broker)
+
+    with pytest.raises(Fenced):
+        flatten_wait_tell(execution_id=book.execution_id, holding=mine)
+
+    assert (book.execution.attention, book.execution.flags.count()) == ("", 0)
+
+
+def test_an_old_holder_gives_up_nothing_that_a_person_asked_for(held: Book, world: World) -> None:
+    # Given a stop that a person asked for, and shares that somebody has sold since
+    stop_gone(held, world.broker)
+    world.reconcile()
+    asked = Asked(act=Act.PROTECT, stop_price=Decimal(184))
+    execution_resolve(execution_id=held.execution_id, asked=asked, user=None, now=at(world.seconds))
+    world.deal_of_others(-10)
+    world.holds(0)
+    taken_over(world.broker)
+    flags = held.execution.flags.count()
+
+    with pytest.raises(Fenced):
+        acts_send(execution_id=held.execution_id, broker=world.broker, now=at(world.seconds + 1))
+
+    assert (held.order(Leg.PROTECT).status, held.execution.flags.count()) == ("CREATED", flags)
+
+
+def test_an_old_holder_notes_nothing_of_what_the_account_holds(broker: FakeBroker, world: World) -> None:
+    account = BrokerConnection.objects.get(pk=broker.connection_id).account
+    world.holds(7)
+    mine = holding(broker)
+    taken_over(broker)
+
+    with pytest.raises(Fenced):
+        positions_settle(account=account, positions=broker.positions_book, holding=mine, now=at(20))
+
+    assert not Position.objects.exists()
 
 
 def test_an_old_holder_notes_no_cancel(submitted: Submitted, broker: FakeBroker) -> None:

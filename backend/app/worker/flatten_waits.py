@@ -19,6 +19,7 @@ from app.brokers.base import BlockingBroker
 from app.core.errors import Conflict, RetryLater
 from app.core.logging import get_logger
 from app.executions.models import Execution
+from app.executions.services.connection_row import holding_of
 from app.executions.services.flatten import (
     POSITION_IN_DOUBT,
     ClosingAnswer,
@@ -76,7 +77,7 @@ class FlattenWaits:
             return False
         wait.was_noted = _is_noted(execution_id)
         if not wait.is_told and now - wait.since >= TOLD_AFTER:
-            flatten_wait_tell(execution_id=execution_id)
+            flatten_wait_tell(execution_id=execution_id, holding=holding_of(broker))
             wait.is_told = True
         return True
 

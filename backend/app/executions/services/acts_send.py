@@ -14,6 +14,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import QuerySet
 
+from app.accounts.fencing import fence_require
 from app.brokers.base import BlockingBroker
 from app.core.decimal_text import plain
 from app.core.logging import bind_order
@@ -25,6 +26,7 @@ from app.executions import news
 from app.executions.models import Execution, Order, OrderCommand, open_quantity_of
 from app.executions.services.attention import attention_add
 from app.executions.services.commands_send import order_send
+from app.executions.services.connection_row import holding_of
 from app.executions.services.exposure import exposure_ask
 from app.executions.services.guard_orders import repair_discard
 
@@ -93,8 +95,9 @@ def _replaced(command: OrderCommand) -> Iterable[Order]:
 
 @transaction.atomic
 def _give_up(command: OrderCommand, because: str, *, broker: BlockingBroker, now: datetime) -> None:
-    """End an order that was not sent, and tell whoever asked for it."""
+    """End an order that was not sent, and tell whoever asked for it. Raises Fenced."""
     execution = Execution.objects.select_for_update(no_key=True).get(pk=command.execution_id)
+    fence_require(holding_of(broker))
     order = Order.objects.get(pk=command.order_id)
     if order.status != OrderStatus.CREATED:
         return

@@ -142,9 +142,10 @@ def execution_flatten_send(
 
 
 @transaction.atomic
-def flatten_wait_tell(*, execution_id: int) -> None:
-    """Tell a person that closing waits, because the account may not hold what is to be closed; once."""
+def flatten_wait_tell(*, execution_id: int, holding: Holding) -> None:
+    """Tell a person that closing waits, because the account may not hold what is to be closed; once. Raises Fenced."""
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    fence_require(holding)
     attention_add(
         execution,
         "it is to be closed and waits: the account may not hold it. It is closed once the account's position agrees; "

@@ -68,7 +68,7 @@ def positions_settle(
     compared = ReconcileRun.objects.filter(account=account, is_complete=True, answered__has_key="positions")
     first = not Position.objects.filter(account=account).exists() and not compared.exists()
     claimed = set(to_judge(account, now=now).values_list("con_id", flat=True))
-    _unclaimed_take(account, reported, claimed=claimed, now=now)
+    _unclaimed_take(account, reported, claimed=claimed, holding=holding, now=now)
     seen = PositionsSeen()
     for con_id in sorted(claimed - {0}):
         _settle_again(account, con_id, reported.get(con_id), first=first, seen=seen, holding=holding, now=now)
@@ -76,10 +76,12 @@ def positions_settle(
     return seen
 
 
+@transaction.atomic
 def _unclaimed_take(
-    account: Account, reported: Mapping[int, base.Position], *, claimed: set[int], now: datetime
+    account: Account, reported: Mapping[int, base.Position], *, claimed: set[int], holding: Holding, now: datetime
 ) -> None:
     """Note what none of our brackets claims, in one statement: all of it belongs to others."""
+    fence_require(holding)
     known = Position.objects.filter(account=account).exclude(con_id__in=claimed)
     known = known.exclude(con_id__in=reported).exclude(quantity=0, others=0, disputed_since__isnull=True)
     judged_to = deals_stored_to(account)

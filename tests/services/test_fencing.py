@@ -180,6 +180,17 @@ def test_an_old_holder_tells_nobody_that_a_close_waits(submitted: Submitted, bro
     assert (book.execution.attention, book.execution.flags.count()) == ("", 0)
 
 
+def test_an_old_holder_asks_for_no_cancel(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted()
+    mine = holding(broker)
+    taken_over(broker)
+
+    with pytest.raises(Fenced):
+        execution_cancel_request(execution_id=book.execution_id, reason="stop_lost", holding=mine, now=at(30))
+
+    assert (book.execution.cancel_requested_at, OrderCommand.objects.filter(kind="CANCEL").count()) == (None, 0)
+
+
 def test_an_old_holder_gives_up_nothing_that_a_person_asked_for(held: Book, world: World) -> None:
     # Given a stop that a person asked for, and shares that somebody has sold since
     stop_gone(held, world.broker)

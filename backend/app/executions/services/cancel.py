@@ -35,14 +35,18 @@ def execution_cancel_request(
     now: datetime,
     actor: Actor = Actor.PERSON,
     user: User | None = None,
+    holding: Holding | None = None,
 ) -> Execution:
     """Write the cancels of what is unfilled of the entries, and have them sent. Safe to repeat.
 
-    Raises NotFound, or Conflict `execution_finished`, `nothing_to_cancel` (every entry is filled; its stop stays).
+    Raises NotFound, or Conflict `execution_finished`, `nothing_to_cancel` (every entry is filled; its stop stays). With
+    `holding`, of a worker that asks for it by itself, Fenced.
     """
     execution = Execution.objects.select_for_update(no_key=True).filter(pk=execution_id).first()
     if execution is None:
         raise NotFound(f"There is no execution {execution_id}.", code="execution_not_found")
+    if holding is not None:
+        fence_require(holding)
     if execution.is_finished:
         raise Conflict(f"The execution is finished: {execution.status}.", code="execution_finished")
     if execution.cancel_requested_at is not None:

@@ -39,7 +39,7 @@ from app.executions.services.cancel import execution_cancel_request, execution_c
 from app.executions.services.close_facts import closing_step_of, is_flattening, keep_of
 from app.executions.services.commands_send import cancels_send, changes_send, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
-from app.executions.services.connection_row import connection_of, is_foreign
+from app.executions.services.connection_row import connection_of, holding_of, is_foreign
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import ANSWER_GOOD_SECONDS, exposure_doubts
 from app.executions.services.guard_asks import left_to_a_person, person_ask
@@ -345,7 +345,13 @@ def _send(
     if kind in (RepairKind.PLACE_STOP, RepairKind.SEND):
         order_send(order_pk=order_pk, broker=broker, replaces=list(Order.objects.filter(pk__in=replaces)))
     elif kind is RepairKind.CANCEL_ENTRY:
-        execution_cancel_request(execution_id=execution_id, reason=CommandReason.STOP_LOST, actor=Actor.GUARD, now=now)
+        execution_cancel_request(
+            execution_id=execution_id,
+            reason=CommandReason.STOP_LOST,
+            actor=Actor.GUARD,
+            holding=holding_of(broker),
+            now=now,
+        )
         execution_cancel_send(execution_id=execution_id, broker=broker, now=now)
     elif kind is RepairKind.CANCEL:
         left = Order.objects.get(pk=order_pk)

@@ -7,12 +7,15 @@ import pytest
 from pytest_django import Settings
 
 from app.accounts.models import Position
+from app.domain.broker_events import ToldStatus
 from tests.services.book import Book
+from tests.services.heard import fill, told
 from tests.services.world import World, open_position, position, stop_gone
 
 pytestmark = pytest.mark.django_db
 
 Submitted = Callable[..., Book]
+T = ToldStatus
 
 
 @pytest.mark.case("T2")
@@ -66,6 +69,70 @@ def test_beside_a_young_deal_of_ours_a_report_may_know_that_in_place_of_others(
     world.holds(0)
     assert world.reconcile() == []
     assert book.execution.open_quantity == 10
+
+
+@pytest.mark.case("T58")
+def test_beside_young_fills_of_ours_what_others_sold_is_judged_at_once_unless_both_cancel_out(
+    held: Book, submitted: Submitted, world: World
+) -> None:
+    # Given ten shares held for long, and an entry of ten more that fills while somebody sells three
+    world.seconds = 40.0
+    young = submitted()
+    young.hear(told(young.entry, T.SUBMITTED), told(young.stop, T.PRE_SUBMITTED))
+    young.hear(fill(young.entry, "10"), seconds=40.0)
+    world.broker.holds(told(held.stop, T.PRE_SUBMITTED), told(young.stop, T.PRE_SUBMITTED))
+    world.deal_of_others(-3)
+    world.holds(17)
+    (judged,) = world.reconcile(after=1)
+    assert judged.endswith("CLOSED_ELSEWHERE")
+    assert [book.execution.open_quantity for book in (held, young)] == [10, 7]
+
+
+@pytest.mark.case("T58")
+def test_who_sells_share_after_share_beside_fills_of_ours_is_judged_within_the_time_of_one_doubt(
+    held: Book, submitted: Submitted, world: World
+) -> None:
+    world.seconds = 40.0
+    # Given a deal of ours of the size of each of theirs, all the time: what is told may not be reported yet
+    young = submitted()
+    young.hear(told(young.entry, T.SUBMITTED), told(young.stop, T.PRE_SUBMITTED))
+    world.broker.holds(told(held.stop, T.PRE_SUBMITTED), told(young.stop, T.PRE_SUBMITTED))
+    found: list[str] = []
+    for number in range(1, 5):
+        young.hear(fill(young.entry, "1"), seconds=world.seconds)
+        world.deal_of_others(-1)
+        world.holds(10)
+        found += world.reconcile(after=0.5)
+        assert position().in_doubt is (not found), number
+        world.seconds += 3.5
+    assert [sentence.rpartition(": ")[2] for sentence in found] == ["CLOSED_ELSEWHERE"]
+    assert held.execution.open_quantity + young.execution.open_quantity == 10
+
+
+@pytest.mark.case("T59")
+@pytest.mark.parametrize("young", [False, True], ids=["", "beside a young deal of ours"])
+@pytest.mark.parametrize("between", [0, 12])
+def test_what_somebody_sells_of_ours_is_found_though_another_program_buys_as_many(
+    held: Book, submitted: Submitted, world: World, settings: Settings, between: int, *, young: bool
+) -> None:
+    settings.OTHERS_CLIENT_IDS = [77]
+    world.seconds = 60.0
+    if young:
+        other = submitted()
+        other.hear(told(other.entry, T.SUBMITTED), told(other.stop, T.PRE_SUBMITTED))
+        other.hear(fill(other.entry, "10"), seconds=60.0)
+        world.broker.holds(told(held.stop, T.PRE_SUBMITTED), told(other.stop, T.PRE_SUBMITTED))
+    world.deal_of_others(-10)
+    world.deal_of_others(10, client_id=77)
+    world.holds(20 if young else 10)
+    # Nothing is placed for shares that may be the other program's
+    stop_gone(held, world.broker)
+    assert world.look(held, after=between) is True
+    assert world.broker.singles == []
+    (judged,) = world.reconcile(after=1)
+    assert judged.endswith("CLOSED_ELSEWHERE")
+    assert (position().others, position().in_doubt) == (10, False)
+    assert world.reconcile(after=20) == []
 
 
 @pytest.fixture

@@ -54,6 +54,20 @@ def test_a_person_says_that_it_was_closed_elsewhere(held: Book, world: World, an
     assert (decision.user, decision.actor, decision.evidence["open_after"]) == (analyst, "PERSON", "4.0000")
 
 
+@pytest.mark.case("T60")
+def test_what_a_person_settles_in_part_leaves_the_rest_in_doubt(held: Book, world: World, analyst: User) -> None:
+    unexplained(world, holds=4)
+    asked = Asked(act=Act.CLOSED_ELSEWHERE, quantity=Decimal(2))
+    execution_resolve(execution_id=held.execution_id, asked=asked, user=analyst, now=at(world.seconds))
+    assert (held.execution.open_quantity, position().unexplained, position().in_doubt) == (8, -4, True)
+    # Then the rest of it can be settled at once, and nothing is left
+    asked = Asked(act=Act.CLOSED_ELSEWHERE)
+    rest = execution_resolve(execution_id=held.execution_id, asked=asked, user=analyst, now=at(world.seconds))
+    assert (rest.difference, rest.open_after) == (-4, 4)
+    assert (position().unexplained, position().in_doubt) == (0, False)
+    assert world.reconcile(after=30) == []
+
+
 def test_a_person_says_that_it_is_not_ours_and_the_guard_goes_on(held: Book, world: World, analyst: User) -> None:
     stop_gone(held, world.broker)
     unexplained(world, holds=20)

@@ -168,21 +168,31 @@ def is_explained(
     """Say whether the report knows all deals of others that nobody has judged yet, and differs by nothing else.
 
     Then nothing has to be waited for: each second in which shares are gone and their stop still works may open a
-    position. As long as deals of ours are young (`recent`), a report may know others' in place of ours.
+    position. Where young deals of ours (`recent`) and others' would cancel out, a report that knows neither says the
+    same: that has to be waited for. Both are signed, oldest first.
     """
     told = sum(unjudged, _NONE)
-    return bool(told) and not recent and reported - expected == told
+    if not told or reported - expected != told:
+        return False
+    return _newest_of(recent).isdisjoint(-newest for newest in _newest_of(unjudged))
 
 
-def nets_out(*, claims: Iterable[Decimal], unjudged: Iterable[Decimal]) -> bool:
+def _newest_of(deals: Sequence[Decimal]) -> set[Decimal]:
+    """Return what the newest deal makes, the two newest, and so on: so many a report may not know."""
+    return set(accumulate(reversed(deals)))
+
+
+def nets_out(*, claims: Iterable[Decimal], unjudged: Iterable[Decimal], theirs: Iterable[Decimal] = ()) -> bool:
     """Say whether deals of others may each have closed something of ours though together they change nothing.
 
     Where a long and a short claim stand side by side, one who closes both in TWS sells and buys: the account holds what
-    it held. Where only one side is claimed, who sells and buys back has closed nothing.
+    it held. Where only one side is claimed, who sells and buys back has closed nothing; but one who sells what a known
+    other program buys has (`theirs`: its deals, which never are about shares of ours).
     """
     sides, dealt = list(claims), list(unjudged)
-    if sum(dealt, _NONE):
-        return False
+    told = sum(dealt, _NONE)
+    if told:
+        return told == -sum(theirs, _NONE) and any(told * quantity < 0 for quantity in sides)
     return all(any(sign * one > 0 for one in quantities) for sign in (1, -1) for quantities in (sides, dealt))
 
 

@@ -92,17 +92,19 @@ class Picture:
         """Say whether deals of others, which the report knows, are why it differs, or why it does not."""
         if any(deal.corrects_judged for deal in self.foreign):
             return False
-        if reported == self.expected and not self.recent:
+        if reported == self.expected:
             return self.nets_out()
         unjudged = [deal.quantity for deal in self.foreign]
         return is_explained(reported=reported, expected=self.expected, recent=self.recent, unjudged=unjudged)
 
     def nets_out(self) -> bool:
         """Say whether deals that may have closed something of ours, on both sides, together change nothing."""
-        if self.row.others and AccountUse(settings.ACCOUNT_USE) is AccountUse.SHARED:
+        known = frozenset(settings.OTHERS_CLIENT_IDS)
+        theirs = [deal.quantity for deal in self.foreign if deal.client_id in known]
+        if self.row.others and not theirs and AccountUse(settings.ACCOUNT_USE) is AccountUse.SHARED:
             return False
-        unjudged = [deal.quantity for deal in self.foreign if deal.client_id not in settings.OTHERS_CLIENT_IDS]
-        return nets_out(claims=self.claims, unjudged=unjudged)
+        unjudged = [deal.quantity for deal in self.foreign if deal.client_id not in known]
+        return nets_out(claims=self.claims, unjudged=unjudged, theirs=theirs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -153,8 +153,10 @@ def _settle(
     if position is not None:
         for name, value in _described(position).items():
             setattr(row, name, value)
+    compared_at = row.reported_at
     row.quantity, row.reported_at = reported, now
     difference = picture.disagreement(reported, now=now)
+    _doubt_carry_on(picture, difference, since=compared_at)
     found = compare(
         difference=difference,
         lags=picture.lags(reported),
@@ -165,6 +167,8 @@ def _settle(
     )
     if found is Comparison.CONFIRMED and _may_be_late(picture, reported, now=now):
         found = Comparison.IN_DOUBT
+    if found is Comparison.SETTLED and picture.nets_out():
+        found = Comparison.LAGS  # Deals of others are to be judged, and this report knows not all of ours yet.
     if found is Comparison.SETTLED:  # A report that agrees only if it lags ends no doubt: it may know all our deals.
         row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
         judged = [deal.event_id for deal in picture.foreign]
@@ -176,6 +180,20 @@ def _settle(
     if found is Comparison.CONFIRMED:
         seen.judged.append(_judge(picture, reported=reported, now=now))
     row.save()
+
+
+def _doubt_carry_on(picture: Picture, difference: Decimal, *, since: datetime) -> None:
+    """Let a doubt last whose difference has changed by just what others dealt since the last comparison.
+
+    Somebody who sells share after share would else begin it anew with each, and nothing would ever be judged. Of an
+    exclusive account each answer stands for itself: there, what is held decides, and not whose deals are told.
+    """
+    row = picture.row
+    if row.disputed_since is None or not difference or AccountUse(settings.ACCOUNT_USE) is not AccountUse.SHARED:
+        return
+    dealt = sum((deal.quantity for deal in picture.foreign if deal.recorded_at > since), _NONE)
+    if dealt and difference - row.disputed == dealt and not row.unexplained:
+        row.disputed = difference
 
 
 def _may_be_late(picture: Picture, reported: Decimal, *, now: datetime) -> bool:

@@ -165,9 +165,12 @@ def _carry_out(
     for event in plan.events:
         broker_event_record(event, now=now)
     if plan.others_after is not None and row is not None:
+        claimed = facts.sign * (resolution.open_after - resolution.open_before)
+        left = row.disputed - (plan.others_after - row.others) - claimed
         row.others = plan.others_after
-        # The next comparison begins anew: what is left of the difference is looked at again.
-        row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
+        # What is left of the difference stays as doubtful as it was.
+        row.unexplained = left if row.unexplained else _NONE
+        row.disputed, row.disputed_since = left, row.disputed_since if left else None
         row.save(update_fields=["others", "disputed", "disputed_since", "unexplained"])
     for place in plan.places:
         place.order.save()

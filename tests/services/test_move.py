@@ -137,6 +137,12 @@ def test_what_cannot_be_is_refused_and_nothing_is_sent(
     assert send(running, broker) == []
 
 
+def test_a_figure_that_is_refused_is_told_without_an_exponent(running: Book, analyst: User) -> None:
+    with pytest.raises(FixRequest) as refused:
+        move(running, analyst, "0E-8")
+    assert refused.value.message == "A price must be positive, not 0."
+
+
 def test_without_a_young_quote_the_broker_decides(running: Book, broker: FakeBroker, analyst: User) -> None:
     Instrument.objects.update(last_price_at=clock.now() - timedelta(minutes=5))
     move(running, analyst, "195")

@@ -47,7 +47,7 @@ def size_position(
         return whole_shares(quantity)
     risk = risk_amount if risk_amount is not None else _share_of(equity, risk_percent)
     if not is_price(stop_price):
-        raise FixRequest(f"A price must be positive, not {stop_price}.", code="price_not_positive")
+        raise FixRequest(f"A price must be positive, not {stop_price:f}.", code="price_not_positive")
     if not is_price(reference_price):
         raise RetryLater("The size depends on a price that is not known now.", code="price_unknown")
     per_share = risk_per_share(side=side, entry_price=reference_price, stop_price=stop_price)
@@ -67,7 +67,7 @@ def size_position(
 
 def _require_positive(size: Decimal) -> None:
     if not size.is_finite() or size <= 0:
-        raise FixRequest(f"The size must be positive, not {size}.", code="size_not_positive")
+        raise FixRequest(f"The size must be positive, not {size:f}.", code="size_not_positive")
 
 
 def _share_of(equity: Decimal | None, risk_percent: Decimal | None) -> Decimal:

@@ -129,7 +129,7 @@ def setup_require_valid(
         raise FixRequest("Give exactly one of quantity, risk_amount and risk_percent.", code="size_ambiguous")
     size = getattr(setup, given[0])
     if not size.is_finite() or size <= 0:
-        raise FixRequest(f"{given[0]} must be positive, not {size}.", code="size_not_positive")
+        raise FixRequest(f"{given[0]} must be positive, not {size:f}.", code="size_not_positive")
     if setup.quantity is not None and setup.quantity != setup.quantity.to_integral_value():
         raise FixRequest(f"Only whole shares can be bracketed, not {setup.quantity}.", code="size_not_whole")
     if setup.risk_percent is not None and setup.risk_percent > 100:

@@ -115,13 +115,15 @@ def _require_clear(asked: CloseAsked, *, symbol: str) -> None:
     if (asked.fraction is None) == (asked.quantity is None):
         raise FixRequest("Say how much: a fraction of what is open, or a quantity.", code="close_size_unclear")
     if asked.fraction is not None and not 0 < asked.fraction <= 1:
-        raise FixRequest(f"A fraction is above 0 and at most 1, not {asked.fraction}.", code="fraction_out_of_range")
+        raise FixRequest(
+            f"A fraction is above 0 and at most 1, not {plain(asked.fraction)}.", code="fraction_out_of_range"
+        )
     if (asked.order_type is OrderType.LIMIT) != (asked.limit_price is not None):
         raise FixRequest("A LIMIT needs a limit_price, a MARKET has none.", code="limit_price_unclear")
     if asked.limit_price is None:
         return
     if not is_price(asked.limit_price):
-        raise FixRequest(f"A price must be positive, not {asked.limit_price}.", code="price_not_positive")
+        raise FixRequest(f"A price must be positive, not {plain(asked.limit_price)}.", code="price_not_positive")
     known = Instrument.objects.filter(symbol=symbol).first()
     increments = increments_of(known) if known is not None else ()
     if increments and not is_on_tick(asked.limit_price, increments):

@@ -168,7 +168,7 @@ def _increments(symbol: str) -> Sequence[PriceIncrement]:
 
 def _require_price(move: Move, increments: Sequence[PriceIncrement]) -> None:
     if not is_price(move.price):
-        raise FixRequest(f"A price must be positive, not {move.price}.", code="price_not_positive")
+        raise FixRequest(f"A price must be positive, not {plain(move.price)}.", code="price_not_positive")
     if move.price == move.expected_price:
         raise FixRequest(f"It is at {_told(move.price)} already.", code="price_unchanged")
     if increments and not is_on_tick(move.price, increments):

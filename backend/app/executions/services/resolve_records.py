@@ -98,7 +98,7 @@ def _require_possible(
     if same.exists():  # The request was sent again; two deals alike have moments of their own.
         raise Conflict("That deal was entered already.", code="deal_entered")
     if not is_price(price):
-        raise FixRequest(f"A price must be positive, not {price}.", code="price_not_positive")
+        raise FixRequest(f"A price must be positive, not {plain(price)}.", code="price_not_positive")
     if not order.sent_at - CLOCKS_DIFFER_MAX <= executed_at <= now + CLOCKS_DIFFER_MAX:
         raise FixRequest(
             f"A deal of {order.order_ref} is between {order.sent_at:%Y-%m-%d %H:%M:%S} UTC, when it was sent, and now.",

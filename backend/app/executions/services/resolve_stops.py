@@ -133,7 +133,8 @@ def _unlinked(bracket: Bracket) -> Iterable[Order]:
 def _require_waits(facts: Facts, price: Decimal | None) -> None:
     """Raise FixRequest where a stop at this price is refused for its tick, or would trigger at once."""
     if not is_price(price):
-        raise FixRequest(f"A price must be positive, not {plain(price)}.", code="price_not_positive")
+        said = "none" if price is None else plain(price)
+        raise FixRequest(f"A price must be positive, not {said}.", code="price_not_positive")
     known = Instrument.objects.filter(symbol=facts.execution.symbol).first()
     increments = increments_of(known) if known is not None else ()
     said = plain(price, places_min=2)

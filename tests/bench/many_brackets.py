@@ -75,7 +75,9 @@ def use_servers_of(stack: RunningStack) -> None:
         "DATABASE_URL": stack.up["database_url"],
         "REDIS_URL": stack.up["redis_url"],
         "DJANGO_SETTINGS_MODULE": "app.config.settings",
-        "ORDERS_PER_CONTRACT_MAX": "0",  # As the stack has it: hundreds of brackets in one contract.
+        # As the stack has them: hundreds of brackets in one contract, at any hour of the week.
+        "ORDERS_PER_CONTRACT_MAX": "0",
+        "GATEWAY_MAINTENANCE": "none",
     }
     import django
 

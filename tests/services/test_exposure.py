@@ -219,53 +219,6 @@ def test_less_in_an_exclusive_account_was_closed_elsewhere_without_any_deal(
     assert (held.execution.open_quantity, held.execution.status) == (4, "OPEN")
 
 
-@pytest.mark.case("T56")
-@pytest.mark.parametrize("reported", [0, 4])
-def test_a_report_that_comes_late_takes_no_stop_from_an_exclusive_account(
-    submitted: Submitted, world: World, settings: Settings, reported: int
-) -> None:
-    settings.ACCOUNT_USE = "EXCLUSIVE"
-    book = submitted()
-    book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED))
-    book.hear(fill(book.entry, "4"), fill(book.entry, "6"))  # Recorded at the 20th second.
-    world.broker.holds(told(book.stop, T.PRE_SUBMITTED))
-    world.holds(reported)
-    world.seconds = 25.0
-    assert [world.reconcile(after=11) for _ in range(4)] == [[]] * 4
-    assert book.execution.open_quantity == 10
-    # What nobody tells a deal of is believed in the end: it may have been closed on a day that is told no more
-    assert [sentence.rpartition(": ")[2] for sentence in world.reconcile(after=15)] == ["CLOSED_ELSEWHERE"]
-    assert book.execution.open_quantity == reported
-
-
-@pytest.mark.case("T56")
-def test_a_report_that_is_late_and_agrees_after_all_settles_it(
-    submitted: Submitted, world: World, settings: Settings
-) -> None:
-    settings.ACCOUNT_USE = "EXCLUSIVE"
-    book = submitted()
-    open_position(book, world.broker)
-    world.holds(0)
-    world.seconds = 25.0
-    assert [world.reconcile(after=12) for _ in range(3)] == [[]] * 3
-    world.holds(10)
-    assert world.reconcile(after=1) == []
-    assert (position().in_doubt, position().others, book.execution.open_quantity) == (False, 0, 10)
-
-
-@pytest.mark.case("T56")
-def test_what_is_not_of_the_size_of_a_deal_of_ours_is_believed_as_soon_as_it_is_confirmed(
-    submitted: Submitted, world: World, settings: Settings
-) -> None:
-    settings.ACCOUNT_USE = "EXCLUSIVE"
-    book = submitted()
-    open_position(book, world.broker)
-    world.holds(7)
-    world.seconds = 32.0
-    assert world.reconcile() == []
-    assert [sentence.rpartition(": ")[2] for sentence in world.reconcile(after=11)] == ["CLOSED_ELSEWHERE"]
-
-
 def test_a_difference_that_goes_away_is_forgotten(held: Book, world: World) -> None:
     world.holds(0)
     world.reconcile()

@@ -71,7 +71,7 @@ def test_beside_a_young_deal_of_ours_a_report_may_know_that_in_place_of_others(
     assert book.execution.open_quantity == 10
 
 
-@pytest.mark.case("T58")
+@pytest.mark.case("T57")
 def test_beside_young_fills_of_ours_what_others_sold_is_judged_at_once_unless_both_cancel_out(
     held: Book, submitted: Submitted, world: World
 ) -> None:
@@ -88,7 +88,7 @@ def test_beside_young_fills_of_ours_what_others_sold_is_judged_at_once_unless_bo
     assert [book.execution.open_quantity for book in (held, young)] == [10, 7]
 
 
-@pytest.mark.case("T58")
+@pytest.mark.case("T57")
 def test_who_sells_share_after_share_beside_fills_of_ours_is_judged_within_the_time_of_one_doubt(
     held: Book, submitted: Submitted, world: World
 ) -> None:
@@ -109,7 +109,7 @@ def test_who_sells_share_after_share_beside_fills_of_ours_is_judged_within_the_t
     assert held.execution.open_quantity + young.execution.open_quantity == 10
 
 
-@pytest.mark.case("T59")
+@pytest.mark.case("T58")
 @pytest.mark.parametrize("young", [False, True], ids=["", "beside a young deal of ours"])
 @pytest.mark.parametrize("between", [0, 12])
 def test_what_somebody_sells_of_ours_is_found_though_another_program_buys_as_many(

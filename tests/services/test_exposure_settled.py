@@ -54,7 +54,7 @@ def test_a_person_says_that_it_was_closed_elsewhere(held: Book, world: World, an
     assert (decision.user, decision.actor, decision.evidence["open_after"]) == (analyst, "PERSON", "4.0000")
 
 
-@pytest.mark.case("T60")
+@pytest.mark.case("T59")
 def test_what_a_person_settles_in_part_leaves_the_rest_in_doubt(held: Book, world: World, analyst: User) -> None:
     unexplained(world, holds=4)
     asked = Asked(act=Act.CLOSED_ELSEWHERE, quantity=Decimal(2))

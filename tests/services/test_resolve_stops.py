@@ -287,7 +287,7 @@ def test_what_was_closed_too_much_is_not_bought_back_twice(oversold: Book, world
     )
 
 
-@pytest.mark.case("T57")
+@pytest.mark.case("T56")
 def test_an_account_that_holds_none_of_it_settles_what_was_closed_too_much_by_our_books(
     held: Book, world: World, analyst: User
 ) -> None:

@@ -27,26 +27,24 @@ from app.alerts.models import Alert
 from app.alerts.services import alert_raise, alert_resolve, alert_update
 from app.brokers import base
 from app.core.logging import get_logger
-from app.domain.broker_events import ClosedElsewhere, FillTold
+from app.domain.broker_events import ClosedElsewhere
 from app.domain.command import CommandKind
-from app.domain.exposure import AccountUse, Claim, Comparison, Finding, ForeignDeal, Judgement, compare, judge, lags
+from app.domain.exposure import AccountUse, Claim, Comparison, Finding, ForeignDeal, Judgement, compare, judge
 from app.domain.order_status import OrderStatus
 from app.domain.reasons import FlagCode
 from app.domain.terms import Action, Leg, Side
 from app.executions.decisions import decision_record
-from app.executions.models import Actor, Bracket, BrokerEvent, Execution, Fill, Order, ReconcileRun
+from app.executions.models import Actor, Bracket, Execution, Fill, Order, ReconcileRun
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
-from app.executions.services.deals_unjudged import DealOfOthers, deal_signed, deals_stored_to
+from app.executions.services.deals_unjudged import DealOfOthers, deals_stored_to
 from app.executions.services.exposure import LAG, Picture, claims_of, picture_of, to_judge
 
 logger = get_logger(__name__)
 
 # How often an instrument is tried when others lock its executions in another order: a connection is not lost by it.
 DEADLOCKS_MAX = 5
-# For how many times as long a report that may only be late takes nothing from a claim.
-LATE_LAGS = 6
 STOPPED_BY_HAND = timedelta(minutes=1)
 _NONE = Decimal(0)
 _STOPS = (Leg.STOP_LOSS.value, Leg.PROTECT.value)
@@ -165,8 +163,6 @@ def _settle(
         unexplained=row.unexplained,
         explained=picture.explains(reported),
     )
-    if found is Comparison.CONFIRMED and _may_be_late(picture, reported, now=now):
-        found = Comparison.IN_DOUBT
     if found is Comparison.SETTLED and picture.nets_out():
         found = Comparison.LAGS  # Deals of others are to be judged, and this report knows not all of ours yet.
     if found is Comparison.SETTLED:  # A report that agrees only if it lags ends no doubt: it may know all our deals.
@@ -194,20 +190,6 @@ def _doubt_carry_on(picture: Picture, difference: Decimal, *, since: datetime) -
     dealt = sum((deal.quantity for deal in picture.foreign if deal.recorded_at > since), _NONE)
     if dealt and difference - row.disputed == dealt and not row.unexplained:
         row.disputed = difference
-
-
-def _may_be_late(picture: Picture, reported: Decimal, *, now: datetime) -> bool:
-    """Say whether an exclusive account holds less than is claimed by just what our deals of the last minute were.
-
-    A report that comes later than others do looks like this, and what is lost by being wrong is not the same: shares
-    that are there would be without a stop. Who closes something in TWS is told by their deal.
-    """
-    if AccountUse(settings.ACCOUNT_USE) is not AccountUse.EXCLUSIVE or picture.foreign:
-        return False
-    of_them = BrokerEvent.objects.filter(execution__in=[one.pk for one in picture.executions], kind=FillTold.kind)
-    heard = of_them.filter(recorded_at__gt=now - LATE_LAGS * LAG).order_by("id")
-    deals = [deal_signed(told) for told in heard.values_list("payload", flat=True)]
-    return lags(reported=reported, expected=picture.expected, recent=deals)
 
 
 def _row_begun(account: Account, con_id: int, *, reported: Decimal, first: bool, now: datetime) -> Position:

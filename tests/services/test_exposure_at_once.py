@@ -163,7 +163,11 @@ def test_a_long_and_a_short_that_somebody_closed_in_tws_are_both_closed_though_t
     assert (position().others, position().in_doubt) == (0, False)
 
 
-def test_what_others_who_hold_shares_sell_and_buy_back_closes_neither_side(submitted: Submitted, world: World) -> None:
+@pytest.mark.parametrize("another_program", [False, True])
+def test_what_others_who_hold_shares_sell_and_buy_back_closes_neither_side(
+    submitted: Submitted, world: World, settings: Settings, *, another_program: bool
+) -> None:
+    settings.OTHERS_CLIENT_IDS = [77]
     # Given a hundred shares of somebody's, and ten of ours on either side
     world.holds(100)
     world.reconcile()
@@ -174,6 +178,9 @@ def test_what_others_who_hold_shares_sell_and_buy_back_closes_neither_side(submi
     assert world.reconcile() == []
     world.deal_of_others(-6)
     world.deal_of_others(6)
+    if another_program:
+        world.deal_of_others(5, client_id=77)
+        world.deal_of_others(-5, client_id=77)
     assert [world.reconcile(after=20), world.reconcile(after=20)] == [[], []]
     assert [book.execution.open_quantity for book in books] == [10, 10]
     assert position().others == 100

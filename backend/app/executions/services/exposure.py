@@ -101,9 +101,9 @@ class Picture:
         """Say whether deals that may have closed something of ours, on both sides, together change nothing."""
         known = frozenset(settings.OTHERS_CLIENT_IDS)
         theirs = [deal.quantity for deal in self.foreign if deal.client_id in known]
-        if self.row.others and not theirs and AccountUse(settings.ACCOUNT_USE) is AccountUse.SHARED:
-            return False
         unjudged = [deal.quantity for deal in self.foreign if deal.client_id not in known]
+        if self.row.others and not sum(unjudged, _NONE) and AccountUse(settings.ACCOUNT_USE) is AccountUse.SHARED:
+            return False
         return nets_out(claims=self.claims, unjudged=unjudged, theirs=theirs)
 
 

@@ -163,8 +163,6 @@ def _settle(
         unexplained=row.unexplained,
         explained=picture.explains(reported),
     )
-    if found is Comparison.SETTLED and picture.nets_out():
-        found = Comparison.LAGS  # Deals of others are to be judged, and this report knows not all of ours yet.
     if found is Comparison.SETTLED:  # A report that agrees only if it lags ends no doubt: it may know all our deals.
         row.disputed, row.disputed_since, row.unexplained = _NONE, None, _NONE
         judged = [deal.event_id for deal in picture.foreign]

@@ -38,7 +38,14 @@ def closes(book: Book) -> list[str]:
 
 
 def woken(broker: FakeBroker, books: list[Book]) -> None:
-    CloseThread(broker=broker, on_doubt=lambda: None)._steps([book.execution_id for book in books])
+    work(CloseThread(broker=broker, on_doubt=lambda: None), books)
+
+
+def work(thread: CloseThread, books: list[Book]) -> None:
+    """Wake it as the guard does, and have it take all steps that are due."""
+    for book in books:
+        thread.wake(book.execution_id)
+    thread._work()
 
 
 def test_for_all_that_are_woken_the_account_is_asked_once(
@@ -96,6 +103,6 @@ def test_what_is_in_doubt_holds_back_none_but_itself(closing: list[Book], broker
     broker.deals.append(fill(first.stop, "10", "185"))
     asked: list[int] = []
     thread = CloseThread(broker=broker, on_doubt=lambda: asked.append(1))
-    thread._steps([book.execution_id for book in closing])
+    work(thread, closing)
     assert [closes(book) for book in closing] == [[], ["SENT"], ["SENT"]]
     assert asked == [1]

@@ -178,9 +178,8 @@ def _market_plan(facts: CloseFacts) -> ClosePlan:
     if facts.keep and not facts.change_refused:
         return _part_plan(facts, live)
     if live:
-        return ClosePlan(
-            step=CloseStep.CANCEL, keys=_keys(leg for leg in live if leg.status is not OrderStatus.PENDING_CANCEL)
-        )
+        keys = _keys(leg for leg in live if leg.status is not OrderStatus.PENDING_CANCEL)
+        return ClosePlan(step=CloseStep.CANCEL, keys=keys) if keys else _WAIT
     return ClosePlan(step=CloseStep.CLOSE, quantity=facts.held - facts.keep)
 
 
@@ -200,6 +199,19 @@ def closing_step(facts: CloseFacts) -> CloseStep | None:
         return None
     step = plan_close(facts).step
     return None if step in _LEAVES_THE_STOP else step
+
+
+def is_bare(*, held: Decimal, keep: Decimal, exits: Sequence[ExitFacts]) -> bool:
+    """Say whether shares that are to be closed have no stop at work, and nothing that closes them has left yet.
+
+    They go before all that still have theirs. A stop whose cancel is under way counts as gone.
+    """
+    if held <= keep:
+        return False
+    left = [leg for leg in exits if leg.is_open and leg.status is not OrderStatus.CREATED]
+    if any(leg.leg is Leg.CLOSE or is_at_market(leg) for leg in left):
+        return False
+    return sum((leg.remaining for leg in left if leg.leg in _STOPS and leg.is_at_work), _NONE) < held
 
 
 def is_at_market(leg: ExitFacts) -> bool:

@@ -1,12 +1,20 @@
-"""Takes the next step of closing at once, when the broker has spoken: shares that have no stop do not wait for a sweep.
+"""Closes what is to be closed, one step after the other: shares without a stop first, and never many of them at once.
 
-    guard ── finds shares without a stop that are being closed ──> wake(execution) ──> the next step, in a thread
+    a person, kill switch, sweep ──> want(execution) ──> waits, with its stop, until there is room ──┐
+    guard ── finds shares that are bare because they are being closed ──> wake(execution) ──> first ─┴──> next step
 
-The account is asked once for all that were woken: who comes last has been without a stop for the steps of the others.
-A thread of its own, because a step asks the broker what the account holds, and the guard may not wait for that. The
-sweep asks for every step, too, by the queue: nothing hangs on this thread but the time that shares are without a stop.
+On most roads an exit is cancelled before its shares can be closed. Were all cancelled at once, the last of
+hundreds would be bare for as long as the steps of all others take. So at most `UNDER_WAY_MAX` executions are bare at a
+time: the next one gives up its stop when the closing order of an earlier one has left. One that stays bare for longer
+than `UNDER_WAY_SECONDS_MAX` (the account may not hold it, the broker says nothing) is told by others, and does not keep
+the rest from being closed.
+
+The account is asked once for those whose turn it is. One thread takes all steps, because it knows then how many are
+bare, and the guard may not wait for the broker's answers. Nothing hangs on what it remembers: who is bare is read from
+the rows, and the sweep asks for every step again.
 """
 
+import time
 from collections.abc import Callable
 
 from django.db import DatabaseError, connections
@@ -16,11 +24,17 @@ from app.brokers.base import BlockingBroker
 from app.core import clock
 from app.core.errors import TradingError
 from app.core.logging import get_logger
+from app.executions.services.close_facts import closed_bare
 from app.executions.services.flatten import ClosingAnswer, closing_ask
 from app.worker.flatten_waits import flatten_waits
 from app.worker.woken_thread import WokenThread
 
 logger = get_logger(__name__)
+
+UNDER_WAY_MAX = 4
+UNDER_WAY_SECONDS_MAX = 10.0
+# How soon to look again whether there is room, where nobody wakes the thread: a stop may fill while it is cancelled.
+ROOM_EVERY_SECONDS = 0.1
 
 
 class CloseThread(WokenThread):
@@ -30,41 +44,87 @@ class CloseThread(WokenThread):
         self._broker = broker
         self._on_doubt = on_doubt
         super().__init__(name="close")
+        self._wanted: set[int] = set()
+        # Of the thread alone: whose turn comes, in this order; who is bare, and since when.
+        self._first: dict[int, None] = {}
+        self._waiting: dict[int, None] = {}
+        self._under_way: dict[int, float] = {}
+        self._answer: ClosingAnswer | None = None
+
+    def want(self, execution_id: int) -> None:
+        """Have the next step of closing an execution taken when there is room. Never blocks."""
+        with self._lock:
+            self._wanted.add(execution_id)
+        self._wake.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.wait()
+            self._wake.wait(ROOM_EVERY_SECONDS if self._waiting else None)
             self._wake.clear()
-            self._steps(sorted(self._taken()))
+            self._work()
         connections.close_all()
 
-    def _steps(self, execution_ids: list[int]) -> None:
-        """Take the next step of each, oldest first, by one answer as long as that is young."""
-        answer: ClosingAnswer | None = None
-        for place, execution_id in enumerate(execution_ids):
-            if self._stopping.is_set():
-                break
-            together = execution_ids[place:]
-            if len(together) > 1 and (answer is None or not answer.is_young):
-                answer = self._ask(together)
-            self._step(execution_id, answer=answer)
+    def _work(self) -> None:
+        """Take steps until none is due, or none has room."""
+        while not self._stopping.is_set():
+            try:
+                self._arrivals()
+                turn = self._turn()
+            except DatabaseError as error:  # Who is bare cannot be read: the guard and the sweep ask again.
+                _note("close_not_read", error)
+                return
+            if not turn:
+                return
+            self._step(turn[0], answer=self._answer_for(turn))
+
+    def _arrivals(self) -> None:
+        """Take over who was woken or is wanted since: who is bare comes first."""
+        with self._lock:
+            wanted, self._wanted = self._wanted, set()
+        self._first |= dict.fromkeys(sorted(self._taken()))
+        new = wanted - self._first.keys() - self._waiting.keys()
+        bare = closed_bare(new)
+        self._first |= dict.fromkeys(sorted(bare))
+        self._waiting |= dict.fromkeys(sorted(new - bare))
+
+    def _turn(self) -> list[int]:
+        """Return whose turn it is: all that are bare, and of the others as many as there is room for."""
+        if not self._waiting:
+            return list(self._first)
+        bare, now = closed_bare(self._under_way), time.monotonic()
+        self._under_way = {pk: since for pk, since in self._under_way.items() if pk in bare}
+        counted = sum(now - since < UNDER_WAY_SECONDS_MAX for since in self._under_way.values())
+        room = max(UNDER_WAY_MAX - max(counted, len(self._first)), 0)
+        return [*self._first, *list(self._waiting)[:room]]
+
+    def _answer_for(self, turn: list[int]) -> ClosingAnswer | None:
+        """Return what the broker says of the account, asked once for all whose turn it is; None: the step asks."""
+        if len(turn) > 1 and (self._answer is None or not self._answer.is_young or turn[0] not in self._answer.asked):
+            self._answer = self._ask(turn)
+        return self._answer
 
     def _ask(self, execution_ids: list[int]) -> ClosingAnswer | None:
         try:
             return closing_ask(execution_ids=execution_ids, broker=self._broker, now=clock.now())
         except (DatabaseError, TradingError) as error:  # Each step asks by itself, then.
-            logger.warning("close_not_asked", error=str(error).strip())
-            connections.close_all()
-            pool_renew(error)
+            _note("close_not_asked", error)
             return None
 
     def _step(self, execution_id: int, *, answer: ClosingAnswer | None) -> None:
+        self._first.pop(execution_id, None)
+        self._waiting.pop(execution_id, None)
+        self._under_way.setdefault(execution_id, time.monotonic())  # Until its rows say that it is not.
         try:
             if flatten_waits.step(execution_id, broker=self._broker, now=clock.now(), answer=answer):
                 self._on_doubt()
         except (DatabaseError, TradingError) as error:
-            logger.warning("close_waits", execution=execution_id, error=str(error).strip())
-            connections.close_all()
-            pool_renew(error)
+            _note("close_waits", error, execution=execution_id)
         except Exception:  # A fault of ours must not end the thread: the sweep asks again, loudly.
             logger.exception("close_fault", execution=execution_id)
+
+
+def _note(what: str, error: DatabaseError | TradingError, **about: int) -> None:
+    """Log what failed, and begin the next step with connections that work."""
+    logger.warning(what, error=str(error).strip(), **about)
+    connections.close_all()
+    pool_renew(error)

@@ -38,6 +38,7 @@ from app.domain.broker_events import AnyBrokerEvent
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.record import broker_events_record
 from app.worker.event_queue import Others, next_batch, tells_of_loss
+from app.worker.right_of_way import RightOfWay
 
 logger = get_logger(__name__)
 
@@ -62,10 +63,14 @@ _END = _End()
 
 
 class EventRecorder:
-    """The thread between the connection and the rows. `on_changed` gets each changed execution's id, and the event."""
+    """The thread between the connection and the rows. `on_changed` gets each changed execution's id, and the event.
 
-    def __init__(self, *, on_changed: Callable[[int, AnyBrokerEvent], None]) -> None:
+    `way` is told when an order is gone or refused, and when that is recorded.
+    """
+
+    def __init__(self, *, on_changed: Callable[[int, AnyBrokerEvent], None], way: RightOfWay | None = None) -> None:
         self._on_changed = on_changed
+        self.way = way or RightOfWay()
         self._queue: queue.SimpleQueue[AnyBrokerEvent | threading.Event | _End] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
         self._stopping = threading.Event()
@@ -91,6 +96,8 @@ class EventRecorder:
 
     def put(self, event: AnyBrokerEvent) -> None:
         """Take an event. Never blocks and never drops one."""
+        if tells_of_loss(event):
+            self.way.heard()
         self._queue.put(event)
         length = self._queue.qsize()
         if length >= QUEUE_LENGTH_LOUD and length % QUEUE_LENGTH_LOUD == 0:
@@ -132,6 +139,7 @@ class EventRecorder:
             if self._in_hand:
                 self._batch_at = time.monotonic()
                 self._record_all(self._in_hand)
+                self.way.recorded(sum(map(tells_of_loss, self._in_hand)))
             self._tell_drained({id(event) for event in self._in_hand})
             self._in_hand = []
         connections.close_all()

@@ -25,6 +25,7 @@ from app.core.errors import TradingError
 from app.core.logging import get_logger
 from app.executions.services.guard import GuardLook, execution_ids_to_guard, guard_look
 from app.executions.services.guard_watch import Watch
+from app.worker.right_of_way import RightOfWay
 from app.worker.woken_thread import WokenThread
 
 logger = get_logger(__name__)
@@ -40,7 +41,8 @@ STATEMENT_SECONDS_MAX = 2.0
 class GuardThread(WokenThread):
     """Keeps promise 2 for one connection. `on_unknown` is called when only the broker's answer can tell more.
 
-    `on_closing` is called with an execution whose shares have no stop, because they are being closed.
+    `on_closing` is called with an execution whose shares have no stop, because they are being closed. `way` is told how
+    far the looks have come.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class GuardThread(WokenThread):
         state: Callable[[], ConnectionState],
         on_unknown: Callable[[], None],
         on_closing: Callable[[int], None] = lambda _execution_id: None,
+        way: RightOfWay | None = None,
     ) -> None:
         self._broker = broker
         self._state = state
         self._on_unknown = on_unknown
         self._on_closing = on_closing
+        self._way = way or RightOfWay()
         super().__init__(name="guard")
         self._watch = Watch()
         self._swept_at = self._looked_at = float("-inf")
@@ -69,7 +73,9 @@ class GuardThread(WokenThread):
             if self._stopping.is_set():
                 break
             self._looked_at = time.monotonic()
+            recorded = self._way.begins()
             pause = self._look()
+            self._way.looked(recorded)
         connections.close_all()
 
     def _look(self) -> float:

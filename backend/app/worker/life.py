@@ -31,6 +31,7 @@ from app.worker.guard_thread import GuardThread
 from app.worker.holder import session_name_make
 from app.worker.local_tasks import LocalTasks
 from app.worker.loop_thread import with_own_connection
+from app.worker.right_of_way import RightOfWay
 
 logger = get_logger(__name__)
 
@@ -57,6 +58,13 @@ def broker_thread() -> BrokerThread:
     if _Held.broker is None:
         raise RetryLater("This worker holds no broker connection: it does not serve the queue `broker`.")
     return _Held.broker
+
+
+def close_thread() -> CloseThread:
+    """Return what closes over this worker's broker connection. Raises RetryLater where this process holds none."""
+    if _Held.close is None:
+        raise RetryLater("This worker holds no broker connection: it does not serve the queue `broker`.")
+    return _Held.close
 
 
 def data_thread() -> DataThread:
@@ -89,7 +97,8 @@ def start(sender: Any, **_: Any) -> None:
     logger.info("worker_starts", queues=",".join(sorted(queues)))
     if dispatch.BROKER_QUEUE in queues:
         ib_settings = broker_settings()
-        _Held.recorder = EventRecorder(on_changed=_look_after)
+        way = RightOfWay()
+        _Held.recorder = EventRecorder(on_changed=_look_after, way=way)
         _Held.broker = BrokerThread(
             make_broker=broker_make,
             recorder=_Held.recorder,
@@ -108,6 +117,7 @@ def start(sender: Any, **_: Any) -> None:
             state=lambda: broker.state,
             on_unknown=broker.reconcile_soon,
             on_closing=_Held.close.wake,
+            way=way,
         )
         tasks = sender.app.tasks
         _Held.local_tasks = LocalTasks(lambda task, execution_id: tasks[task](execution_id))

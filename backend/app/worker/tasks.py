@@ -16,7 +16,6 @@ from app.executions.services.submit import execution_submit
 from app.executions.services.sweep import execution_sweep
 from app.executions.services.wait import execution_wait_for_fill
 from app.worker import life
-from app.worker.flatten_waits import flatten_waits
 from app.worker.watchdog import watchdog_look
 
 logger = get_logger(__name__)
@@ -29,7 +28,9 @@ WAIT_SECONDS_MAX = 75.0
 def submit(execution_id: int) -> None:
     """Put the execution on the wire. Where there is no connection now, the sweep sends it again."""
     try:
-        execution_submit(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
+        broker = life.broker_thread()
+        broker.give_way()
+        execution_submit(execution_id=execution_id, broker=broker, now=clock.now())
     except RetryLater as error:
         logger.warning("submit_waits", execution=execution_id, reason=error.code)
 
@@ -56,14 +57,11 @@ def changes(execution_id: int) -> None:
 
 @shared_task(name="executions.flatten")
 def flatten(execution_id: int) -> None:
-    """Take the next step of closing what the execution holds; the sweep repeats it until nothing is left."""
+    """Have the next step of closing what the execution holds taken; the sweep repeats it until nothing is left."""
     try:
-        broker = life.broker_thread()
+        life.close_thread().want(execution_id)
     except RetryLater as error:
         logger.warning("flatten_waits", execution=execution_id, reason=error.code)
-        return
-    if flatten_waits.step(execution_id, broker=broker, now=clock.now()):
-        broker.reconcile_soon()
 
 
 @shared_task(name="executions.wait_for_fill", ignore_result=False, throws=(TradingError,))

@@ -96,7 +96,7 @@ CASES = {
     ),
     "joined, refused, not proved": (facts(stop(**NAMED), close(S.REJECTED, **NAMED)), plan(CloseStep.WAIT)),
     "no exit": (facts(stop(S.CANCELLED)), plan(CloseStep.CLOSE, quantity=TEN)),
-    "exit being cancelled": (facts(stop(S.PENDING_CANCEL)), plan(CloseStep.CANCEL)),
+    "exit being cancelled": (facts(stop(S.PENDING_CANCEL)), plan(CloseStep.WAIT)),
     "close written down": (facts(stop(S.CANCELLED), close(S.CREATED)), plan(CloseStep.SEND, 4)),
     "close written down, fewer held": (
         facts(stop(S.CANCELLED), close(S.CREATED), held=Decimal(6)),

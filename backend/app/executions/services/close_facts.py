@@ -1,14 +1,16 @@
 """What is known of a bracket that is being closed, as the rules of `domain.close` want it."""
 
+from collections.abc import Container, Iterable
 from decimal import Decimal
 
 from django.conf import settings
 
 from app.accounts.models import BrokerConnection
-from app.domain.close import CLOSES_MAX, CloseFacts, CloseRoad, CloseStep, ExitFacts, closing_step
-from app.domain.command import NOT_TAKEN, CommandKind
+from app.domain.close import CLOSES_MAX, CloseFacts, CloseRoad, CloseStep, ExitFacts, closing_step, is_bare
+from app.domain.command import NOT_TAKEN, CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OrderType
+from app.executions import selectors
 from app.executions.models import Bracket, Execution, Order, OrderCommand, open_quantity_of
 from app.executions.services.connection_row import is_foreign
 from app.executions.services.leg_facts import waits_for_entry
@@ -33,6 +35,36 @@ def closing_step_of(execution: Execution, bracket: Bracket) -> CloseStep | None:
     """Return the next step of closing a bracket where that takes its stop away; None where the guard looks after it."""
     facts = close_facts(execution, bracket)
     return None if facts is None else closing_step(facts)
+
+
+def is_closed_bare(execution: Execution, bracket: Bracket, *, leaving: Container[int] = ()) -> bool:
+    """Say whether shares of the bracket, whose orders were read, have no stop because they are being closed.
+
+    `leaving` are exits that count as gone already.
+    """
+    keep = keep_of(execution, bracket)
+    if keep is None:
+        return False
+    orders = [order for order in bracket.orders.all() if order.pk not in leaving]
+    exits = [_exit_facts(order, None) for order in orders if order.leg != Leg.ENTRY.value]
+    return is_bare(held=open_quantity_of(bracket.orders.all()), keep=keep, exits=exits)
+
+
+def closed_bare(execution_ids: Iterable[int]) -> set[int]:
+    """Return those of the executions of which shares have no stop, or lose it any moment, because they are closed."""
+    asked = list(execution_ids)
+    if not asked:
+        return set()
+    closing = OrderCommand.objects.filter(execution__in=asked, reason_code=CommandReason.CLOSING)
+    under_way = closing.filter(settled_at__isnull=True, sent_at__isnull=False).exclude(kind=CommandKind.PLACE)
+    # A target that goes to the market is changed, too: no stop hangs on that.
+    leaving = set(under_way.exclude(order__leg=Leg.TAKE_PROFIT).values_list("order_id", flat=True))
+    executions = selectors.with_orders(Execution.objects.filter(pk__in=asked))
+    return {
+        one.pk
+        for one in executions
+        if any(is_closed_bare(one, bracket, leaving=leaving) for bracket in one.brackets.all())
+    }
 
 
 def close_facts(

@@ -52,9 +52,11 @@ FLATTEN, CLOSE_REQUESTED = "FLATTEN", "CLOSE_REQUESTED"  # The decisions that be
 class ClosingAnswer:
     """What the broker said of the account a moment ago: `doubts` are executions of which nothing may be closed.
 
-    `events_to` is the last event that was stored when it was asked: what is stored since, the answer need not know.
+    `asked` are those it was asked about; `events_to` is the last event that was stored when it was: what is stored
+    since, the answer need not know.
     """
 
+    asked: frozenset[int]
     doubts: frozenset[int]
     events_to: int
     asked_at: float  # by a clock that no jump of the machine's moves, in seconds
@@ -65,9 +67,10 @@ class ClosingAnswer:
         return time.monotonic() - self.asked_at < ANSWER_GOOD_SECONDS
 
     def is_good_for(self, execution_id: int) -> bool:
-        """Say whether it is young, and nothing was told of the execution since: an exit may have filled and ended."""
-        told_since = BrokerEvent.objects.filter(execution=execution_id, id__gt=self.events_to)
-        return self.is_young and not told_since.exists()
+        """Say whether it is about the execution and young, and nothing was told since: an exit may have filled."""
+        if execution_id not in self.asked or not self.is_young:
+            return False
+        return not BrokerEvent.objects.filter(execution=execution_id, id__gt=self.events_to).exists()
 
 
 @dataclass(slots=True)
@@ -109,10 +112,11 @@ def closing_ask(*, execution_ids: Iterable[int], broker: BlockingBroker, now: da
     """Ask the broker once about all shares of these executions that are to be closed: are they still held?"""
     events_to = BrokerEvent.objects.order_by("-id").values_list("pk", flat=True).first() or 0
     asked_at = time.monotonic()
-    held = Execution.objects.filter(pk__in=list(execution_ids)).exclude(open_quantity=0)
+    asked = frozenset(execution_ids)
+    held = Execution.objects.filter(pk__in=asked).exclude(open_quantity=0)
     closing = [one for one in held if any(keep_of(one, bracket) is not None for bracket in one.brackets.all())]
     doubts = exposure_doubts(executions=closing, broker=broker, now=now) if closing else frozenset[int]()
-    return ClosingAnswer(doubts=doubts, events_to=events_to, asked_at=asked_at)
+    return ClosingAnswer(asked=asked, doubts=doubts, events_to=events_to, asked_at=asked_at)
 
 
 def execution_flatten_send(

@@ -45,7 +45,7 @@ def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER
     # Read before anything is sent here: else what this sweep sends would keep it from sending what was lost.
     is_queue_empty = not dispatch.broker_queue_length()
     kill_switch_enforce(now=now)
-    for execution_id in _ids(_closing()):
+    for execution_id in _closing().values_list("pk", flat=True):  # All: who waits for room keeps nobody else waiting.
         dispatch.flatten(execution_id)
     expired = [pk for pk in _past_deadline(now) if execution_expire(execution_id=pk, now=now)]
     # What waits in the queue is not lost: sent again every second, a burst would bury the worker in its own copies.

@@ -1,0 +1,89 @@
+"""Entries give way while a lost stop is replaced, and only then."""
+
+import threading
+from decimal import Decimal
+
+import pytest
+
+from app.domain.broker_events import OrderTold, ToldStatus
+from app.worker.event_recorder import EventRecorder
+from app.worker.right_of_way import RightOfWay
+from tests.services.heard import at
+
+pytestmark = pytest.mark.case("T61")
+
+
+def test_entries_go_on_after_a_look_that_began_when_the_loss_was_recorded() -> None:
+    way = RightOfWay()
+    assert way.give_way(seconds_max=0)
+    way.heard()
+    # Given a look that began before it was recorded, and ends after that
+    begun = way.begins()
+    way.recorded(1)
+    way.looked(begun)
+    assert not way.give_way(seconds_max=0)
+    # Then only the next one is good enough
+    way.looked(way.begins())
+    assert way.give_way(seconds_max=0)
+
+
+def test_a_second_loss_is_waited_for_too() -> None:
+    way = RightOfWay()
+    way.heard()
+    way.recorded(1)
+    begun = way.begins()
+    way.heard()
+    way.looked(begun)
+    assert not way.give_way(seconds_max=0)
+
+
+def test_what_is_never_seen_to_holds_an_entry_up_for_a_moment_only() -> None:
+    way = RightOfWay()
+    way.heard()
+    assert way.give_way(seconds_max=0.01) is False
+
+
+@pytest.mark.parametrize(("status", "free"), [(ToldStatus.CANCELLED, False), (ToldStatus.FILLED, True)])
+def test_the_recorder_says_when_an_order_is_gone_and_when_that_is_recorded(
+    monkeypatch: pytest.MonkeyPatch, status: ToldStatus, *, free: bool
+) -> None:
+    # Given a recorder that is held up while it records
+    is_recording, may_go_on = threading.Event(), threading.Event()
+
+    def record(*_: object, **__: object) -> None:
+        is_recording.set()
+        may_go_on.wait(10)
+
+    monkeypatch.setattr("app.worker.event_recorder.broker_event_record", record)
+    way = RightOfWay()
+    recorder = EventRecorder(on_changed=lambda _execution, _event: None, way=way)
+    recorder.start()
+    try:
+        recorder.put(gone(status))
+        assert is_recording.wait(10)
+        way.looked(way.begins())
+        assert way.give_way(seconds_max=0) is free
+        may_go_on.set()
+        assert recorder.drain(seconds_max=10)
+        way.looked(way.begins())
+        assert way.give_way(seconds_max=0)
+    finally:
+        may_go_on.set()
+        recorder.stop(seconds_max=10)
+
+
+def gone(status: ToldStatus) -> OrderTold:
+    return OrderTold(
+        dedupe_key=f"status:{status}",
+        account="DU1234567",
+        received_at=at(10),
+        order_id=7,
+        client_id=1,
+        perm_id=1007,
+        order_ref="TA-x:1:SL",
+        status=status,
+        raw_status=status.value,
+        filled=Decimal(0),
+        remaining=Decimal(0),
+        average_price=Decimal(0),
+    )

@@ -181,7 +181,7 @@ def start() -> Iterator[Callable[[WillingBroker], BrokerThread]]:
     def run(broker: WillingBroker) -> BrokerThread:
         recorder = EventRecorder(on_changed=lambda _id, _event: None)
 
-        def make_broker(*, on_event: EventSink, on_state: StateSink, confirm: Confirm) -> WillingBroker:
+        def make_broker(*, on_event: EventSink, on_state: StateSink, confirm: Confirm, **_: object) -> WillingBroker:
             del on_event, confirm
             broker.tell_state = on_state
             return broker

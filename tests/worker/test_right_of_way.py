@@ -15,16 +15,16 @@ pytestmark = pytest.mark.case("T61")
 
 def test_entries_go_on_after_a_look_that_began_when_the_loss_was_recorded() -> None:
     way = RightOfWay()
-    assert way.give_way(seconds_max=0)
+    assert not way.is_claimed()
     way.heard()
     # Given a look that began before it was recorded, and ends after that
     begun = way.begins()
     way.recorded(1)
     way.looked(begun)
-    assert not way.give_way(seconds_max=0)
+    assert way.is_claimed()
     # Then only the next one is good enough
     way.looked(way.begins())
-    assert way.give_way(seconds_max=0)
+    assert not way.is_claimed()
 
 
 def test_a_second_loss_is_waited_for_too() -> None:
@@ -34,13 +34,38 @@ def test_a_second_loss_is_waited_for_too() -> None:
     begun = way.begins()
     way.heard()
     way.looked(begun)
-    assert not way.give_way(seconds_max=0)
+    assert way.is_claimed()
 
 
-def test_what_is_never_seen_to_holds_an_entry_up_for_a_moment_only() -> None:
+def test_what_is_never_seen_to_holds_entries_up_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     way = RightOfWay()
     way.heard()
-    assert way.give_way(seconds_max=0.01) is False
+    way.heard()
+    assert way.is_claimed()
+    # Given that it has lasted too long, further losses do not begin it anew
+    monkeypatch.setattr("app.worker.right_of_way.SECONDS_MAX", 0.0)
+    way.heard()
+    assert not way.is_claimed()
+    way.give_way()
+    # Until all were looked at
+    way.recorded(3)
+    way.looked(way.begins())
+    monkeypatch.setattr("app.worker.right_of_way.SECONDS_MAX", 60.0)
+    way.heard()
+    assert way.is_claimed()
+
+
+def test_who_gives_way_goes_on_when_it_is_free() -> None:
+    way = RightOfWay()
+    way.heard()
+    passed = threading.Event()
+    waiter = threading.Thread(target=lambda: (way.give_way(), passed.set()))
+    waiter.start()
+    assert not passed.is_set()
+    way.recorded(1)
+    way.looked(way.begins())
+    assert passed.wait(10)
+    waiter.join(10)
 
 
 @pytest.mark.parametrize(("status", "free"), [(ToldStatus.CANCELLED, False), (ToldStatus.FILLED, True)])
@@ -62,11 +87,11 @@ def test_the_recorder_says_when_an_order_is_gone_and_when_that_is_recorded(
         recorder.put(gone(status))
         assert is_recording.wait(10)
         way.looked(way.begins())
-        assert way.give_way(seconds_max=0) is free
+        assert way.is_claimed() is not free
         may_go_on.set()
         assert recorder.drain(seconds_max=10)
         way.looked(way.begins())
-        assert way.give_way(seconds_max=0)
+        assert not way.is_claimed()
     finally:
         may_go_on.set()
         recorder.stop(seconds_max=10)

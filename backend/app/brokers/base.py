@@ -152,6 +152,7 @@ class SendPermit(Protocol):
 
 # The same for a change or a cancel, whose order has its id already: raises where it must not be sent.
 Confirm = Callable[[], None]
+EntriesWait = Callable[[], bool]
 EventSink = Callable[[AnyBrokerEvent], None]
 StateSink = Callable[[ConnectionState, str], None]
 
@@ -351,6 +352,8 @@ class BlockingBroker(Protocol):
 class MakeBroker(Protocol):
     """Makes a broker that tells its news to these."""
 
-    def __call__(self, *, on_event: EventSink, on_state: StateSink, confirm: Confirm) -> Broker:
+    def __call__(
+        self, *, on_event: EventSink, on_state: StateSink, confirm: Confirm, entries_wait: EntriesWait
+    ) -> Broker:
         """Return one that is not connected yet."""
         ...

@@ -1,6 +1,6 @@
 """Makes the broker that `broker_type` names, from plain arguments, so that nobody above names an adapter."""
 
-from app.brokers.base import Broker, Confirm, ConnectionState, DataProvider, EventSink, StateSink
+from app.brokers.base import Broker, Confirm, ConnectionState, DataProvider, EntriesWait, EventSink, StateSink
 from app.brokers.ib import IBSettings
 from app.brokers.registry import adapter
 
@@ -12,9 +12,12 @@ def get_broker(
     on_event: EventSink,
     on_state: StateSink,
     confirm: Confirm | None = None,
+    entries_wait: EntriesWait = lambda: False,
 ) -> Broker:
     """Return a broker that is not connected yet. Raises FixRequest `broker_type_unknown`."""
-    return adapter(broker_type).broker(settings, on_event=on_event, on_state=on_state, confirm=confirm)
+    return adapter(broker_type).broker(
+        settings, on_event=on_event, on_state=on_state, confirm=confirm, entries_wait=entries_wait
+    )
 
 
 def get_data_provider(settings: IBSettings, *, broker_type: str, on_state: StateSink | None = None) -> DataProvider:

@@ -76,7 +76,6 @@ class BrokerCalls:
     def place_bracket(self, bracket: BracketTicket, *, id_floor: int, permit: SendPermit) -> PlacedBracket:
         """Send a bracket once a turn is free and our rows keep up with the news; see Broker.place_bracket."""
         self._recorder.wait_until_it_keeps_up(seconds_max=KEEP_UP_SECONDS_MAX)
-        self.give_way()
         self._require_ready()
         return self._loop_thread.call(
             self._broker.place_bracket(

@@ -67,7 +67,12 @@ class BrokerThread(BrokerCalls):
         silent_seconds: float = HOLDER_SILENT_SECONDS,
         address: str = "the broker",
     ) -> None:
-        self._broker = make_broker(on_event=recorder.put, on_state=self._on_broker_state, confirm=self._confirm)
+        self._broker = make_broker(
+            on_event=recorder.put,
+            on_state=self._on_broker_state,
+            confirm=self._confirm,
+            entries_wait=recorder.way.is_claimed,
+        )
         self._recorder = recorder
         self._account_id = account_id
         self._account_is_named = bool(account_id)

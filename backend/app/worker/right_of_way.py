@@ -1,15 +1,17 @@
 """Entries give way while a lost stop is replaced: shares without a stop have the processor to themselves.
 
-    loop      ── an order is gone or refused ──> heard()             entries stop before their next step
+    loop      ── an order is gone or refused ──> heard()                entries are neither begun nor sent
     recorder  ── it is recorded, the guard woken ──> recorded(n)
     guard     ── a look that began after that has ended ──> looked(n)   entries go on
 
 In a burst dozens of threads of this process want the interpreter, and each statement of a repair waits for its turn
-among them. Nobody waits here inside a transaction, nor longer than `SECONDS_MAX`: what keeps a repair waiting so long
-is not cured by keeping the entries waiting, too.
+among them. Entries wait before they are begun (`give_way`) and, in the queue of what is to be sent, before their turn
+(`is_claimed`): never inside a transaction, and no longer than `SECONDS_MAX` at a stretch. What keeps a repair waiting
+for longer is not cured by keeping the entries waiting, too.
 """
 
 import threading
+import time
 
 SECONDS_MAX = 1.0
 
@@ -20,6 +22,7 @@ class RightOfWay:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._heard = self._recorded = 0
+        self._claimed_at = float("-inf")
         self._is_free = threading.Event()
         self._is_free.set()
 
@@ -27,7 +30,9 @@ class RightOfWay:
         """Note that an order is gone or refused."""
         with self._lock:
             self._heard += 1
-            self._is_free.clear()
+            if self._is_free.is_set():
+                self._claimed_at = time.monotonic()
+                self._is_free.clear()
 
     def recorded(self, count: int) -> None:
         """Note that so many of those are recorded, or never will be, and that the guard was told."""
@@ -45,6 +50,10 @@ class RightOfWay:
             if recorded >= self._heard:
                 self._is_free.set()
 
-    def give_way(self, *, seconds_max: float = SECONDS_MAX) -> bool:
-        """Wait until no loss is being seen to; say whether that is so."""
-        return self._is_free.wait(seconds_max)
+    def is_claimed(self) -> bool:
+        """Say whether a loss is being seen to, and was not for too long. Never blocks."""
+        return not self._is_free.is_set() and time.monotonic() - self._claimed_at < SECONDS_MAX
+
+    def give_way(self) -> None:
+        """Wait until no loss is being seen to, or one was for too long."""
+        self._is_free.wait(max(0.0, self._claimed_at + SECONDS_MAX - time.monotonic()))

@@ -70,6 +70,7 @@ class Desk:
     limit: int = LIMIT
     late: int = LATE
     queue_length_max: int = 2000
+    entries_wait: bool = False
     sent: list[tuple[float, str]] = field(default_factory=list)
     holders: int = 0
     holders_max: int = 0
@@ -79,6 +80,7 @@ class Desk:
             messages_per_window=self.limit,
             late_messages=self.late,
             queue_length_max=self.queue_length_max,
+            entries_wait=lambda: self.entries_wait,
             clock=self.clock,
         )
         self.tasks: list[asyncio.Task[None]] = []

@@ -29,6 +29,24 @@ def test_a_protective_turn_overtakes_all_waiting_entries_and_queries() -> None:
     run(story())
 
 
+def test_while_entries_wait_all_else_is_served_and_then_they_are() -> None:
+    async def story() -> None:
+        # Given entries that give way
+        desk = Desk(entries_wait=True)
+        desk.send("entry")
+        await desk.clock.advance(1)
+        desk.send("protect", priority=SendPriority.PROTECT)
+        desk.send("account", priority=SendPriority.ACCOUNT)
+        await desk.clock.advance(1)
+        assert desk.names == ["protect", "account"]
+        # When they need not any more, nobody has to say so
+        desk.entries_wait = False
+        await desk.clock.advance(1)
+        assert desk.names == ["protect", "account", "entry"]
+
+    run(story())
+
+
 def test_a_full_queue_refuses_and_a_cancelled_turn_makes_room() -> None:
     async def story() -> None:
         # Given a queue of two that is full

@@ -17,6 +17,7 @@ from app.brokers.base import (
     BrokerSession,
     Confirm,
     ConnectionState,
+    EntriesWait,
     EventSink,
     OpenOrder,
     OrderTicket,
@@ -64,6 +65,7 @@ class IBBroker:
 
     Events are what the wire said, translated before the client library interprets it, and may be told twice with one
     `dedupe_key`. `confirm` is asked, in a thread, before a change or a cancel leaves: nothing is written ahead of them.
+    `entries_wait` says whether entries let everything else go first for the moment; it must not block.
     Lives in the event loop in which `connect` runs; not thread-safe.
     """
 
@@ -74,10 +76,13 @@ class IBBroker:
         on_event: EventSink = _ignore_event,
         on_state: StateSink = _ignore_state,
         confirm: Confirm | None = None,
+        entries_wait: EntriesWait = lambda: False,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self.settings = settings or IBSettings.from_environment()
-        self._connection = Connection(self.settings, on_event=on_event, on_state=on_state, now=now)
+        self._connection = Connection(
+            self.settings, on_event=on_event, on_state=on_state, entries_wait=entries_wait, now=now
+        )
         self._confirm = confirm
         self._ahead_seconds = 0.0
 

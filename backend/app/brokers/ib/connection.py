@@ -22,7 +22,7 @@ from typing import Any
 
 from ib_async.ib import StartupFetchNONE
 
-from app.brokers.base import BrokerSession, ConnectionState, EventSink, SendPriority, StateSink
+from app.brokers.base import BrokerSession, ConnectionState, EntriesWait, EventSink, SendPriority, StateSink
 from app.brokers.errors import BrokerTimeout, NotConnected
 from app.brokers.ib import error_codes, greeting
 from app.brokers.ib.handed_on import HandedOn
@@ -76,12 +76,15 @@ class Connection:
         on_event: EventSink,
         on_state: StateSink,
         readonly: bool = False,
+        entries_wait: EntriesWait = lambda: False,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self.settings = settings
         self.state = ConnectionState.DISCONNECTED
         self.pacer = Pacer(
-            messages_per_window=settings.messages_per_second, queue_length_max=settings.send_queue_length_max
+            messages_per_window=settings.messages_per_second,
+            queue_length_max=settings.send_queue_length_max,
+            entries_wait=entries_wait,
         )
         self._on_event = on_event
         self._on_state = on_state

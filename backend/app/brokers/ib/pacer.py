@@ -16,6 +16,8 @@ What leaves late (a busy processor, a slow disk) counts in the schedule as of wh
 make all later windows longer, for good; `late_messages` bounds by how much a window can be fuller while that is made
 up for. Only a little lateness is: after a long stall everything would be due at once, and the clump would fill the
 window. The last of them is kept for PROTECT, which so need not wait for the oldest message to leave the window.
+While `entries_wait` says so, no turn of an entry is granted, though it were due: its write-ahead would compete with
+what protects shares that have no stop.
 Source of the limit: IBKR Campus, "Pacing limitations": market data lines / 2 per second, 50 by default.
 """
 
@@ -28,7 +30,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from app.brokers.base import SendPriority
+from app.brokers.base import EntriesWait, SendPriority
 from app.brokers.errors import QueueFull
 from app.core.errors import TradingError
 
@@ -37,6 +39,8 @@ _ROUNDING_SECONDS = 1e-6
 # A slot: the legs of a bracket. By so much PROTECT may be ahead of the schedule, and others late: what was due longer
 # ago is due from then on.
 _SLOT_MESSAGES = 3
+# How soon it is asked again whether entries wait.
+_ASK_AGAIN_SECONDS = 0.01
 
 
 class TimerHandle(Protocol):
@@ -88,6 +92,7 @@ class Pacer:
         window_seconds: float = 1.0,
         burst_messages: int | None = None,
         queue_length_max: int = 2000,
+        entries_wait: EntriesWait = lambda: False,
         clock: Clock | None = None,
     ) -> None:
         if messages_per_window < 1:
@@ -100,6 +105,7 @@ class Pacer:
         self.burst_messages = messages_per_window // 3 if burst_messages is None else burst_messages
         self.queue_length_max = queue_length_max
         self._slot_seconds = _SLOT_MESSAGES / messages_per_window * window_seconds
+        self._entries_wait = entries_wait
         self._clock = clock
         self._sent: deque[float] = deque(maxlen=messages_per_window + self.late_messages)
         self._burst: deque[float] = deque(maxlen=self.burst_messages)
@@ -187,6 +193,9 @@ class Pacer:
         if self._holder is not None or not self._queue:
             return
         head = self._queue[0]
+        if head.priority == SendPriority.ENTRY and self._entries_wait():
+            self._timer = self._time_source().call_later(_ASK_AGAIN_SECONDS, self._grant_next)
+            return
         now = self._now()
         due = self._due_at(head, now)
         delay = max(due, self._sent_room_at(head)) - now

@@ -81,6 +81,9 @@ def stack_environment(
         "DJANGO_SETTINGS_MODULE": "app.config.settings",
         "PYTHONPATH": str(CLONE / "backend"),
         "PYTHONUNBUFFERED": "1",
+        # glibc gives each of a worker's threads memory of its own, which is never given back. Two such areas are enough
+        # for threads that take turns anyway.
+        "MALLOC_ARENA_MAX": user_values.get("MALLOC_ARENA_MAX") or "2",
     }
     if ports.simulator is not None:
         # They describe what was started here; a live account in `.env` is not the simulator's.

@@ -13,14 +13,17 @@ True
 
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from holidays import HALF_DAY, PUBLIC, HolidayBase, financial_holidays
+if TYPE_CHECKING:
+    from holidays import HolidayBase
 
 NEW_YORK = ZoneInfo("America/New_York")
 _OPEN, _CLOSE, _CLOSE_OF_HALF_DAY = time(9, 30), time(16), time(13)
 _DAYS_SEARCHED_MAX = 14
 _SATURDAY = 5
+_PUBLIC, _HALF_DAY = "public", "half_day"  # Categories of `holidays`.
 
 
 def regular_hours_next(moment: datetime) -> datetime | None:
@@ -28,7 +31,7 @@ def regular_hours_next(moment: datetime) -> datetime | None:
     local = moment.astimezone(NEW_YORK)
     for ahead in range(_DAYS_SEARCHED_MAX):
         day = local.date() + timedelta(days=ahead)
-        if day.weekday() >= _SATURDAY or day in _holidays(day.year, PUBLIC):
+        if day.weekday() >= _SATURDAY or day in _holidays(day.year, _PUBLIC):
             continue
         opens, closes = datetime.combine(day, _OPEN, NEW_YORK), datetime.combine(day, _close(day), NEW_YORK)
         if opens <= local < closes:
@@ -39,9 +42,12 @@ def regular_hours_next(moment: datetime) -> datetime | None:
 
 
 def _close(day: date) -> time:
-    return _CLOSE_OF_HALF_DAY if day in _holidays(day.year, HALF_DAY) else _CLOSE
+    return _CLOSE_OF_HALF_DAY if day in _holidays(day.year, _HALF_DAY) else _CLOSE
 
 
 @lru_cache(maxsize=64)
-def _holidays(year: int, category: str) -> HolidayBase:
+def _holidays(year: int, category: str) -> "HolidayBase":
+    # 12 MB of calendars, in each process that imports it: only where one is asked for.
+    from holidays import financial_holidays
+
     return financial_holidays("NYSE", years=year, categories=(category,))

@@ -13,8 +13,8 @@ UNKNOWN_SECONDS_MAX = 5.0
 ASK_AGAIN_SECONDS = 30.0
 # What was not looked at for so long is not remembered any more.
 DOUBT_SECONDS_MAX = 600.0
-# Of so many brackets it is remembered how they stood: some kilobytes each.
-QUIET_MAX = 5000
+# Of so many brackets it is remembered how they stood, as a number: their rows would take some kilobytes each.
+QUIET_MAX = 50_000
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Watch:
     doubts: dict[int, _Need] = field(default_factory=dict)
     sent_again: SentAgain = field(default_factory=lambda: SentAgain(counts={}))
     # How the brackets stood that needed nothing.
-    quiet: dict[int, Sequence[LegRow]] = field(default_factory=dict)
+    quiet: dict[int, int] = field(default_factory=dict)
     # Why a repair of this look was held up by the database, "" where none was.
     held_up: str = ""
 
@@ -45,15 +45,16 @@ class Watch:
         """Say whether the bracket stands as it stood when it needed nothing: by the same facts it needs nothing now."""
         if (known := self.quiet.get(bracket_id)) is None:
             return False
-        if known != rows:
+        stands = known == hash(tuple(rows))
+        if not stands:
             del self.quiet[bracket_id]
-        return known == rows
+        return stands
 
     def note_quiet(self, bracket_id: int, rows: Sequence[LegRow]) -> None:
         """Remember how a bracket stood that needed nothing."""
         if len(self.quiet) >= QUIET_MAX:
             self.quiet.clear()  # Mostly of brackets that are over; what is not is judged once more.
-        self.quiet[bracket_id] = rows
+        self.quiet[bracket_id] = hash(tuple(rows))
 
     def seconds(self, bracket_id: int, what: object) -> float:
         """Return for how long the bracket has needed `what`."""

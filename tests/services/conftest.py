@@ -5,6 +5,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 from django.contrib.auth.models import User
@@ -33,6 +34,15 @@ PAPER = "DU1234567"
 
 MakeSetup = Callable[..., Setup]
 Submitted = Callable[..., Book]
+
+
+@pytest.fixture
+def another() -> Iterator[psycopg.Connection]:
+    """Somebody else's database session."""
+    parameters = connections["default"].get_connection_params()
+    parameters.pop("cursor_factory", None)
+    with psycopg.connect(**parameters) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

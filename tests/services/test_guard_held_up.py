@@ -27,15 +27,6 @@ T = ToldStatus
 
 
 @pytest.fixture
-def another() -> Iterator[psycopg.Connection]:
-    """Somebody else's database session."""
-    parameters = connection.get_connection_params()
-    parameters.pop("cursor_factory", None)
-    with psycopg.connect(**parameters) as opened:
-        yield opened
-
-
-@pytest.fixture
 def guard(broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> Iterator[GuardThread]:
     monkeypatch.setattr(guard_thread, "STATEMENT_SECONDS_MAX", 0.1)
     thread = GuardThread(broker=broker, state=lambda: ConnectionState.READY, on_unknown=lambda: None)

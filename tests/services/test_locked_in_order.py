@@ -1,8 +1,9 @@
 """Executions are locked in one order, all that a transaction needs at once; who meets another order tries again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from threading import Thread
+from typing import Any
 
 import psycopg
 import pytest
@@ -24,15 +25,6 @@ pytestmark = pytest.mark.case("T55")
 Submitted = Callable[..., Book]
 T = ToldStatus
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-
-
-@pytest.fixture
-def another() -> Iterator[psycopg.Connection]:
-    """Somebody else's database session."""
-    parameters = connection.get_connection_params()
-    parameters.pop("cursor_factory", None)
-    with psycopg.connect(**parameters) as opened:
-        yield opened
 
 
 @pytest.mark.django_db
@@ -87,9 +79,9 @@ def test_who_locks_executions_in_another_order_ends_no_reconcile(
     tried: list[str] = []
     settle = positions._settle
 
-    def note(*arguments: object, **more: object) -> None:
+    def note(*arguments: Any, **more: Any) -> None:
         tried.append("tried")
-        settle(*arguments, **more)  # type: ignore[arg-type]
+        settle(*arguments, **more)
 
     monkeypatch.setattr(positions, "_settle", note)
     thread = Thread(target=in_the_way, args=(first, another))

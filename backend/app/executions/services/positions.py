@@ -121,14 +121,15 @@ def _described(position: base.Position) -> dict[str, Any]:
 
 def _settle_again(account: Account, con_id: int, position: base.Position | None, **how: Any) -> None:
     """Settle one instrument, once more where somebody else waited for the same executions: it locks many at once."""
-    for tried in range(DEADLOCKS_MAX):
+    for tries_left in reversed(range(DEADLOCKS_MAX)):
         try:
-            return _settle(account, con_id, position, **how)
+            _settle(account, con_id, position, **how)
         except OperationalError as error:
-            if not is_deadlock(error) or tried + 1 == DEADLOCKS_MAX:
+            if not is_deadlock(error) or not tries_left:
                 raise
             logger.warning("position_locked", con_id=con_id, error=str(error).strip())
-    return None
+        else:
+            return
 
 
 @transaction.atomic

@@ -279,7 +279,7 @@ def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, left_beh
     if execution.claimed_at != order.bracket.execution.claimed_at:
         return False  # Given back, or taken anew, since: it is to be sent, and not to be given up.
     evidence = (
-        "The worker stopped before the first byte; nothing was sent."
+        "The worker, or its line to the broker, was gone before the first byte; nothing was sent."
         if order.sent_at is None
         else f"Written ahead as order {order.order_id}, but the broker's complete answers of {asked_at:%H:%M:%S} UTC "
         f"({answers}) do not know it."

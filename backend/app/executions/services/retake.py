@@ -43,7 +43,7 @@ def execution_give_back(*, order: Order, holding: Holding, now: datetime) -> boo
     decision_record(
         actor=Actor.RECONCILE,
         action="GIVE_BACK",
-        reason="the worker that took it stopped before the first byte: the next one sends it",
+        reason="the worker that took it, or its line to the broker, was gone before the first byte: it is sent now",
         evidence={"requested_at": execution.requested_at.isoformat()},
         account=execution.account,
         execution=execution,

@@ -9,6 +9,8 @@ from celery.signals import beat_init, setup_logging, worker_init
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.config.settings")
+# Celery would run all of Django's checks, for which every page is loaded: ours are run below.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("trading_analyst", include=["app.worker.tasks", "app.worker.life"])
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -28,4 +30,4 @@ def refuse_unsafe_settings(**_: Any) -> None:
     """End the worker, or beat, before it connects to anything."""
     from app.config.checks import require_safe_settings  # Its models exist only once Django is set up.
 
-    require_safe_settings()
+    require_safe_settings(with_pages=False)

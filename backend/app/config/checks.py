@@ -23,6 +23,7 @@ from django.core.checks import CheckMessage, Error, register, run_checks
 from app.accounts.models import Account
 from app.config.rules import contradictions, unreadable_alert_urls
 
+TAG = "trading"
 # Source: IBKR Campus, "Pacing limitations".
 MESSAGES_PER_SECOND_BY_DEFAULT = 50
 # A worker's 16 tasks and the 4 that it asks itself for, each of which holds a connection while it waits for its turn;
@@ -31,7 +32,7 @@ MESSAGES_PER_SECOND_BY_DEFAULT = 50
 POOL_SIZE_OF_A_BURST = 26
 
 
-@register("trading")
+@register(TAG)
 def trading_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """Return what is wrong about how we trade and how secrets are kept."""
     found: list[CheckMessage] = [
@@ -81,15 +82,18 @@ def trading_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
     return found
 
 
-@register("trading")
+@register(TAG)
 def alert_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """Return which alerts could never be sent, by the places of their addresses, which are secret."""
     return [Error(one.message, hint=one.hint, id=one.id) for one in unreadable_alert_urls(settings.ALERT_URLS)]
 
 
-def require_safe_settings() -> None:
-    """End the process, with one line each, where a check finds an error: at a start that costs nothing."""
-    errors = [message for message in run_checks() if message.is_serious()]
+def require_safe_settings(*, with_pages: bool = True) -> None:
+    """End the process, with one line each, where a check finds an error: at a start that costs nothing.
+
+    `with_pages` checks all that Django can, which loads every page: 11 MB that a worker has no use for.
+    """
+    errors = [message for message in run_checks(tags=None if with_pages else [TAG]) if message.is_serious()]
     if errors:
         lines = [f"settings: {error.msg} {error.hint or ''} ({error.id})\n" for error in errors]
         # Celery sends what is written to sys.stderr through its log.

@@ -70,7 +70,7 @@ class BrokerCalls:
         return self._state
 
     def give_way(self) -> None:
-        """Let a lost stop be replaced first, where one is; for a second at most."""
+        """Let a lost stop be replaced first, where one is; for a few seconds at most."""
         self._recorder.way.give_way()
 
     def place_bracket(self, bracket: BracketTicket, *, id_floor: int, permit: SendPermit) -> PlacedBracket:

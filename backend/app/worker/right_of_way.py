@@ -13,7 +13,7 @@ for longer is not cured by keeping the entries waiting, too.
 import threading
 import time
 
-SECONDS_MAX = 1.0
+SECONDS_MAX = 3.0
 
 
 class RightOfWay:

@@ -54,6 +54,13 @@ def closed(books: list[Book]) -> list[int]:
     return [number for number, book in enumerate(books) if any(one.leg == Leg.CLOSE.value for one in book.orders)]
 
 
+def fill_close(book: Book) -> None:
+    """Have what closes it filled, where it is not yet."""
+    for order in book.orders:
+        if order.leg == Leg.CLOSE.value and order.status != "FILLED":
+            book.hear(fill(order, "10"))
+
+
 def test_no_more_stops_are_cancelled_than_can_be_followed_by_closes(
     held: list[Book], thread: CloseThread, broker: FakeBroker
 ) -> None:
@@ -62,12 +69,18 @@ def test_no_more_stops_are_cancelled_than_can_be_followed_by_closes(
     # However often it is asked for again
     sweep(thread, held)
     assert (cancelled(held, broker), closed(held)) == ([0, 1, 2, 3], [])
-    # When two of the stops are gone, those two are closed, and as many others follow
+    # When two of the stops are gone, those two are closed
     for book in held[:2]:
         book.hear(told(book.stop, T.CANCELLED))
         thread.wake(book.execution_id)
     thread._work()
-    assert (cancelled(held, broker), closed(held)) == ([0, 1, 2, 3, 4, 5], [0, 1])
+    assert (cancelled(held, broker), closed(held)) == ([0, 1, 2, 3], [0, 1])
+    # And when one of them is, another follows: a market that fills nothing takes no more stops away
+    sweep(thread, held)
+    assert cancelled(held, broker) == [0, 1, 2, 3]
+    fill_close(held[0])
+    thread._work()
+    assert cancelled(held, broker) == [0, 1, 2, 3, 4]
 
 
 def test_all_are_closed_in_the_end(held: list[Book], thread: CloseThread, broker: FakeBroker) -> None:
@@ -79,7 +92,11 @@ def test_all_are_closed_in_the_end(held: list[Book], thread: CloseThread, broker
             if book.stop.order_id in broker.cancelled and book.stop.status == "HELD":
                 book.hear(told(book.stop, T.CANCELLED))
                 thread.wake(book.execution_id)
+        thread._work()
+        for number in closed(held):
+            fill_close(held[number])
     sweep(thread, held)
+    assert {book.execution.status for book in held} == {"CLOSED"}
     assert (cancelled(held, broker), closed(held)) == ([*range(COUNT)], [*range(COUNT)])
 
 
@@ -95,8 +112,12 @@ def test_after_a_restart_what_is_bare_goes_before_the_next_cancel(
     cancel = broker.cancel_order
     monkeypatch.setattr(broker, "cancel_order", lambda pk: (closes_before.append(len(broker.singles)), cancel(pk)))
     sweep(CloseThread(broker=broker, on_doubt=lambda: None), held)
+    assert closed(held) == [*range(UNDER_WAY_MAX)]
+    for book in held[:UNDER_WAY_MAX]:
+        fill_close(book)
+    sweep(CloseThread(broker=broker, on_doubt=lambda: None), held)
     assert closes_before == [UNDER_WAY_MAX] * UNDER_WAY_MAX
-    assert (cancelled(held, broker), closed(held)) == ([*range(2 * UNDER_WAY_MAX)], [*range(UNDER_WAY_MAX)])
+    assert cancelled(held, broker) == [*range(2 * UNDER_WAY_MAX)]
 
 
 def test_while_the_line_is_away_no_further_stop_is_cancelled(
@@ -115,6 +136,9 @@ def test_while_the_line_is_away_no_further_stop_is_cancelled(
     broker.place_order_fails = None
     sweep(thread, held)
     assert [int(ticket.quantity) for ticket in broker.singles] == [10] * UNDER_WAY_MAX
+    for book in held[:UNDER_WAY_MAX]:
+        fill_close(book)
+    sweep(thread, held)
     assert cancelled(held, broker) == [*range(2 * UNDER_WAY_MAX)]
 
 
@@ -135,3 +159,16 @@ def test_what_cannot_be_closed_keeps_the_rest_waiting_for_seconds_only(
     thread._under_way = {pk: since - UNDER_WAY_SECONDS_MAX for pk, since in thread._under_way.items()}
     sweep(thread, held)
     assert (cancelled(held, broker), closed(held)) == ([*range(8)], [])
+
+
+def test_who_lost_their_stops_while_they_waited_are_closed_at_once_by_few_questions(
+    held: list[Book], thread: CloseThread, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.executions.services.flatten.ANSWER_GOOD_SECONDS", 60.0)  # However slow the machine is.
+    for book in held:
+        book.hear(told(book.stop, T.CANCELLED))
+        thread.wake(book.execution_id)
+    thread._work()
+    assert closed(held) == [*range(COUNT)]
+    # One for each few whose turn it is: about many it would not be answered in time
+    assert broker.questions.count("positions") == 3

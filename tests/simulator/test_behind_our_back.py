@@ -130,6 +130,22 @@ def test_a_split_tells_why_it_cancels_and_makes_no_deal(table: Table, client: Jo
     assert table.control("state")["positions"][0]["quantity"] == "1"
 
 
+def test_a_split_that_ends_a_partly_filled_entry_leaves_no_more_to_sell_than_it_made_of_that(
+    table: Table, client: JoinedClient
+) -> None:
+    parent = client.place(limit("BUY", 10, 150, transmit=False))
+    client.place(stop("SELL", 10, 140, parentId=parent))
+    table.control("fill", order_id=parent, quantity="4", price="150")
+    table.control("set_switch", name="split_orders", value="adjusted")
+
+    table.control("split", symbol="AAPL", ratio="2")
+
+    entry, left = table.orders()
+    assert (entry["status"], entry["filled"]) == ("Cancelled", "4")
+    assert (left["quantity"], left["live"]) == ("8", True)
+    assert table.control("state")["positions"][0]["quantity"] == "8"
+
+
 @pytest.mark.parametrize("ratio", ["0", "-2", "1", "100000"])
 def test_no_split_makes_nothing_of_shares(table: Table, ratio: str) -> None:
     assert table.control("split", symbol="AAPL", ratio=ratio)["code"] == "bad_value"

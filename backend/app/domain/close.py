@@ -201,17 +201,21 @@ def closing_step(facts: CloseFacts) -> CloseStep | None:
     return None if step in _LEAVES_THE_STOP else step
 
 
-def is_bare(*, held: Decimal, keep: Decimal, exits: Sequence[ExitFacts]) -> bool:
-    """Say whether shares that are to be closed have no stop at work, and nothing that closes them has left yet.
+class Bareness(StrEnum):
+    """How shares that are to be closed stand to their stops. A stop whose cancel is under way counts as gone."""
 
-    They go before all that still have theirs. A stop whose cancel is under way counts as gone.
-    """
-    if held <= keep:
-        return False
+    COVERED = "COVERED"
+    BARE = "BARE"  # Nothing that closes them has left yet: they go before all that still have their stop.
+    CLOSING = "CLOSING"  # What closes them has left, and has not filled.
+
+
+def bareness(*, held: Decimal, keep: Decimal, exits: Sequence[ExitFacts]) -> Bareness:
+    """Say whether shares that are to be closed have no stop at work, and whether what closes them has left."""
     left = [leg for leg in exits if leg.is_open and leg.status is not OrderStatus.CREATED]
-    if any(leg.leg is Leg.CLOSE or is_at_market(leg) for leg in left):
-        return False
-    return sum((leg.remaining for leg in left if leg.leg in _STOPS and leg.is_at_work), _NONE) < held
+    covered = sum((leg.remaining for leg in left if leg.leg in _STOPS and leg.is_at_work), _NONE)
+    if held <= keep or covered >= held:
+        return Bareness.COVERED
+    return Bareness.CLOSING if any(leg.leg is Leg.CLOSE or is_at_market(leg) for leg in left) else Bareness.BARE
 
 
 def is_at_market(leg: ExitFacts) -> bool:

@@ -3,15 +3,15 @@
     a person, kill switch, sweep ──> want(execution) ──> waits, with its stop, until there is room ──┐
     guard ── finds shares that are bare because they are being closed ──> wake(execution) ──> first ─┴──> next step
 
-On most roads an exit is cancelled before its shares can be closed. Were all cancelled at once, the last of
-hundreds would be bare for as long as the steps of all others take. So at most `UNDER_WAY_MAX` executions are bare at a
-time: the next one gives up its stop when the closing order of an earlier one has left. One that stays bare for longer
-than `UNDER_WAY_SECONDS_MAX` (the account may not hold it, the broker says nothing) is told by others, and does not keep
-the rest from being closed.
+On most roads an exit is cancelled before its shares can be closed. Were all cancelled at once, the last of hundreds
+would be bare for as long as the steps of all others take. So no more than `UNDER_WAY_MAX` are bare by our doing at a
+time: the next one gives up its stop when an earlier one is closed. One that stays bare for longer than
+`UNDER_WAY_SECONDS_MAX` (the account may not hold it, the broker says nothing, the market is closed) is told by others,
+and does not keep the rest from being closed.
 
-The account is asked once for those whose turn it is. One thread takes all steps, because it knows then how many are
-bare, and the guard may not wait for the broker's answers. Nothing hangs on what it remembers: who is bare is read from
-the rows, and the sweep asks for every step again.
+The account is asked once for a few whose turn it is: it tells the deals of one symbol after the other. One thread takes
+all steps, because it knows then how many are bare, and the guard may not wait for the broker's answers. Nothing hangs
+on what it remembers: who is bare is read from the rows, and the sweep asks for every step again.
 """
 
 import time
@@ -24,6 +24,7 @@ from app.brokers.base import BlockingBroker
 from app.core import clock
 from app.core.errors import TradingError
 from app.core.logging import get_logger
+from app.domain.close import Bareness
 from app.executions.services.close_facts import closed_bare
 from app.executions.services.flatten import ClosingAnswer, closing_ask
 from app.worker.flatten_waits import flatten_waits
@@ -45,9 +46,11 @@ class CloseThread(WokenThread):
         self._on_doubt = on_doubt
         super().__init__(name="close")
         self._wanted: set[int] = set()
-        # Of the thread alone: whose turn comes, in this order; who is bare, and since when.
+        # Of the thread alone: who is bare; who waits for room, with a stop; whose closing order is out.
         self._first: dict[int, None] = {}
         self._waiting: dict[int, None] = {}
+        self._last: dict[int, None] = {}
+        # Who was bare by the last step, and since when.
         self._under_way: dict[int, float] = {}
         self._answer: ClosingAnswer | None = None
 
@@ -82,20 +85,24 @@ class CloseThread(WokenThread):
         with self._lock:
             wanted, self._wanted = self._wanted, set()
         self._first |= dict.fromkeys(sorted(self._taken()))
-        new = wanted - self._first.keys() - self._waiting.keys()
+        new = wanted - self._first.keys() - self._waiting.keys() - self._last.keys()
         bare = closed_bare(new)
-        self._first |= dict.fromkeys(sorted(bare))
-        self._waiting |= dict.fromkeys(sorted(new - bare))
+        for execution_id in bare:  # Also whom somebody else, or an earlier process, has left so.
+            self._under_way.setdefault(execution_id, time.monotonic())
+        urgent = {pk for pk, stands in bare.items() if Bareness.BARE in stands}
+        self._first |= dict.fromkeys(sorted(urgent))
+        self._last |= dict.fromkeys(sorted(bare.keys() - urgent))
+        self._waiting |= dict.fromkeys(sorted(new - bare.keys()))
 
     def _turn(self) -> list[int]:
-        """Return whose turn it is: all that are bare, and of the others as many as there is room for."""
-        if not self._waiting:
-            return list(self._first)
+        """Return whose turn it is: who is bare, then as many as there is room for, then whose closing order is out."""
+        if self._first:
+            return list(self._first)[:UNDER_WAY_MAX]
         bare, now = closed_bare(self._under_way), time.monotonic()
         self._under_way = {pk: since for pk, since in self._under_way.items() if pk in bare}
         counted = sum(now - since < UNDER_WAY_SECONDS_MAX for since in self._under_way.values())
-        room = max(UNDER_WAY_MAX - max(counted, len(self._first)), 0)
-        return [*self._first, *list(self._waiting)[:room]]
+        room = max(UNDER_WAY_MAX - counted, 0)
+        return list(self._waiting)[:room] or list(self._last)[:UNDER_WAY_MAX]
 
     def _answer_for(self, turn: list[int]) -> ClosingAnswer | None:
         """Return what the broker says of the account, asked once for all whose turn it is; None: the step asks."""
@@ -111,8 +118,8 @@ class CloseThread(WokenThread):
             return None
 
     def _step(self, execution_id: int, *, answer: ClosingAnswer | None) -> None:
-        self._first.pop(execution_id, None)
-        self._waiting.pop(execution_id, None)
+        for queue in (self._first, self._waiting, self._last):
+            queue.pop(execution_id, None)
         self._under_way.setdefault(execution_id, time.monotonic())  # Until its rows say that it is not.
         try:
             if flatten_waits.step(execution_id, broker=self._broker, now=clock.now(), answer=answer):

@@ -33,7 +33,7 @@ def split(gateway: "Gateway", arguments: Arguments) -> Answer:
     changed = [order.order_ref or str(order.order_id) for order in _split_orders(gateway, instrument, ratio=ratio)]
     for held in gateway.ledger.positions():
         if held.instrument is instrument:
-            quantity = (held.quantity * ratio).quantize(Decimal(1), rounding=ROUND_DOWN)
+            quantity = _times(held.quantity, ratio)
             gateway.ledger.set_position(replace(held, quantity=quantity, average_cost=held.average_cost / ratio))
             positions.push_position(gateway, account=held.account, instrument=instrument)
     gateway.scenario.fills_paused = fills_paused
@@ -46,11 +46,18 @@ def _split_orders(gateway: "Gateway", instrument: Instrument, *, ratio: Decimal)
     if gateway.scenario.is_on("split_orders", "kept"):
         return []
     orders = [order for order in gateway.book.active() if order.instrument is instrument]
-    wanted = {order.sequence: (order.quantity * ratio).quantize(Decimal(1), rounding=ROUND_DOWN) for order in orders}
+    wanted = {order.sequence: _times(order.quantity, ratio) for order in orders}
     for order in orders:
+        parent = gateway.book.parent_of(order)
+        if parent is not None and not parent.is_active:  # It ended by this, filled in part: its child was cut to that.
+            wanted[order.sequence] = _times(order.quantity, ratio)
         if order.is_active and not _adjusted(gateway, order, quantity=wanted[order.sequence], ratio=ratio):
             gateway.desk.cancel_order(order, by_client=False, reason=CORPORATE_ACTION)
     return orders
+
+
+def _times(quantity: Decimal, ratio: Decimal) -> Decimal:
+    return (quantity * ratio).quantize(Decimal(1), rounding=ROUND_DOWN)
 
 
 def _adjusted(gateway: "Gateway", order: Order, *, quantity: Decimal, ratio: Decimal) -> bool:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from app.accounts.models import BrokerConnection
-from app.domain.close import CLOSES_MAX, CloseFacts, CloseRoad, CloseStep, ExitFacts, closing_step, is_bare
+from app.domain.close import CLOSES_MAX, Bareness, CloseFacts, CloseRoad, CloseStep, ExitFacts, bareness, closing_step
 from app.domain.command import NOT_TAKEN, CommandKind, CommandReason
 from app.domain.order_status import TERMINAL, OrderStatus
 from app.domain.terms import Leg, OrderType
@@ -37,34 +37,34 @@ def closing_step_of(execution: Execution, bracket: Bracket) -> CloseStep | None:
     return None if facts is None else closing_step(facts)
 
 
-def is_closed_bare(execution: Execution, bracket: Bracket, *, leaving: Container[int] = ()) -> bool:
-    """Say whether shares of the bracket, whose orders were read, have no stop because they are being closed.
+def bareness_of(execution: Execution, bracket: Bracket, *, leaving: Container[int] = ()) -> Bareness:
+    """Say how the shares of a bracket that are to be closed stand to their stops; its orders were read.
 
     `leaving` are exits that count as gone already.
     """
     keep = keep_of(execution, bracket)
     if keep is None:
-        return False
+        return Bareness.COVERED
     orders = [order for order in bracket.orders.all() if order.pk not in leaving]
     exits = [_exit_facts(order, None) for order in orders if order.leg != Leg.ENTRY.value]
-    return is_bare(held=open_quantity_of(bracket.orders.all()), keep=keep, exits=exits)
+    return bareness(held=open_quantity_of(bracket.orders.all()), keep=keep, exits=exits)
 
 
-def closed_bare(execution_ids: Iterable[int]) -> set[int]:
-    """Return those of the executions of which shares have no stop, or lose it any moment, because they are closed."""
+def closed_bare(execution_ids: Iterable[int]) -> dict[int, set[Bareness]]:
+    """Return those of the executions of which shares have no stop, or lose it any moment, because they are closed.
+
+    And for each, how its tranches stand.
+    """
     asked = list(execution_ids)
     if not asked:
-        return set()
+        return {}
     closing = OrderCommand.objects.filter(execution__in=asked, reason_code=CommandReason.CLOSING)
     under_way = closing.filter(settled_at__isnull=True, sent_at__isnull=False).exclude(kind=CommandKind.PLACE)
     # A target that goes to the market is changed, too: no stop hangs on that.
     leaving = set(under_way.exclude(order__leg=Leg.TAKE_PROFIT).values_list("order_id", flat=True))
     executions = selectors.with_orders(Execution.objects.filter(pk__in=asked))
-    return {
-        one.pk
-        for one in executions
-        if any(is_closed_bare(one, bracket, leaving=leaving) for bracket in one.brackets.all())
-    }
+    found = {one.pk: {bareness_of(one, each, leaving=leaving) for each in one.brackets.all()} for one in executions}
+    return {pk: stands for pk, stands in found.items() if stands - {Bareness.COVERED}}
 
 
 def close_facts(

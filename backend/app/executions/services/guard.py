@@ -23,7 +23,7 @@ from app.brokers.base import BlockingBroker
 from app.brokers.errors import NotConnected
 from app.core.errors import Conflict, RetryLater
 from app.core.logging import bind_order, get_logger
-from app.domain.close import CloseStep
+from app.domain.close import Bareness, CloseStep
 from app.domain.command import CommandReason
 from app.domain.order_status import OrderStatus
 from app.domain.protection import Coverage, Protection, Repair, RepairKind, assess
@@ -36,7 +36,7 @@ from app.executions.open_rows import any_of, executions_held, of_account, orders
 from app.executions.outbox import Outbox
 from app.executions.services.attention import attention_add
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
-from app.executions.services.close_facts import closing_step_of, is_closed_bare, is_flattening, keep_of
+from app.executions.services.close_facts import bareness_of, closing_step_of, is_flattening, keep_of
 from app.executions.services.commands_send import cancels_send, changes_send, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.connection_row import connection_of, holding_of, is_foreign
@@ -117,7 +117,7 @@ def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: dat
         for bracket in execution.brackets.all():
             if (step := closing_step_of(execution, bracket)) is not None:
                 watch.forget(bracket.pk)  # Its exits are cancelled on purpose; a stop beside the CLOSE could fill too.
-                if step is not CloseStep.WAIT and is_closed_bare(execution, bracket):
+                if step is not CloseStep.WAIT and bareness_of(execution, bracket) is Bareness.BARE:
                     closing.add(execution.pk)
                 continue
             protection = bracket_protection(bracket)

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from app.accounts.models import Position
 from app.domain.broker_events import ToldStatus
 from tests.services.book import Book
-from tests.services.heard import fill, told
+from tests.services.heard import at, fill, told
 from tests.services.world import World, open_position, position, stop_gone
 
 pytestmark = pytest.mark.django_db
@@ -212,3 +212,19 @@ def test_what_was_sold_before_the_account_was_ever_compared_is_judged_by_the_fir
     (judged,) = world.reconcile(after=20)
     assert judged.endswith("CLOSED_ELSEWHERE")
     assert (book.execution.open_quantity, position().others) == (0, 0)
+
+
+@pytest.mark.case("T62")
+def test_a_sale_is_booked_on_what_was_held_when_it_was_made(held: Book, submitted: Submitted, world: World) -> None:
+    # Given somebody who sells what one execution holds, before another one's entry fills
+    world.deal_of_others(-10)
+    young = submitted()
+    young.hear(told(young.entry, T.SUBMITTED), told(young.stop, T.PRE_SUBMITTED))
+    young.hear(fill(young.entry, "10", executed_at=at(world.seconds + 5)), seconds=world.seconds + 5)
+    world.broker.holds(told(young.stop, T.PRE_SUBMITTED))
+    world.holds(10)
+    # When it is judged
+    judged = world.reconcile(after=6) + world.reconcile(after=11)
+    # Then it is the older one that is closed, though the other is younger
+    assert [sentence.rpartition(": ")[2] for sentence in judged] == ["CLOSED_ELSEWHERE"]
+    assert [book.execution.open_quantity for book in (held, young)] == [0, 10]

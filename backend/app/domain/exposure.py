@@ -74,11 +74,13 @@ class ForeignDeal:
     """A deal of the account that is on no order of ours: shares, negative when sold.
 
     `closed_since` are shares that it may have closed, by claim, because exits of ours closed them after it.
+    `opened_since` are the claims that were opened after it: it can hardly have closed those.
     `corrects_judged`: it is by how much a deal that was judged turned out to be another one.
     """
 
     client_id: int
     quantity: Decimal
+    opened_since: frozenset[int] = frozenset()
     closed_since: Mapping[int, Decimal] = field(default_factory=dict)
     corrects_judged: bool = False
 
@@ -246,7 +248,7 @@ def judge(
         if deal.corrects_judged and not theirs:
             # Whose it was is settled, and the execution may have ended by it: only a person can take that back.
             return Judgement(finding=Finding.UNEXPLAINED, others=others, unexplained=difference)
-        books.take(deal.quantity, theirs=theirs, closed_since=deal.closed_since)
+        books.take(deal.quantity, theirs=theirs, closed_since=deal.closed_since, opened_since=deal.opened_since)
     if rest:
         closes_ours = use is AccountUse.EXCLUSIVE and books.claimed_against(rest) >= abs(rest)
         is_anybodys = not books.others_held(rest) or (
@@ -296,13 +298,21 @@ class _Books:
         """Return how many shares are claimed that a deal of that signed quantity would close."""
         return sum((abs(left) for left in self._left.values() if left * quantity < 0), _NONE)
 
-    def take(self, quantity: Decimal, *, theirs: bool, closed_since: Mapping[int, Decimal] | None = None) -> None:
+    def take(
+        self,
+        quantity: Decimal,
+        *,
+        theirs: bool,
+        closed_since: Mapping[int, Decimal] | None = None,
+        opened_since: frozenset[int] = frozenset(),
+    ) -> None:
         """Hand out a deal: to the claims that it closes unless it is theirs, the rest to the others.
 
-        What a claim still holds goes first; then what exits of ours have closed since the deal did.
+        What a claim still holds goes first, of those that were there before it; then what exits of ours have closed
+        since the deal did. Only where that is not enough the claims that were opened since: a time stamp may be odd.
         """
         rest = quantity
-        for claim in self._claims if not theirs else ():
+        for claim in sorted(self._claims, key=lambda claim: claim.key in opened_since) if not theirs else ():
             left = self._left[claim.key]
             if left * rest < 0:
                 taken = min(abs(left), abs(rest)).copy_sign(rest)

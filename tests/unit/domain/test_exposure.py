@@ -86,6 +86,30 @@ def test_a_difference_in_a_shared_account(
     assert found(judgement) == outcome
 
 
+@pytest.mark.case("T62")
+@pytest.mark.parametrize(
+    ("opened_since", "by_hand", "sold", "reductions"),
+    [
+        ({2}, None, 10, {1: 10}),
+        # Also where somebody cancelled its stop: it was not there to be closed.
+        ({2}, 2, 10, {1: 10}),
+        # What is more than those held that were there is taken from it all the same: a time stamp may be odd.
+        ({2}, None, 15, {1: 10, 2: 5}),
+        ({1, 2}, None, 10, {2: 10}),
+    ],
+)
+def test_what_was_opened_after_a_deal_is_the_last_to_be_closed_by_it(
+    opened_since: set[int], by_hand: int | None, sold: int, reductions: dict[int, int]
+) -> None:
+    judgement = judge(
+        reported=Decimal(20 - sold),
+        claims=claims(10, 10, by_hand=by_hand),
+        others=Decimal(0),
+        deals=[ForeignDeal(client_id=0, quantity=Decimal(-sold), opened_since=frozenset(opened_since))],
+    )
+    assert found(judgement) == (F.CLOSED_ELSEWHERE, 0, reductions)
+
+
 @pytest.mark.case("T44")
 @pytest.mark.parametrize(("reported", "others", "finding"), [(-5, 0, F.UNEXPLAINED), (8, 0, F.UNEXPLAINED)])
 def test_what_differs_when_the_last_claim_has_just_closed_is_a_persons(

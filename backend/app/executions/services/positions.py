@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, transaction
-from django.db.models import Sum
+from django.db.models import Min, Sum
 
 from app.accounts.fencing import Holding, fence_require
 from app.accounts.models import Account, Position
@@ -222,7 +222,7 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
     """Settle a confirmed difference, or leave it to a person; return what was found, in a sentence."""
     row = picture.row
     claims = claims_of(picture.executions)
-    by_hand = _stopped_by_hand(claims, now=now)
+    by_hand, opened_at = _stopped_by_hand(claims, now=now), _opened_at(claims)
     judgement = judge(
         reported=reported,
         claims=[
@@ -234,6 +234,7 @@ def _judge(picture: Picture, *, reported: Decimal, now: datetime) -> str:
                 client_id=deal.client_id,
                 quantity=deal.quantity,
                 closed_since=_closed_since(deal, executions=picture.executions),
+                opened_since=frozenset(key for key, at in opened_at.items() if at > _second(deal.told)),
                 corrects_judged=deal.corrects_judged,
             )
             for deal in picture.foreign
@@ -263,6 +264,18 @@ def _claimed_lately(executions: Iterable[Execution]) -> bool:
     return Fill.objects.filter(order__bracket__execution__in=over, order__leg__in=exits, superseded=False).exists()
 
 
+def _opened_at(brackets: Iterable[int]) -> dict[int, datetime]:
+    """Return the second in which the entry of each bracket filled first, where that is known."""
+    deals = Fill.objects.filter(order__bracket__in=list(brackets), order__leg=Leg.ENTRY.value, superseded=False)
+    first = deals.order_by().values("order__bracket").annotate(at=Min("executed_at"))
+    return {row["order__bracket"]: row["at"].replace(microsecond=0) for row in first}
+
+
+def _second(told: Mapping[str, Any]) -> datetime:
+    """Return the second in which a deal was made: the broker tells no more."""
+    return datetime.fromisoformat(told["executed_at"]).replace(microsecond=0)
+
+
 def _closed_since(deal: DealOfOthers, *, executions: Sequence[Execution]) -> dict[int, Decimal]:
     """Return what exits of ours have closed since a deal that is not ours, by bracket, of the side that it reduces.
 
@@ -276,7 +289,7 @@ def _closed_since(deal: DealOfOthers, *, executions: Sequence[Execution]) -> dic
         order__bracket__execution__in=[one.pk for one in executions if one.side == reduces],
         order__leg__in=[leg.value for leg in Leg if leg.is_exit],
         superseded=False,
-        executed_at__gte=datetime.fromisoformat(told["executed_at"]).replace(microsecond=0),
+        executed_at__gte=_second(told),
     )
     closed = fills.order_by().values("order__bracket").annotate(shares=Sum("quantity"))
     return {row["order__bracket"]: row["shares"] for row in closed}

@@ -50,7 +50,7 @@ def cancelled(books: list[Book], broker: FakeBroker) -> list[int]:
 
 
 def closed(books: list[Book]) -> list[int]:
-    """Return the numbers of the positions for which a closing order has left."""
+    """Return the numbers of the positions for which a closing order was written down."""
     return [number for number, book in enumerate(books) if any(one.leg == Leg.CLOSE.value for one in book.orders)]
 
 
@@ -172,3 +172,16 @@ def test_who_lost_their_stops_while_they_waited_are_closed_at_once_by_few_questi
     assert closed(held) == [*range(COUNT)]
     # One for each few whose turn it is: about many it would not be answered in time
     assert broker.questions.count("positions") == 3
+
+
+@pytest.mark.parametrize("broken", ["closed_bare", "closing_ask"])
+def test_a_fault_of_ours_ends_neither_the_thread_nor_the_bound(
+    held: list[Book], thread: CloseThread, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(f"app.worker.close_thread.{broken}", fail)
+    sweep(thread, held)
+    sweep(thread, held)
+    assert cancelled(held, broker) == [0, 1, 2, 3]

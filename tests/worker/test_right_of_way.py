@@ -61,6 +61,7 @@ def test_who_gives_way_goes_on_when_it_is_free() -> None:
     passed = threading.Event()
     waiter = threading.Thread(target=lambda: (way.give_way(), passed.set()))
     waiter.start()
+    waiter.join(0.3)
     assert not passed.is_set()
     way.recorded(1)
     way.looked(way.begins())

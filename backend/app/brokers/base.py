@@ -152,6 +152,7 @@ class SendPermit(Protocol):
 
 # The same for a change or a cancel, whose order has its id already: raises where it must not be sent.
 Confirm = Callable[[], None]
+# Whether entries let everything else go first for the moment.
 EntriesWait = Callable[[], bool]
 EventSink = Callable[[AnyBrokerEvent], None]
 StateSink = Callable[[ConnectionState, str], None]

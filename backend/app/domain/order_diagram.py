@@ -121,9 +121,10 @@ exit can fill beside it, or the broker ends one with the other; and with the rec
 exits that are left leave at once. `OCA group is already filled` means that an exit was faster: its deals are waited
 for.
 
-Never many at once: closing is done one step after the other, and at most four executions are without a stop at a time.
-The next gives up its own when an earlier one is closed, and who is without one goes first, whoever took it. One that
-cannot be closed, because the account may not hold it or the market is shut, keeps the others waiting for ten seconds.
+Never many at once: closing is done one step after the other, and at most four executions lose their stop by it at a
+time. The next gives up its own when an earlier one is closed, and who is without one goes first, whoever took it. One
+that cannot be closed, because the account may not hold it or the market is shut, keeps the others waiting for ten
+seconds.
 
 For how long shares had no stop while they were closed is written down with the closing deal, as a decision
 `CLOSED_BARE` in the order history: since when, until when, and which stops had ended.

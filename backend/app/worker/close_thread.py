@@ -15,7 +15,7 @@ on what it remembers: who is bare is read from the rows, and the sweep asks for 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from django.db import DatabaseError, connections
 
@@ -86,7 +86,7 @@ class CloseThread(WokenThread):
             wanted, self._wanted = self._wanted, set()
         self._first |= dict.fromkeys(sorted(self._taken()))
         new = wanted - self._first.keys() - self._waiting.keys() - self._last.keys()
-        bare = closed_bare(new)
+        bare = _bare(new) or {}
         for execution_id in bare:  # Also whom somebody else, or an earlier process, has left so.
             self._under_way.setdefault(execution_id, time.monotonic())
         urgent = {pk for pk, stands in bare.items() if Bareness.BARE in stands}
@@ -98,8 +98,9 @@ class CloseThread(WokenThread):
         """Return whose turn it is: who is bare, then as many as there is room for, then whose closing order is out."""
         if self._first:
             return list(self._first)[:UNDER_WAY_MAX]
-        bare, now = closed_bare(self._under_way), time.monotonic()
-        self._under_way = {pk: since for pk, since in self._under_way.items() if pk in bare}
+        bare, now = _bare(self._under_way), time.monotonic()
+        if bare is not None:
+            self._under_way = {pk: since for pk, since in self._under_way.items() if pk in bare}
         counted = sum(now - since < UNDER_WAY_SECONDS_MAX for since in self._under_way.values())
         room = max(UNDER_WAY_MAX - counted, 0)
         return list(self._waiting)[:room] or list(self._last)[:UNDER_WAY_MAX]
@@ -115,7 +116,9 @@ class CloseThread(WokenThread):
             return closing_ask(execution_ids=execution_ids, broker=self._broker, now=clock.now())
         except (DatabaseError, TradingError) as error:  # Each step asks by itself, then.
             _note("close_not_asked", error)
-            return None
+        except Exception:
+            logger.exception("close_fault")
+        return None
 
     def _step(self, execution_id: int, *, answer: ClosingAnswer | None) -> None:
         for queue in (self._first, self._waiting, self._last):
@@ -128,6 +131,20 @@ class CloseThread(WokenThread):
             _note("close_waits", error, execution=execution_id)
         except Exception:  # A fault of ours must not end the thread: the sweep asks again, loudly.
             logger.exception("close_fault", execution=execution_id)
+
+
+def _bare(execution_ids: Iterable[int]) -> dict[int, set[Bareness]] | None:
+    """Return how those stand that are bare; None by a fault of ours: nothing else closes, so it must not end the thread.
+
+    Raises DatabaseError.
+    """
+    try:
+        return closed_bare(execution_ids)
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("close_fault")
+        return None
 
 
 def _note(what: str, error: DatabaseError | TradingError, **about: int) -> None:

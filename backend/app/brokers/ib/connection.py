@@ -86,8 +86,7 @@ class Connection:
             queue_length_max=settings.send_queue_length_max,
             entries_wait=entries_wait,
         )
-        self._on_event = on_event
-        self._on_state = on_state
+        self._on_event, self._on_state = on_event, on_state
         self._readonly = readonly
         self._now = now
         self._link: Link | None = None

@@ -134,7 +134,7 @@ class CloseThread(WokenThread):
 
 
 def _bare(execution_ids: Iterable[int]) -> dict[int, set[Bareness]] | None:
-    """Return how those stand that are bare; None by a fault of ours: nothing else closes, so it must not end the thread.
+    """Return how those stand that are bare; None by a fault of ours, which must not end the only thread that closes.
 
     Raises DatabaseError.
     """

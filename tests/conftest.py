@@ -4,6 +4,7 @@ For a run in several processes: which tests go together, and which go first.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,9 @@ from xdist.scheduler import LoadScopeScheduling
 from app.web.static_files import CollectedFiles
 from tests.emptying import Emptying, emptying_our_way
 
-IDLE_IN_A_TEST = "idle_in_transaction_session_timeout=16s"  # Shorter than the lock timeout, which one test waits for.
+IDLE_OPTION = re.compile(r"(?<=idle_in_transaction_session_timeout=)\w+")
+IDLE_IN_A_TEST = "10min"
+idle_of_the_product = pytest.StashKey[str]()
 
 
 class ByFile(LoadScopeScheduling):
@@ -38,10 +41,17 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(1, processors * 3 // 2)
 
 
-def pytest_configure() -> None:
-    """Let a test's transaction stand still for longer than the product's may: a loaded machine stands still, too."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a test's transaction stand still for as long as the test: a loaded machine stands still, too."""
     options = settings.DATABASES["default"]["OPTIONS"]
-    options["options"] = options["options"].replace("idle_in_transaction_session_timeout=10s", IDLE_IN_A_TEST)
+    config.stash[idle_of_the_product] = IDLE_OPTION.findall(options["options"])[0]
+    options["options"] = IDLE_OPTION.sub(IDLE_IN_A_TEST, options["options"])
+
+
+@pytest.fixture(scope="session")
+def idle_in_transaction_max(pytestconfig: pytest.Config) -> str:
+    """Return for how long the product lets a transaction stand still, as PostgreSQL reads it."""
+    return pytestconfig.stash[idle_of_the_product]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

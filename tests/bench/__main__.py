@@ -26,7 +26,7 @@ import redis
 from ib_async import IB, MarketOrder, Stock, StopOrder
 
 from ib_simulator.client import SimulatorControl
-from tests.bench import busy_account, endurance, long_history, many_brackets, simulator
+from tests.bench import busy_account, closes, endurance, long_history, many_brackets, simulator
 from tests.running_stack import RunningStack, running_stack
 
 SETUP = {"symbol": "AAPL", "side": "LONG", "entry_type": "MARKET", "stop_price": "100.00", "quantity": "10"}
@@ -164,7 +164,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
-    parser.add_argument("--only", choices=(*ALWAYS, *LONG, "endurance"), help="measure one of them")
+    parser.add_argument("--only", choices=(*ALWAYS, *LONG, "closes", "endurance"), help="measure one of them")
     parser.add_argument("--minutes", type=int, default=30, help="how long `--only endurance` goes on")
     parser.add_argument(
         "--full",
@@ -187,6 +187,8 @@ def main() -> int:
         if options.only == "endurance":
             with running_stack(Path(folder) / "endurance") as stack:
                 show(endurance.measure(stack, minutes=options.minutes))
+        if options.only == "closes":
+            show(closes.measure(Path(folder)))
         if options.only in LONG:
             with running_stack(Path(folder) / options.only) as stack:
                 show(LONG[options.only](stack))

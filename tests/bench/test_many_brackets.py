@@ -12,7 +12,7 @@ from tests.running_stack import ROOT
 
 pytestmark = pytest.mark.slow
 
-BURST = 60
+BURST = 30
 # In a process of its own: it sets Django up with the stack's database.
 MEASURE = """
 import json, sys

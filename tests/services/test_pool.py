@@ -71,12 +71,13 @@ def test_a_pool_that_was_never_opened_survives_a_failure_and_can_grow() -> None:
     assert ask_at_once() == [1] * CONNECTIONS
 
 
-def test_a_row_that_a_stopped_process_has_locked_is_free_after_a_while() -> None:
+def test_a_row_that_a_stopped_process_has_locked_is_free_after_a_while(idle_in_transaction_max: str) -> None:
     # Given a transaction that has locked a row, and goes on only when somebody else has had it
     account, locked, had = account_ensure("DU1234567"), threading.Event(), threading.Event()
 
     def stand_still() -> None:
-        with transaction.atomic():
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{idle_in_transaction_max}'")
             Account.objects.select_for_update().get(pk=account.pk)
             locked.set()
             had.wait(60)

@@ -29,7 +29,7 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_invariant_holds_under_the_adversary() -> None:
-    ended = simulate("--seeds", "1-2", "--steps", "40", "--shrink", "0")
+    ended = simulate("--seeds", "1", "--steps", "40", "--shrink", "0")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "every invariant held" in ended.stdout
 

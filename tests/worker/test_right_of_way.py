@@ -11,6 +11,7 @@ from app.worker.right_of_way import RightOfWay
 from tests.services.heard import at
 
 pytestmark = pytest.mark.case("T61")
+KEY = "k7m2q4x9b3c5d6f8"
 
 
 def test_entries_go_on_after_a_look_that_began_when_the_loss_was_recorded() -> None:
@@ -69,9 +70,24 @@ def test_who_gives_way_goes_on_when_it_is_free() -> None:
     waiter.join(10)
 
 
-@pytest.mark.parametrize(("status", "free"), [(ToldStatus.CANCELLED, False), (ToldStatus.FILLED, True)])
-def test_the_recorder_says_when_an_order_is_gone_and_when_that_is_recorded(
-    monkeypatch: pytest.MonkeyPatch, status: ToldStatus, *, free: bool
+@pytest.mark.parametrize(
+    ("status", "order_ref", "free"),
+    [
+        (ToldStatus.CANCELLED, f"{KEY}-1-STOP_LOSS", False),
+        (ToldStatus.INACTIVE, f"{KEY}-1-PROTECT2", False),
+        (ToldStatus.CANCELLED, f"{KEY}-1-CLOSE", False),
+        # It may be a stop
+        (ToldStatus.CANCELLED, "", False),
+        (ToldStatus.FILLED, f"{KEY}-1-STOP_LOSS", True),
+        # No shares are without their stop by that
+        (ToldStatus.CANCELLED, f"{KEY}-1-TAKE_PROFIT", True),
+        (ToldStatus.CANCELLED, f"{KEY}-1-ENTRY", True),
+        # Nor are shares of ours
+        (ToldStatus.CANCELLED, "somebody's", True),
+    ],
+)
+def test_the_recorder_says_when_a_stop_is_gone_and_when_that_is_recorded(
+    monkeypatch: pytest.MonkeyPatch, status: ToldStatus, order_ref: str, *, free: bool
 ) -> None:
     # Given a recorder that is held up while it records
     is_recording, may_go_on = threading.Event(), threading.Event()
@@ -85,7 +101,7 @@ def test_the_recorder_says_when_an_order_is_gone_and_when_that_is_recorded(
     recorder = EventRecorder(on_changed=lambda _execution, _event: None, way=way)
     recorder.start()
     try:
-        recorder.put(gone(status))
+        recorder.put(gone(status, order_ref=order_ref))
         assert is_recording.wait(10)
         way.looked(way.begins())
         assert way.is_claimed() is not free
@@ -98,7 +114,7 @@ def test_the_recorder_says_when_an_order_is_gone_and_when_that_is_recorded(
         recorder.stop(seconds_max=10)
 
 
-def gone(status: ToldStatus) -> OrderTold:
+def gone(status: ToldStatus, *, order_ref: str) -> OrderTold:
     return OrderTold(
         dedupe_key=f"status:{status}",
         account="DU1234567",
@@ -106,7 +122,7 @@ def gone(status: ToldStatus) -> OrderTold:
         order_id=7,
         client_id=1,
         perm_id=1007,
-        order_ref="TA-x:1:SL",
+        order_ref=order_ref,
         status=status,
         raw_status=status.value,
         filled=Decimal(0),

@@ -24,9 +24,11 @@ from app.domain.broker_events import (
     ToldStatus,
 )
 from app.domain.order_ref import parse_order_ref
+from app.domain.terms import Leg
 
 DEALS_KEPT_MAX = 100_000
 _LOST = frozenset({ToldStatus.CANCELLED, ToldStatus.API_CANCELLED, ToldStatus.INACTIVE})
+_COVER_NOTHING = frozenset({Leg.ENTRY, Leg.TAKE_PROFIT})
 
 
 def tells_of_loss(event: AnyBrokerEvent) -> bool:
@@ -34,6 +36,23 @@ def tells_of_loss(event: AnyBrokerEvent) -> bool:
     if isinstance(event, OrderMessageTold):
         return event.meaning is MessageMeaning.REFUSAL
     return isinstance(event, OrderTold) and event.status in _LOST
+
+
+def tells_of_bare_shares(event: AnyBrokerEvent) -> bool:
+    """Say whether what is gone or refused may have been a stop, or what was to close shares without one.
+
+    A target or an entry that is gone leaves no shares without their stop, nor does what is certainly not ours. A code,
+    and a state that names no order, may be about any of them.
+    """
+    if not tells_of_loss(event) or not isinstance(event, OrderTold) or not _says_name(event):
+        return tells_of_loss(event)
+    ref = parse_order_ref(event.order_ref)
+    return ref is not None and ref.leg not in _COVER_NOTHING
+
+
+def _says_name(event: OrderTold) -> bool:
+    """Say whether the name of an order of ours would be told with it."""
+    return bool(event.order_ref or event.order_type) or event.source != "status"
 
 
 class Others:
@@ -55,8 +74,7 @@ class Others:
             self._deals.pop(event.exec_id, None)
             return is_theirs
         if isinstance(event, OrderTold):
-            says_name = bool(event.order_ref or event.order_type) or event.source != "status"
-            return says_name and parse_order_ref(event.order_ref) is None
+            return _says_name(event) and parse_order_ref(event.order_ref) is None
         if not isinstance(event, FillTold) or parse_order_ref(event.order_ref) is not None:
             return False
         self._deals[event.exec_id] = None

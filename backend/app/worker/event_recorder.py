@@ -37,7 +37,7 @@ from app.core.logging import get_logger
 from app.domain.broker_events import AnyBrokerEvent
 from app.executions.services.apply import broker_event_keep, broker_event_record
 from app.executions.services.record import broker_events_record
-from app.worker.event_queue import Others, next_batch, tells_of_loss
+from app.worker.event_queue import Others, next_batch, tells_of_bare_shares, tells_of_loss
 from app.worker.right_of_way import RightOfWay
 
 logger = get_logger(__name__)
@@ -65,7 +65,7 @@ _END = _End()
 class EventRecorder:
     """The thread between the connection and the rows. `on_changed` gets each changed execution's id, and the event.
 
-    `way` is told when an order is gone or refused, and when that is recorded.
+    `way` is told when what may be a stop is gone or refused, and when that is recorded.
     """
 
     def __init__(self, *, on_changed: Callable[[int, AnyBrokerEvent], None], way: RightOfWay | None = None) -> None:
@@ -96,7 +96,7 @@ class EventRecorder:
 
     def put(self, event: AnyBrokerEvent) -> None:
         """Take an event. Never blocks and never drops one."""
-        if tells_of_loss(event):
+        if tells_of_bare_shares(event):
             self.way.heard()
         self._queue.put(event)
         length = self._queue.qsize()
@@ -139,7 +139,7 @@ class EventRecorder:
             if self._in_hand:
                 self._batch_at = time.monotonic()
                 self._record_all(self._in_hand)
-                self.way.recorded(sum(map(tells_of_loss, self._in_hand)))
+                self.way.recorded(sum(map(tells_of_bare_shares, self._in_hand)))
             self._tell_drained({id(event) for event in self._in_hand})
             self._in_hand = []
         connections.close_all()

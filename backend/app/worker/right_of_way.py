@@ -1,6 +1,6 @@
 """Entries give way while a lost stop is replaced: shares without a stop have the processor to themselves.
 
-    loop      ── an order is gone or refused ──> heard()                entries are neither begun nor sent
+    loop      ── a stop is gone or refused ──> heard()                  entries are neither begun nor sent
     recorder  ── it is recorded, the guard woken ──> recorded(n)
     guard     ── a look that began after that has ended ──> looked(n)   entries go on
 
@@ -27,7 +27,7 @@ class RightOfWay:
         self._is_free.set()
 
     def heard(self) -> None:
-        """Note that an order is gone or refused."""
+        """Note that an order is gone or refused, and may have been a stop."""
         with self._lock:
             self._heard += 1
             if self._is_free.is_set():

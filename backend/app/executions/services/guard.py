@@ -185,6 +185,8 @@ def _doubts_settle(doubts: Mapping[int, str], *, broker: BlockingBroker, watch: 
     for order_pk, status in doubts.items():
         after, every = _DOUBTS.get(status, (0.0, ANSWER_SECONDS))
         due += [order_pk] if watch.may_settle(order_pk, after=after, every=every) else []
+    if not due:
+        return
     try:
         exits_settle(order_pks=due, broker=broker, now=now, may_send=watch.sent_again.take)
     except (NotConnected, RetryLater, Conflict) as error:

@@ -1,6 +1,6 @@
 """What must happen even when a message was lost or a process died: run every few seconds, from rows alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -103,7 +103,9 @@ def _moves_unsent(*, before: datetime) -> list[int]:
 def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:
     """Return executions with a cancel that was asked for, or became due with a refused leg, and shows no effect."""
     sent = orders_open().filter(order_id__isnull=False).exclude(status=OrderStatus.PENDING_CANCEL.value)
-    orders = list(sent.prefetch_related("bracket"))
+    # A few columns: nearly all of them need nothing, and are read every second.
+    columns = ("pk", "leg", "filled_quantity", "bracket_id", "bracket__execution_id")
+    orders = list(sent.values_list(*columns, named=True))
     # Narrowed here to what can be due, so that the batch is never full of executions on which nothing is.
     brackets = {order.bracket_id for order in orders}
     over = Order.objects.filter(is_past("finished_at", before=before, now=now), bracket__in=brackets).order_by()
@@ -113,12 +115,12 @@ def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:
     empty = set(over.filter(leg=Leg.ENTRY.value, filled_quantity=0).values_list("bracket_id", flat=True))
     past_cancel = is_past("cancel_requested_at", before=before, now=now)
     asked = set(executions_unfinished().filter(past_cancel).values_list("pk", flat=True))
-    not_now = _not_now(orders, before=before, now=now)
+    not_now = _not_now([order.pk for order in orders], before=before, now=now)
     can_be_due = {
-        order.bracket.execution_id
+        order.bracket__execution_id
         for order in orders
         if (
-            order.bracket_id in broken or order.bracket.execution_id in asked
+            order.bracket_id in broken or order.bracket__execution_id in asked
             if order.leg == Leg.ENTRY.value
             else order.bracket_id in empty
         )
@@ -130,9 +132,8 @@ def _cancels_due(*, before: datetime, now: datetime) -> Iterable[Execution]:
             yield execution
 
 
-def _not_now(orders: Iterable[Order], *, before: datetime, now: datetime) -> set[int]:
-    """Return the orders whose cancel was tried a moment ago, or is of no use any more."""
-    keys = [order.pk for order in orders]
+def _not_now(keys: Sequence[int], *, before: datetime, now: datetime) -> set[int]:
+    """Return those of the orders, by their keys, whose cancel was tried a moment ago, or is of no use any more."""
     cancels = OrderCommand.objects.filter(order__in=keys, settled_at__isnull=True).order_by()
     tried = cancels.filter(kind=CommandKind.CANCEL, tried_at__gt=before, tried_at__lte=now)
     in_vain = cancelled_in_vain().filter(order__in=keys).order_by()

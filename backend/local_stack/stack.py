@@ -35,10 +35,11 @@ HEALTH_TIMEOUT_SECONDS = 1
 READY_TIMEOUT_SECONDS = 90
 # By these names we, and the commands in README, ask our own web process, whatever it is called outside.
 OWN_HOSTS = (LOOPBACK, "localhost")
-# Threads of a worker that holds the broker connection wait for answers; those of the others work.
 WITHOUT_CHECKS = {"CELERY_SKIP_CHECKS": "1"}
 CELERY = ("-m", "celery", "-A", "app.config.celery")
-QUEUES = {"broker-worker": ("broker", 16), "data-worker": ("data", 4), "worker": ("default", 16)}
+# Threads. Beside a broker connection few of them share the interpreter with what records and protects: with 16 a burst
+# was slower, and lost stops waited longer.
+QUEUES = {"broker-worker": ("broker", 5), "data-worker": ("data", 4), "worker": ("default", 16)}
 TRADING_WORKERS = ("broker-worker", "data-worker")
 BACKGROUND_WORKERS = ("worker",)
 

@@ -47,27 +47,12 @@ def test_what_is_never_seen_to_holds_entries_up_for_a_moment_only(monkeypatch: p
     monkeypatch.setattr("app.worker.right_of_way.SECONDS_MAX", 0.0)
     way.heard()
     assert not way.is_claimed()
-    way.give_way()
     # Until all were looked at
     way.recorded(3)
     way.looked(way.begins())
     monkeypatch.setattr("app.worker.right_of_way.SECONDS_MAX", 60.0)
     way.heard()
     assert way.is_claimed()
-
-
-def test_who_gives_way_goes_on_when_it_is_free() -> None:
-    way = RightOfWay()
-    way.heard()
-    passed = threading.Event()
-    waiter = threading.Thread(target=lambda: (way.give_way(), passed.set()))
-    waiter.start()
-    waiter.join(0.3)
-    assert not passed.is_set()
-    way.recorded(1)
-    way.looked(way.begins())
-    assert passed.wait(10)
-    waiter.join(10)
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,6 @@ class BrokerCalls:
         """Where the connection stands."""
         return self._state
 
-    def give_way(self) -> None:
-        """Let a lost stop be replaced first, where one is; for a few seconds at most."""
-        self._recorder.way.give_way()
-
     def place_bracket(self, bracket: BracketTicket, *, id_floor: int, permit: SendPermit) -> PlacedBracket:
         """Send a bracket once a turn is free and our rows keep up with the news; see Broker.place_bracket."""
         self._recorder.wait_until_it_keeps_up(seconds_max=KEEP_UP_SECONDS_MAX)

@@ -1,13 +1,14 @@
 """Entries give way while a lost stop is replaced: shares without a stop have the processor to themselves.
 
-    loop      ── a stop is gone or refused ──> heard()                  entries are neither begun nor sent
+    loop      ── a stop is gone or refused ──> heard()                  no entry has its turn to send
     recorder  ── it is recorded, the guard woken ──> recorded(n)
     guard     ── a look that began after that has ended ──> looked(n)   entries go on
 
-In a burst dozens of threads of this process want the interpreter, and each statement of a repair waits for its turn
-among them. Entries wait before they are begun (`give_way`) and, in the queue of what is to be sent, before their turn
-(`is_claimed`): never inside a transaction, and no longer than `SECONDS_MAX` at a stretch. What keeps a repair waiting
-for longer is not cured by keeping the entries waiting, too.
+In a burst the threads of this process want the interpreter, and each statement of a repair waits for its turn among
+them. So entries wait in the queue of what is to be sent, before their turn (`is_claimed`): never inside a transaction,
+and no longer than `SECONDS_MAX` at a stretch. What keeps a repair waiting for longer is not cured by keeping the entries
+waiting, too. The few threads that take tasks (`local_stack.stack.QUEUES`) soon wait there all together, each with an
+entry that only has to be sent: what is begun meanwhile costs the burst nothing.
 """
 
 import threading
@@ -23,16 +24,15 @@ class RightOfWay:
         self._lock = threading.Lock()
         self._heard = self._recorded = 0
         self._claimed_at = float("-inf")
-        self._is_free = threading.Event()
-        self._is_free.set()
+        self._is_free = True
 
     def heard(self) -> None:
         """Note that an order is gone or refused, and may have been a stop."""
         with self._lock:
             self._heard += 1
-            if self._is_free.is_set():
+            if self._is_free:
                 self._claimed_at = time.monotonic()
-                self._is_free.clear()
+                self._is_free = False
 
     def recorded(self, count: int) -> None:
         """Note that so many of those are recorded, or never will be, and that the guard was told."""
@@ -48,12 +48,8 @@ class RightOfWay:
         """Note that the look that began at `recorded` has ended."""
         with self._lock:
             if recorded >= self._heard:
-                self._is_free.set()
+                self._is_free = True
 
     def is_claimed(self) -> bool:
         """Say whether a loss is being seen to, and was not for too long. Never blocks."""
-        return not self._is_free.is_set() and time.monotonic() - self._claimed_at < SECONDS_MAX
-
-    def give_way(self) -> None:
-        """Wait until no loss is being seen to, or one was for too long."""
-        self._is_free.wait(max(0.0, self._claimed_at + SECONDS_MAX - time.monotonic()))
+        return not self._is_free and time.monotonic() - self._claimed_at < SECONDS_MAX

@@ -28,9 +28,7 @@ WAIT_SECONDS_MAX = 75.0
 def submit(execution_id: int) -> None:
     """Put the execution on the wire. Where there is no connection now, the sweep sends it again."""
     try:
-        broker = life.broker_thread()
-        broker.give_way()
-        execution_submit(execution_id=execution_id, broker=broker, now=clock.now())
+        execution_submit(execution_id=execution_id, broker=life.broker_thread(), now=clock.now())
     except RetryLater as error:
         logger.warning("submit_waits", execution=execution_id, reason=error.code)
 

@@ -6,9 +6,9 @@
 
 In a burst the threads of this process want the interpreter, and each statement of a repair waits for its turn among
 them. So entries wait in the queue of what is to be sent, before their turn (`is_claimed`): never inside a transaction,
-and no longer than `SECONDS_MAX` at a stretch. What keeps a repair waiting for longer is not cured by keeping the entries
-waiting, too. The few threads that take tasks (`local_stack.stack.QUEUES`) soon wait there all together, each with an
-entry that only has to be sent: what is begun meanwhile costs the burst nothing.
+and no longer than `SECONDS_MAX` at a stretch. What keeps a repair waiting for longer is not cured by keeping the
+entries waiting, too. The few threads that take tasks (`local_stack.stack.QUEUES`) soon wait there all together, each
+with an entry that only has to be sent: what is begun meanwhile costs the burst nothing.
 """
 
 import threading

@@ -76,6 +76,12 @@ def fence_require(holding: Holding) -> None:
     fence_check(BrokerConnection.objects.only("fence").get(pk=holding.connection_id), fence=holding.fence)
 
 
+def fence_require_of(holding: Holding | None) -> None:
+    """Raise Fenced unless this is still the holder; None writes by no such right: a person, or who holds nothing."""
+    if holding is not None:
+        fence_require(holding)
+
+
 def holder_seen(*, account_id: str, client_id: int) -> HolderSeen | None:
     """Return the present holder's signs of life; of any account where `account_id` is "" (not known before connect)."""
     rows = BrokerConnection.objects.filter(client_id=client_id, fence__gt=0)

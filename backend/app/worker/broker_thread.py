@@ -219,8 +219,8 @@ class BrokerThread(BrokerCalls):
             await self._recovery.attempt(self._reason)
 
     def _sweep(self) -> SweepReport:
-        self._holder.check()  # In the same database session, which whoever deposes us ends.
-        return execution_sweep(now=clock.now())
+        holding = self._holder.check()  # In the same database session, which whoever deposes us ends.
+        return execution_sweep(now=clock.now(), holding=holding)
 
     def _cancel_left_behind(self) -> None:
         try:

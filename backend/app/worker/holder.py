@@ -95,17 +95,19 @@ class Holder:
             )
             self._set(holding, is_holder=True)
 
-    def require(self) -> None:
-        """Raise Fenced where another worker took over, NotConnected where we hold nothing: before what has no row."""
+    def require(self) -> Holding:
+        """Return by which right we write; raise Fenced, or NotConnected where there is none. Before what has no row."""
         if self._holding is None:
             raise NotConnected("This worker does not hold the connection now.")
         fence_require(self._holding)
+        return self._holding
 
-    def check(self) -> None:
-        """Raise Fenced, or NotConnected where the lock was lost with its database connection."""
-        self.require()
+    def check(self) -> Holding:
+        """Return by which right we write; raise Fenced, or NotConnected where the lock was lost."""
+        holding = self.require()
         if not self._lock.is_held():
             raise NotConnected("The holder's lock was lost with its database connection.")
+        return holding
 
     def depose_if_silent(self) -> bool:
         """Depose the present holder where it has shown no life for too long, by our own clock; say whether it was."""

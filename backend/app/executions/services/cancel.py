@@ -8,7 +8,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from app.accounts.fencing import Holding, fence_require
+from app.accounts.fencing import Holding, fence_require, fence_require_of
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.core.errors import Conflict, NotFound
@@ -45,8 +45,7 @@ def execution_cancel_request(
     execution = Execution.objects.select_for_update(no_key=True).filter(pk=execution_id).first()
     if execution is None:
         raise NotFound(f"There is no execution {execution_id}.", code="execution_not_found")
-    if holding is not None:
-        fence_require(holding)
+    fence_require_of(holding)
     if execution.is_finished:
         raise Conflict(f"The execution is finished: {execution.status}.", code="execution_finished")
     if execution.cancel_requested_at is not None:
@@ -70,12 +69,14 @@ def execution_cancel_request(
 
 
 @transaction.atomic
-def execution_expire(*, execution_id: int, now: datetime) -> bool:
+def execution_expire(*, execution_id: int, now: datetime, holding: Holding | None = None) -> bool:
     """Apply what the setup asked for to an entry that is past its deadline; say whether anything changed.
 
-    What no worker has taken by then is given up; what is working is cancelled or kept, as `on_timeout` says.
+    What no worker has taken by then is given up; what is working is cancelled or kept, as `on_timeout` says. With
+    `holding` raises Fenced.
     """
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    fence_require_of(holding)
     if execution.deadline_at is None or execution.deadline_at > now or execution.is_finished:
         return False
     if execution.claimed_at is None:

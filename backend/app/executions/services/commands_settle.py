@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from app.accounts.fencing import Holding, fence_require_of
 from app.accounts.models import BrokerConnection
 from app.domain.broker_events import AnyBrokerEvent
 from app.domain.command import (
@@ -67,20 +68,24 @@ def commands_settle(told: Sequence[tuple[AnyBrokerEvent, Order]], *, now: dateti
             change_outcome_tell(command, how, now=now)
 
 
-def commands_settle_rest(*, now: datetime) -> None:
-    """Settle what no event settles: of what is over by now, what a complete answer contradicts, what is given up."""
+def commands_settle_rest(*, now: datetime, holding: Holding | None = None) -> None:
+    """Settle what no event settles: of what is over by now, what a complete answer contradicts, what is given up.
+
+    With `holding` raises Fenced.
+    """
     # By the index of what is unsettled alone, and the orders by their keys: never by way of all orders that are over.
     unsettled = OrderCommand.objects.filter(settled_at__isnull=True).exclude(kind=CommandKind.PLACE)
     unsettled = unsettled.exclude(reason_code=CommandReason.LEFT_BEHIND).order_by("requested_at")
     for command in unsettled.prefetch_related("order"):
         if _how_by_rows(command, now=now):
-            _settle_and_tell(command, now=now)
+            _settle_and_tell(command, holding=holding, now=now)
 
 
 @transaction.atomic
-def _settle_and_tell(command: OrderCommand, *, now: datetime) -> None:
+def _settle_and_tell(command: OrderCommand, *, holding: Holding | None, now: datetime) -> None:
     """Judge again under the execution's lock, as everybody settles: what was heard meanwhile has the word."""
     Execution.objects.select_for_update(no_key=True).get(pk=command.execution_id)
+    fence_require_of(holding)
     unsettled = OrderCommand.objects.select_related("order").filter(pk=command.pk, settled_at__isnull=True)
     still = unsettled.first()
     if still is not None and (how := _how_by_rows(still, now=now)):

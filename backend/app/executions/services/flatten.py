@@ -16,7 +16,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from app.accounts.fencing import Holding, fence_require
+from app.accounts.fencing import Holding, fence_require, fence_require_of
 from app.accounts.models import BrokerConnection
 from app.brokers.base import BlockingBroker
 from app.core.errors import RetryLater
@@ -84,10 +84,20 @@ class _Due:
 
 @transaction.atomic
 def execution_flatten_request(
-    *, execution_id: int, actor: Actor, user: User | None, reason: str, now: datetime
+    *,
+    execution_id: int,
+    actor: Actor,
+    user: User | None,
+    reason: str,
+    now: datetime,
+    holding: Holding | None = None,
 ) -> bool:
-    """Note that what the execution holds is to be closed at the market, and have it done; say whether that is new."""
+    """Note that what the execution holds is to be closed at the market, and have it done; say whether that is new.
+
+    With `holding`, of a worker that asks for it by itself, raises Fenced.
+    """
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
+    fence_require_of(holding)
     if execution.flatten_requested_at is not None or execution.is_finished:
         return False
     execution.flatten_requested_at = now

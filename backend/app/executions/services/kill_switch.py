@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
+from app.accounts.fencing import Holding
 from app.accounts.kill_switch import kill_switch_on, kill_switch_write, kill_switch_write_release, kill_switches_engaged
 from app.accounts.models import Account, KillSwitch
 from app.alerts.kinds import AlertKind
@@ -111,20 +112,23 @@ def _drop_close(execution_id: int, *, now: datetime) -> None:
     news.publish_on_commit(execution.pk)
 
 
-def kill_switch_enforce(*, now: datetime) -> Enforced:
-    """Carry out what the engaged switches ask for and was not asked yet; at most a batch, the next sweep goes on."""
+def kill_switch_enforce(*, now: datetime, holding: Holding | None = None) -> Enforced:
+    """Carry out what the engaged switches ask for and was not asked yet; at most a batch, the next sweep goes on.
+
+    With `holding`, of a worker that does so by itself, raises Fenced.
+    """
     switches = list(kill_switches_engaged())
     if not switches:
         return Enforced(cancelled=[], closing=[])
     stopped = executions_unfinished().filter(kill_switch_on())
-    cancelled = [pk for pk in _ids(_with_open_entry(stopped)) if _cancel(pk, now=now)]
+    cancelled = [pk for pk in _ids(_with_open_entry(stopped)) if _cancel(pk, holding=holding, now=now)]
     closing: list[int] = []
     for switch in switches:
         if switch.flatten:
             held = stopped.filter(open_quantity__gt=0, flatten_requested_at__isnull=True)
             mine = held.filter(account=switch.account) if switch.account else held
             mine = mine.exclude(pk__in=_failed_to_close(switch))
-            closing += [pk for pk in _ids(mine) if _close(pk, switch, now=now)]
+            closing += [pk for pk in _ids(mine) if _close(pk, switch, holding=holding, now=now)]
     if cancelled or closing:
         logger.warning("kill_switch_enforced", cancelled=cancelled, closing=closing)
     return Enforced(cancelled=cancelled, closing=closing)
@@ -171,10 +175,14 @@ def _ids(executions: QuerySet[Execution]) -> list[int]:
 
 
 @transaction.atomic
-def _cancel(execution_id: int, *, now: datetime) -> bool:
+def _cancel(execution_id: int, *, holding: Holding | None, now: datetime) -> bool:
     try:
         execution = execution_cancel_request(
-            execution_id=execution_id, reason=CommandReason.KILL_SWITCH, actor=Actor.KILL_SWITCH, now=now
+            execution_id=execution_id,
+            reason=CommandReason.KILL_SWITCH,
+            actor=Actor.KILL_SWITCH,
+            holding=holding,
+            now=now,
         )
     except Conflict:  # Filled or finished meanwhile: nothing is left to cancel.
         return False
@@ -190,9 +198,14 @@ def _cancel(execution_id: int, *, now: datetime) -> bool:
     return True
 
 
-def _close(execution_id: int, switch: KillSwitch, *, now: datetime) -> bool:
+def _close(execution_id: int, switch: KillSwitch, *, holding: Holding | None, now: datetime) -> bool:
     return execution_flatten_request(
-        execution_id=execution_id, actor=Actor.KILL_SWITCH, user=switch.engaged_by, reason=switch.reason, now=now
+        execution_id=execution_id,
+        actor=Actor.KILL_SWITCH,
+        user=switch.engaged_by,
+        reason=switch.reason,
+        holding=holding,
+        now=now,
     )
 
 

@@ -16,6 +16,7 @@ from operator import attrgetter
 from django.db import transaction
 from django.db.models import Max
 
+from app.accounts.fencing import Holding, fence_require_of
 from app.domain.command import CommandKind, CommandReason
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderStatus
@@ -53,16 +54,17 @@ def overdue_find(*, now: datetime) -> list[Overdue]:
     return [*_without_news(before), *_not_sent(before), *_commands(before)]
 
 
-def overdue_tell(found: Iterable[Overdue], *, now: datetime) -> list[int]:
+def overdue_tell(found: Iterable[Overdue], *, now: datetime, holding: Holding | None = None) -> list[int]:
     """Flag the executions of what has waited longer than `TELL_PERSON_AFTER`; return those that were not flagged so.
 
-    At most a batch; what is flagged already is passed over, so that the next sweep goes on with the others.
+    At most a batch; what is flagged already is passed over, so that the next sweep goes on with the others. With
+    `holding` raises Fenced.
     """
     late = [overdue for overdue in found if overdue.since <= now - TELL_PERSON_AFTER]
     flags = ExecutionFlag.objects.filter(resolved_at__isnull=True, code=FlagCode.UNANSWERED)
     known = set(flags.order_by().values_list("execution_id", "sentence"))
     new = [overdue for overdue in late if (overdue.execution_id, overdue.text) not in known]
-    return [overdue.execution_id for overdue in new[:BATCH_MAX] if _tell(overdue, now=now)]
+    return [overdue.execution_id for overdue in new[:BATCH_MAX] if _tell(overdue, holding=holding, now=now)]
 
 
 def _without_news(before: datetime) -> Iterable[Overdue]:
@@ -104,8 +106,9 @@ def _commands(before: datetime) -> Iterable[Overdue]:
 
 
 @transaction.atomic
-def _tell(overdue: Overdue, *, now: datetime) -> bool:
+def _tell(overdue: Overdue, *, holding: Holding | None, now: datetime) -> bool:
     execution = Execution.objects.select_for_update(no_key=True).get(pk=overdue.execution_id)
+    fence_require_of(holding)
     before = execution.attention
     attention_add(execution, overdue.text, code=FlagCode.UNANSWERED)
     if execution.attention == before:

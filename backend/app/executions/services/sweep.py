@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
+from app.accounts.fencing import Holding
 from app.domain.command import CommandKind, CommandReason
 from app.domain.execution_status import ExecutionStatus
 from app.domain.order_status import OrderStatus
@@ -39,27 +40,33 @@ class SweepReport:
     asks_broker: bool = False
 
 
-def execution_sweep(*, now: datetime, resend_after_seconds: float = RESEND_AFTER_SECONDS) -> SweepReport:
-    """Apply deadlines, send again what nobody took, send cancels that are still due, flag what waits too long."""
+def execution_sweep(
+    *, now: datetime, resend_after_seconds: float = RESEND_AFTER_SECONDS, holding: Holding | None = None
+) -> SweepReport:
+    """Apply deadlines, send again what nobody took, send cancels that are still due, flag what waits too long.
+
+    With `holding`, of the worker that holds the connection, raises Fenced: one that was stopped in the middle of it
+    writes nothing more when another has taken over.
+    """
     before = now - timedelta(seconds=resend_after_seconds)
     # Read before anything is sent here: else what this sweep sends would keep it from sending what was lost.
     is_queue_empty = not dispatch.broker_queue_length()
-    kill_switch_enforce(now=now)
+    kill_switch_enforce(now=now, holding=holding)
     for execution_id in _closing().values_list("pk", flat=True):  # All: who waits for room keeps nobody else waiting.
         dispatch.flatten(execution_id)
-    expired = [pk for pk in _past_deadline(now) if execution_expire(execution_id=pk, now=now)]
+    expired = [pk for pk in _past_deadline(now) if execution_expire(execution_id=pk, now=now, holding=holding)]
     # What waits in the queue is not lost: sent again every second, a burst would bury the worker in its own copies.
     resent = _ids(_not_taken(before=before, now=now)) if is_queue_empty else []
     for execution_id in resent:
         dispatch.submit(execution_id)
-    commands_settle_rest(now=now)
+    commands_settle_rest(now=now, holding=holding)
     for execution_id in [*_moves_unsent(before=before), *acts_unsent().values_list("execution_id", flat=True)]:
         dispatch.changes(execution_id)
     cancels = [execution.pk for execution in _cancels_due(before=before, now=now)]
     for execution_id in cancels:
         dispatch.cancel(execution_id)
     waiting = overdue_find(now=now)
-    overdue = overdue_tell(waiting, now=now)
+    overdue = overdue_tell(waiting, now=now, holding=holding)
     return SweepReport(resent=resent, expired=expired, cancels=cancels, overdue=overdue, asks_broker=bool(waiting))
 
 

@@ -121,7 +121,7 @@ class World:
         self.stop_workers()
         if self._nursery is not None and self._nursery.stdin is not None:
             self._nursery.stdin.close()
-            self._nursery.wait(timeout=5)
+            self._nursery.wait(timeout=60)  # A busy machine takes its time.
         if self._simulator is not None:
             self._simulator.close()
         self.forget_connections()

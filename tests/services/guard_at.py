@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from app.core import clock
-from app.executions.services.guard import guard_look
+from app.executions.services.guard import GuardLook, guard_look
 from app.executions.services.guard_watch import Watch
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
@@ -21,6 +21,10 @@ class Guard:
 
     def look(self, *books: Book, after: float = 0) -> int:
         """Look at the books' executions, so many seconds after the last look; return how many repairs were made."""
+        return self.found(*books, after=after).repaired
+
+    def found(self, *books: Book, after: float = 0) -> GuardLook:
+        """Look at the books' executions, so many seconds after the last look."""
         self.now += timedelta(seconds=after)
         ids = [book.execution_id for book in books]
-        return guard_look(execution_ids=ids, broker=self.broker, watch=self.watch, now=self.now).repaired
+        return guard_look(execution_ids=ids, broker=self.broker, watch=self.watch, now=self.now)

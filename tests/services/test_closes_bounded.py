@@ -9,6 +9,7 @@ from app.domain.broker_events import ToldStatus
 from app.domain.terms import Leg
 from app.executions.services.close_facts import closed_bare
 from app.executions.services.kill_switch import kill_switch_engage
+from app.worker import close_thread
 from app.worker.close_thread import UNDER_WAY_MAX, UNDER_WAY_SECONDS_MAX, CloseThread
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
@@ -185,3 +186,25 @@ def test_a_fault_of_ours_ends_neither_the_thread_nor_the_bound(
     sweep(thread, held)
     sweep(thread, held)
     assert cancelled(held, broker) == [0, 1, 2, 3]
+
+
+@pytest.mark.case("T63")
+def test_a_closing_that_has_begun_is_ended_before_another_begins(
+    submitted: Submitted, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given many that are bare, and steps of which each wakes whom it was taken for
+    steps: list[int] = []
+    thread = CloseThread(broker=broker, on_doubt=lambda: None)
+
+    def step(execution_id: int, **_: object) -> bool:
+        steps.append(execution_id)
+        if steps.count(execution_id) < 3:
+            thread.wake(execution_id)
+        return False
+
+    monkeypatch.setattr(close_thread.flatten_waits, "step", step)
+    monkeypatch.setattr(thread, "_ask", lambda _turn: None)
+    for execution_id in (1, 2, 3):
+        thread.wake(execution_id)
+    thread._work()
+    assert steps == [1, 1, 1, 2, 2, 2, 3, 3, 3]

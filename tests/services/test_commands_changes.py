@@ -80,7 +80,7 @@ def test_a_newer_change_takes_the_place_of_an_older_one(submitted: Submitted, br
     resize(book, "6", seconds=34)
     assert send_changes(book, broker, seconds=34) == 1
     assert [ticket.quantity for _id, ticket, _parent in broker.modified] == [7, 6]
-    assert [how for _leg, _reason, how in commands(book, "MODIFY")] == ["withdrawn", "superseded", ""]
+    assert [how for _leg, _reason, how in commands(book, "MODIFY")] == ["superseded", "superseded", ""]
 
 
 def test_a_cancel_withdraws_a_change_that_was_not_sent(submitted: Submitted, broker: FakeBroker) -> None:

@@ -1,13 +1,18 @@
 """Entries give way while a lost stop is replaced, and only then."""
 
 import threading
+from contextlib import nullcontext
 from decimal import Decimal
+from unittest.mock import Mock
 
 import pytest
 
+from app.brokers.base import ConnectionState
 from app.domain.broker_events import OrderTold, ToldStatus
+from app.executions.services.guard import GuardLook
 from app.worker.event_recorder import EventRecorder
-from app.worker.right_of_way import RightOfWay
+from app.worker.guard_thread import GuardThread
+from app.worker.right_of_way import SECONDS_MAX, RightOfWay
 from tests.services.heard import at
 
 pytestmark = pytest.mark.case("T61")
@@ -53,6 +58,45 @@ def test_what_is_never_seen_to_holds_entries_up_for_a_moment_only(monkeypatch: p
     monkeypatch.setattr("app.worker.right_of_way.SECONDS_MAX", 60.0)
     way.heard()
     assert way.is_claimed()
+
+
+@pytest.mark.case("T63")
+def test_entries_wait_on_while_repairs_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = [0.0]
+    monkeypatch.setattr("app.worker.right_of_way.time.monotonic", lambda: moment[0])
+    way = RightOfWay()
+    way.heard()
+    moment[0] = SECONDS_MAX - 1
+    way.goes_on()
+    moment[0] = SECONDS_MAX + 1
+    assert way.is_claimed()
+    # But not when nothing was repaired for too long
+    moment[0] = 2 * SECONDS_MAX
+    assert not way.is_claimed()
+
+
+@pytest.mark.case("T63")
+@pytest.mark.parametrize("left", [True, False])
+def test_a_look_that_leaves_stops_to_be_placed_lets_no_entry_go(monkeypatch: pytest.MonkeyPatch, *, left: bool) -> None:
+    way, looks = RightOfWay(), list[bool]()
+    guard = GuardThread(broker=Mock(), state=lambda: ConnectionState.READY, on_unknown=lambda: None, way=way)
+
+    def look_once(_woken: set[int]) -> GuardLook:
+        looks.append(way.is_claimed())
+        if len(looks) == 2:
+            guard._stopping.set()
+        guard._wake.set()
+        return GuardLook(repaired=1, left=left)
+
+    monkeypatch.setattr(guard, "_look_at", look_once)
+    monkeypatch.setattr("app.worker.guard_thread.connections.close_all", lambda: None)
+    monkeypatch.setattr("app.worker.guard_thread.statement_limit", lambda **_: nullcontext())
+    monkeypatch.setattr(guard, "_tell_held_up", lambda: None)
+    way.heard()
+    way.recorded(1)
+    guard.wake(1)
+    guard._run()
+    assert looks == [True, left]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 
 # What settles a command without a word of the broker.
 WITHDRAWN = "withdrawn"  # It was never sent, and is not wanted any more.
-SUPERSEDED = "superseded"  # It was sent; a newer change of the same order says what is wanted.
+SUPERSEDED = "superseded"  # A newer change of the same order says what is wanted; it may never have been sent.
 GONE = "gone"  # The broker refused the cancel, and a complete answer, asked for afterwards, does not know the order.
 PRICE_CHANGED = "price_changed"  # It was not sent: somebody else had moved the order meanwhile.
 NOT_TAKEN = "not_taken"  # A complete answer, asked for after it was sent, knows the order as it was before.

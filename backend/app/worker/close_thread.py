@@ -52,6 +52,8 @@ class CloseThread(WokenThread):
         self._last: dict[int, None] = {}
         # Who was bare by the last step, and since when.
         self._under_way: dict[int, float] = {}
+        # Of these, whose closing has begun: it is brought to its end before another one begins.
+        self._begun: set[int] = set()
         self._answer: ClosingAnswer | None = None
 
     def want(self, execution_id: int) -> None:
@@ -97,10 +99,11 @@ class CloseThread(WokenThread):
     def _turn(self) -> list[int]:
         """Return whose turn it is: who is bare, then as many as there is room for, then whose closing order is out."""
         if self._first:
-            return list(self._first)[:UNDER_WAY_MAX]
+            return sorted(self._first, key=lambda pk: pk not in self._begun)[:UNDER_WAY_MAX]
         bare, now = _bare(self._under_way), time.monotonic()
         if bare is not None:
             self._under_way = {pk: since for pk, since in self._under_way.items() if pk in bare}
+            self._begun &= self._under_way.keys()
         counted = sum(now - since < UNDER_WAY_SECONDS_MAX for since in self._under_way.values())
         room = max(UNDER_WAY_MAX - counted, 0)
         return list(self._waiting)[:room] or list(self._last)[:UNDER_WAY_MAX]
@@ -124,6 +127,7 @@ class CloseThread(WokenThread):
         for queue in (self._first, self._waiting, self._last):
             queue.pop(execution_id, None)
         self._under_way.setdefault(execution_id, time.monotonic())  # Until its rows say that it is not.
+        self._begun.add(execution_id)
         try:
             if flatten_waits.step(execution_id, broker=self._broker, now=clock.now(), answer=answer):
                 self._on_doubt()

@@ -75,11 +75,12 @@ class GuardThread(WokenThread):
             self._looked_at = time.monotonic()
             recorded = self._way.begins()
             pause = self._look()
-            self._way.looked(recorded)
+            if pause:
+                self._way.looked(recorded)
         connections.close_all()
 
     def _look(self) -> float:
-        """Look at what is due; return after how many seconds to look again."""
+        """Look at what is due; return after how many seconds to look again: none where stops are due still."""
         woken = self._taken()
         if self._state() is not ConnectionState.READY:
             return SWEEP_SECONDS
@@ -107,6 +108,10 @@ class GuardThread(WokenThread):
             self._on_closing(execution_id)
         with self._lock:
             self._woken |= found.again
+        if found.repaired:
+            self._way.goes_on()
+        if found.left:
+            return 0.0
         return RECHECK_SECONDS if found.again else SWEEP_SECONDS
 
     def _tell_held_up(self) -> None:

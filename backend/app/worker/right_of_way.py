@@ -6,9 +6,9 @@
 
 In a burst the threads of this process want the interpreter, and each statement of a repair waits for its turn among
 them. So entries wait in the queue of what is to be sent, before their turn (`is_claimed`): never inside a transaction,
-and no longer than `SECONDS_MAX` at a stretch. What keeps a repair waiting for longer is not cured by keeping the
-entries waiting, too. The few threads that take tasks (`local_stack.stack.QUEUES`) soon wait there all together, each
-with an entry that only has to be sent: what is begun meanwhile costs the burst nothing.
+and no longer than `SECONDS_MAX` after the last repair. What keeps a repair waiting for longer is not cured by keeping
+the entries waiting, too. The few threads that take tasks (`local_stack.stack.QUEUES`) soon wait there all together,
+each with an entry that only has to be sent: what is begun meanwhile costs the burst nothing.
 """
 
 import threading
@@ -31,7 +31,7 @@ class RightOfWay:
         with self._lock:
             self._heard += 1
             if self._is_free:
-                self._claimed_at = time.monotonic()
+                pass
                 self._is_free = False
 
     def recorded(self, count: int) -> None:
@@ -43,6 +43,11 @@ class RightOfWay:
         """Return what is recorded so far, for `looked`, when a look of the guard begins."""
         with self._lock:
             return self._recorded
+
+    def goes_on(self) -> None:
+        """Note that a look has repaired something: as long as there is more to repair, entries wait on."""
+        with self._lock:
+            self._claimed_at = time.monotonic()
 
     def looked(self, recorded: int) -> None:
         """Note that the look that began at `recorded` has ended."""

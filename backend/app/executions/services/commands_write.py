@@ -65,7 +65,7 @@ def change_write(
         return older
     known = dict(evidence or {})
     if older is not None:
-        command_settle(older, SUPERSEDED if older.sent_at else WITHDRAWN, now=now)
+        command_settle(older, SUPERSEDED, now=now)
         wanted = older.change | wanted
         if older.reason_code == CommandReason.MOVED:  # What comes of a move is told to whoever asked for it.
             reason, user, known = CommandReason.MOVED, user or older.user, older.evidence | known

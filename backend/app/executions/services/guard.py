@@ -11,9 +11,11 @@ repair is carried out when it has been due for `grace_seconds` without a change 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
+from typing import NamedTuple
 
 from django.db import OperationalError, transaction
 
@@ -54,6 +56,9 @@ logger = get_logger(__name__)
 
 # What the broker may still put right by itself. A stop that is certainly gone is replaced at once.
 GRACE_SECONDS = {RepairKind.CANCEL_ENTRY: 0.5, RepairKind.RESIZE: 0.2, RepairKind.CANCEL: 0.5, RepairKind.ASK: 5.0}
+# About how many symbols the account is asked at once before stops are placed, and for how long a look goes on so.
+SYMBOLS_AT_ONCE = 2
+PLACING_SECONDS_MAX = 1.0
 # For how long an order may be in doubt before the broker is asked for it, and how often it is asked.
 UNANSWERED_SECONDS = 2.0
 _DOUBTS = {
@@ -69,7 +74,8 @@ class GuardLook:
     """What one look found: brackets judged, repairs carried out, whether only the broker can tell more.
 
     `again`: executions to look at again soon, because something is due unless the broker does it by itself. `closing`:
-    those whose shares are without a stop because they are closed: the next step of that is due.
+    those whose shares are without a stop because they are closed: the next step of that is due. `left`: stops are due
+    that this look had no time for.
     """
 
     brackets: int = 0
@@ -77,6 +83,7 @@ class GuardLook:
     asks_broker: bool = False
     again: frozenset[int] = frozenset()
     closing: frozenset[int] = frozenset()
+    left: bool = False
 
 
 def execution_ids_to_guard(account_id: str) -> list[int]:
@@ -102,6 +109,7 @@ def guard_look(*, execution_ids: Sequence[int], broker: BlockingBroker, watch: W
         asks_broker=found.asks_broker or in_doubt.asks_broker,
         again=found.again | in_doubt.again,
         closing=found.closing | in_doubt.closing,
+        left=found.left or in_doubt.left,
     )
 
 
@@ -110,7 +118,7 @@ def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: dat
     asks_broker = False
     again: set[int] = set()
     closing: set[int] = set()
-    due_now: list[tuple[Execution, Bracket, list[Repair]]] = []
+    due_now: list[_DueRepairs] = []
     if not to_judge:
         return GuardLook()
     for execution in selectors.with_orders(Execution.objects.filter(pk__in=to_judge).order_by("id")):
@@ -131,42 +139,60 @@ def _judge(to_judge: set[int], *, broker: BlockingBroker, watch: Watch, now: dat
             is_closed = protection.coverage is Coverage.ORPHANED and keep_of(execution, bracket) is not None
             due = list(protection.repairs) if is_closed else _due(protection.repairs, age=age)
             if due and watch.may_act(bracket.pk):
-                due_now.append((execution, bracket, due))
-    repaired, in_doubt = _carry_out_all(due_now, broker=broker, watch=watch, now=now)
-    return GuardLook(
-        repaired=repaired,
-        asks_broker=asks_broker or in_doubt,
-        again=frozenset(again),
-        closing=frozenset(closing),
+                due_now.append(_DueRepairs(execution, bracket, due, age=age))
+    done = _carry_out_all(due_now, broker=broker, watch=watch, now=now)
+    return replace(
+        done, asks_broker=asks_broker or done.asks_broker, again=frozenset(again), closing=frozenset(closing)
     )
 
 
-def _carry_out_all(
-    due_now: Sequence[tuple[Execution, Bracket, list[Repair]]], *, broker: BlockingBroker, watch: Watch, now: datetime
-) -> tuple[int, bool]:
-    """Carry out what is due; return how many repairs that were, and whether the account may not hold some shares.
+class _DueRepairs(NamedTuple):
+    execution: Execution
+    bracket: Bracket
+    repairs: list[Repair]
+    age: float  # For how many seconds it has needed them.
 
-    A stop for shares that are not ours any more would open a position: the account is asked first, once for all. What
-    does not need that goes before. What comes later than the answer is good for is left to the next look.
+
+def _carry_out_all(due_now: Sequence[_DueRepairs], *, broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
+    """Carry out what is due; return what was done, and whether the account may not hold some shares.
+
+    A stop for shares that are not ours any more would open a position: the account is asked first, for all in a few
+    symbols at once, whoever has been without a stop for longest first. What does not need that goes before. What comes
+    later than the answer is good for is left to the next look, and so are further symbols after a while: there may be
+    other things to do by then.
     """
-    repaired, placing = 0, []
-    for execution, bracket, due in due_now:
-        if _places(due):
-            placing.append((execution, bracket, due))
-            continue
-        watch.note_acted(bracket.pk)
-        repaired += _carry_out(execution, bracket, due, broker=broker, watch=watch, now=now)
-    if not placing:
-        return repaired, False
-    doubtful = exposure_doubts(executions={each.pk: each for each, _, _ in placing}.values(), broker=broker, now=now)
-    asked_at = watch.monotonic()
-    for execution, bracket, due in placing:
-        if watch.monotonic() - asked_at > ANSWER_GOOD_SECONDS:
+    repaired, asks_broker, left = 0, False, False
+    for each in due_now:
+        if not _places(each.repairs):
+            watch.note_acted(each.bracket.pk)
+            repaired += _carry_out(each.execution, each.bracket, each.repairs, broker=broker, watch=watch, now=now)
+    placing = sorted((each for each in due_now if _places(each.repairs)), key=attrgetter("age"), reverse=True)
+    begun = watch.monotonic()
+    for together in _by_symbols(placing):
+        left = left or watch.monotonic() - begun > PLACING_SECONDS_MAX
+        if left:
             break
-        watch.note_acted(bracket.pk)
-        allowed = [repair for repair in due if execution.pk not in doubtful or not _places([repair])]
-        repaired += _carry_out(execution, bracket, allowed, broker=broker, watch=watch, now=now)
-    return repaired, bool(doubtful)
+        doubtful = exposure_doubts(
+            executions={each.execution.pk: each.execution for each in together}.values(), broker=broker, now=now
+        )
+        asks_broker = asks_broker or bool(doubtful)
+        asked_at = watch.monotonic()
+        for each in together:
+            left = watch.monotonic() - asked_at > ANSWER_GOOD_SECONDS
+            if left:
+                break
+            watch.note_acted(each.bracket.pk)
+            allowed = [one for one in each.repairs if each.execution.pk not in doubtful or not _places([one])]
+            repaired += _carry_out(each.execution, each.bracket, allowed, broker=broker, watch=watch, now=now)
+    return GuardLook(repaired=repaired, asks_broker=asks_broker, left=left)
+
+
+def _by_symbols(placing: Sequence[_DueRepairs]) -> Iterable[list[_DueRepairs]]:
+    """Return all of a few symbols together: each of them is asked for by itself, one after the other."""
+    symbols = list(dict.fromkeys(each.execution.symbol for each in placing))
+    for first in range(0, len(symbols), SYMBOLS_AT_ONCE):
+        some = symbols[first : first + SYMBOLS_AT_ONCE]
+        yield [each for each in placing if each.execution.symbol in some]
 
 
 def _due(repairs: Sequence[Repair], *, age: float) -> list[Repair]:

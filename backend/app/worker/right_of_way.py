@@ -31,7 +31,7 @@ class RightOfWay:
         with self._lock:
             self._heard += 1
             if self._is_free:
-                pass
+                self._claimed_at = time.monotonic()
                 self._is_free = False
 
     def recorded(self, count: int) -> None:

@@ -26,10 +26,11 @@ from app.config.rules import contradictions, unreadable_alert_urls
 TAG = "trading"
 # Source: IBKR Campus, "Pacing limitations".
 MESSAGES_PER_SECOND_BY_DEFAULT = 50
-# A worker's 16 tasks and the 4 that it asks itself for, each of which holds a connection while it waits for its turn;
-# and what they wait for, which needs one too: the write-ahead, the holder's sign of life, recorder, guard, close,
-# reconcile. With fewer nothing is confirmed in a burst, so nothing is sent until the first of them gives up.
-POOL_SIZE_OF_A_BURST = 26
+# The 16 tasks of a worker without a connection to the broker. One that has it needs 15: for 5 tasks and the 4 that it
+# asks itself for, each of which holds one while it waits for its turn; and for what they wait for: the write-ahead, the
+# holder's sign of life, recorder, guard, close, reconcile. With fewer nothing is confirmed in a burst, so nothing is
+# sent until the first of them gives up.
+POOL_SIZE_OF_A_BURST = 16
 
 
 @register(TAG)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Desk:
         """Have brackets bought, and return their executions once the broker holds their stops."""
         executions = [self._bought(number, with_target=with_target) for number in range(count)]
         for execution_id in executions:
-            eventually(lambda pk=execution_id: self.read(pk)["status"] == "OPEN", seconds_max=60)  # type: ignore[misc]
+            eventually(partial(self._stands, execution_id, "OPEN"), seconds_max=60)
         eventually(lambda: self._echoed(executions, with_target=with_target), seconds_max=60)
         return executions
 
@@ -99,6 +100,9 @@ class Desk:
         query += " AND o.oca_group <> ''" if with_target else ""
         return bool(self.stack.rows(query, executions)[0][0] == len(executions) * (2 if with_target else 1))
 
+    def _stands(self, execution_id: int, status: str) -> bool:
+        return bool(self.read(execution_id)["status"] == status)
+
     def read(self, execution_id: int) -> dict[str, Any]:
         body: dict[str, Any] = self.stack.api.get(f"/api/v1/executions/{execution_id}/").body
         return body
@@ -108,7 +112,7 @@ class Desk:
         self.kill_switch("engage", "--reason", "measured", "--flatten")
         try:
             for pk in executions:
-                eventually(lambda pk=pk: self.read(pk)["status"] == "CLOSED", seconds_max=120)  # type: ignore[misc]
+                eventually(partial(self._stands, pk, "CLOSED"), seconds_max=120)
         finally:
             self.kill_switch("release", "--reason", "done")
         book = self.broker.control.state()

@@ -20,17 +20,15 @@ from app.accounts.fencing import (
     process_end,
     process_identity,
 )
-from app.accounts.models import BrokerConnection, KillSwitch, Position
+from app.accounts.models import BrokerConnection, Position
 from app.accounts.services import connection_heartbeat, connection_state_record
 from app.brokers.base import ConnectionState
 from app.domain.broker_events import ToldStatus
-from app.domain.command import CommandReason
 from app.domain.terms import Leg
 from app.executions.models import Actor, BrokerEvent, Decision, Execution, Order, OrderCommand
 from app.executions.services.acts_send import acts_send
 from app.executions.services.apply import broker_event_record
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
-from app.executions.services.commands_write import change_write
 from app.executions.services.flatten import (
     execution_flatten_request,
     execution_flatten_send,
@@ -43,7 +41,6 @@ from app.executions.services.reconcile import execution_reconcile
 from app.executions.services.resolve import execution_resolve
 from app.executions.services.resolve_facts import Act, Asked
 from app.executions.services.submit import execution_submit
-from app.executions.services.sweep import execution_sweep
 from app.worker.holder import Holder
 from tests.eventually import eventually
 from tests.services.book import Book
@@ -233,62 +230,6 @@ def test_an_old_holder_notes_no_cancel(submitted: Submitted, broker: FakeBroker)
         execution_cancel_send(execution_id=book.execution_id, broker=broker, now=at(31))
 
     assert (OrderCommand.objects.get(kind="CANCEL").sent_at, broker.cancelled) == (None, [])
-
-
-def past_its_deadline(book: Book, _broker: FakeBroker) -> None:
-    book.hear(told(book.entry, T.SUBMITTED))
-
-
-def entry_under_a_switch(book: Book, _broker: FakeBroker) -> None:
-    book.hear(told(book.entry, T.SUBMITTED))
-    Execution.objects.update(deadline_at=at(9000))
-    KillSwitch.objects.create(reason="news", engaged_at=at(5))
-
-
-def shares_under_a_switch(book: Book, _broker: FakeBroker) -> None:
-    book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "10"))
-    KillSwitch.objects.create(reason="news", engaged_at=at(5), flatten=True)
-
-
-def waits_for_an_answer(_book: Book, _broker: FakeBroker) -> None:
-    Execution.objects.update(deadline_at=at(9000))
-
-
-def move_that_nothing_could_send(book: Book, _broker: FakeBroker) -> None:
-    book.hear(told(book.entry, T.SUBMITTED), fill(book.entry, "10"), told(book.stop, T.SUBMITTED))
-    change = {"stop_price": Decimal("186.00")}
-    moved = CommandReason.MOVED
-    change_write(order=book.stop, execution=book.execution, change=change, actor=Actor.PERSON, reason=moved, now=at(20))
-
-
-@pytest.mark.parametrize(
-    "due",
-    [past_its_deadline, entry_under_a_switch, shares_under_a_switch, waits_for_an_answer, move_that_nothing_could_send],
-)
-def test_an_old_holder_that_was_stopped_in_the_middle_of_a_sweep_writes_nothing_more(
-    submitted: Submitted, broker: FakeBroker, due: Callable[[Book, FakeBroker], None]
-) -> None:
-    book = submitted(entry_timeout_seconds=30)
-    due(book, broker)
-    mine = holding(broker)
-    newer = taken_over(broker)
-    rows = (
-        list(Execution.objects.values()),
-        list(OrderCommand.objects.order_by("id").values()),
-        Decision.objects.count(),
-    )
-
-    with pytest.raises(Fenced):
-        execution_sweep(now=at(100), holding=mine)
-
-    assert rows == (
-        list(Execution.objects.values()),
-        list(OrderCommand.objects.order_by("id").values()),
-        Decision.objects.count(),
-    )
-    # And the new holder finds it due
-    execution_sweep(now=at(100), holding=newer)
-    assert rows[0] != list(Execution.objects.values())
 
 
 def test_an_old_holders_events_are_not_recorded(submitted: Submitted, broker: FakeBroker) -> None:

@@ -91,18 +91,18 @@ def message(
     order: Order, code: int, text: str, meaning: MessageMeaning, ended_because: str = "", **changed: Any
 ) -> OrderMessageTold:
     """A code about an order."""
-    return OrderMessageTold(
-        dedupe_key=f"message:test:{next(_numbers)}",
-        account=order.account.account_id,
-        received_at=at(10),
-        order_id=order.order_id or 0,
-        client_id=order.client_id or 0,
-        code=code,
-        text=text,
-        meaning=meaning,
-        ended_because=ended_because,
-        **changed,
-    )
+    values: dict[str, Any] = {
+        "dedupe_key": f"message:test:{next(_numbers)}",
+        "account": order.account.account_id,
+        "received_at": at(10),
+        "order_id": order.order_id or 0,
+        "client_id": order.client_id or 0,
+        "code": code,
+        "text": text,
+        "meaning": meaning,
+        "ended_because": ended_because,
+    }
+    return OrderMessageTold(**values | changed)
 
 
 def absence(order: Order) -> AbsenceProved:

@@ -30,6 +30,7 @@ from app.executions.services.acts_send import acts_send
 from app.executions.services.apply import broker_event_record
 from app.executions.services.cancel import execution_cancel_request, execution_cancel_send
 from app.executions.services.flatten import (
+    POSITION_IN_DOUBT,
     execution_flatten_request,
     execution_flatten_send,
     flatten_wait_tell,
@@ -175,7 +176,7 @@ def test_an_old_holder_tells_nobody_that_a_close_waits(submitted: Submitted, bro
     taken_over(broker)
 
     with pytest.raises(Fenced):
-        flatten_wait_tell(execution_id=book.execution_id, holding=mine)
+        flatten_wait_tell(execution_id=book.execution_id, reason=POSITION_IN_DOUBT, holding=mine)
 
     assert (book.execution.attention, book.execution.flags.count()) == ("", 0)
 

@@ -15,9 +15,11 @@ from app.brokers.errors import BrokerTimeout, IncompleteAnswer, NotConnected
 from app.core import clock
 from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.terms import Leg
-from app.executions.models import BrokerEvent, Execution, Fill, Order
+from app.executions.models import Actor, BrokerEvent, Execution, Fill, Order
 from app.executions.services import reconcile as service
 from app.executions.services.apply import broker_event_record
+from app.executions.services.flags_resolve import flags_resolve
+from app.executions.services.flatten import execution_flatten_request
 from app.executions.services.guard_orders import protect_create
 from app.executions.services.reconcile import ReconcileReport, execution_reconcile
 from app.executions.services.replay import execution_replay
@@ -236,7 +238,23 @@ def test_shares_without_a_working_stop_call_a_person(
     book.hear(fill(book.entry, "10"), told(book.stop, stop_is))
     broker.completed_book = [told(book.stop, stop_is, source="completed_order")]
     reconcile(broker)
-    assert "ENTRY: its shares have no working stop at the broker" in book.execution.attention
+    (flag,) = book.execution.flags.filter(sentence="ENTRY: its shares have no working stop at the broker")
+    assert flag.code == "shares_bare"
+    # When they are closed, it is over
+    book.hear(told(book.entry, T.FILLED), fill(book.stop, "10", "185"))
+    flags_resolve(now=at(90))
+    flag.refresh_from_db()
+    assert (flag.resolved_at, flag.resolved_how) == (at(90), "execution_over")
+
+
+def test_shares_that_are_being_closed_are_meant_to_have_no_stop(submitted: Submitted, broker: FakeBroker) -> None:
+    book = submitted()
+    book.hear(fill(book.entry, "10"), told(book.entry, T.FILLED), told(book.stop, T.PRE_SUBMITTED))
+    execution_flatten_request(execution_id=book.execution_id, actor=Actor.PERSON, user=None, reason="out", now=at(30))
+    book.hear(told(book.stop, T.CANCELLED))
+    broker.completed_book = [told(book.stop, T.CANCELLED, source="completed_order")]
+    reconcile(broker)
+    assert (book.execution.attention, book.execution.flags.count()) == ("", 0)
 
 
 def test_a_position_closed_by_its_target_needs_no_stop(submitted: Submitted, broker: FakeBroker) -> None:

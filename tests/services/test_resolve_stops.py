@@ -165,7 +165,7 @@ def test_a_stop_is_placed_for_what_is_held_and_not_more(bare: Book, world: World
     for too_many in ("7", "10"):
         with pytest.raises(FixRequest) as refused:
             resolve(bare, world, Act.PROTECT, quantity=too_many, stop_price="184")
-        assert (refused.value.code, refused.value.details["quantity_max"]) == ("quantity_too_large", "6.0000")
+        assert (refused.value.code, refused.value.details["quantity_max"]) == ("quantity_too_large", "6")
     resolve(bare, world, Act.PROTECT, stop_price="184", user=analyst)
     for _ in range(3):
         world.look(bare, after=1)

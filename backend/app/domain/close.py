@@ -59,6 +59,7 @@ class CloseStep(StrEnum):
     CANCEL = "CANCEL"  # `keys`: the exits.
     CLOSE = "CLOSE"  # A CLOSE for `quantity`.
     FOREIGN = "FOREIGN"  # `keys`: exits that only another client id can change. A person is asked.
+    KEEP = "KEEP"  # The stop, for now: the broker refuses what closes other positions.
     GIVE_UP = "GIVE_UP"  # It failed too often, or the limit has no target. A person is asked.
 
 
@@ -191,6 +192,12 @@ def keeps_its_stop(facts: CloseFacts) -> bool:
     if any(is_at_market(leg) and leg.is_open for leg in facts.exits):
         return True
     return plan_close(facts).step is CloseStep.MOVE_TARGET or facts.limit_price is not None
+
+
+def gives_up_a_stop(plan: ClosePlan, facts: CloseFacts) -> bool:
+    """Say whether this step is the first that takes a stop away: the shares have theirs until it is sent."""
+    stands = bareness(held=facts.held, keep=facts.keep, exits=facts.exits)
+    return plan.step in (CloseStep.CANCEL, CloseStep.CUT) and stands is Bareness.COVERED
 
 
 def closing_step(facts: CloseFacts) -> CloseStep | None:

@@ -143,6 +143,7 @@ class FlagCode(StrEnum):
     CLOSED_ELSEWHERE = "closed_elsewhere"
     CLOSE_FAILED = "close_failed"
     CLOSE_WAITS = "close_waits"
+    CLOSES_REFUSED = "closes_refused"
     NEVER_ARRIVED = "never_arrived"
     BOOKS_DIFFER = "books_differ"
     UNANSWERED = "unanswered"
@@ -257,6 +258,12 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
             raised_by=RaisedBy.CLOSE,
             over_when=OverWhen.CLOSED,
         ),
+        FlagCode.CLOSES_REFUSED: Flag(
+            sentence="It is to be closed and keeps its stop: the broker refuses what closes other positions.",
+            what_to_do="Read there why (`close_failed`); one is tried every half minute, or close it in TWS.",
+            raised_by=RaisedBy.CLOSE,
+            over_when=OverWhen.CLOSED,
+        ),
         FlagCode.NEVER_ARRIVED: Flag(
             sentence="A part of it never reached the broker, though other orders did.",
             what_to_do="See what is at the broker, and place what is missing.",
@@ -342,5 +349,5 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
 )
 
 # Raised while they are true alone: found again after they were over, they are of something new.
-COMES_BACK = frozenset({FlagCode.GUARD_ASKS, FlagCode.CLOSE_WAITS, FlagCode.UNANSWERED})
+COMES_BACK = frozenset({FlagCode.GUARD_ASKS, FlagCode.CLOSE_WAITS, FlagCode.CLOSES_REFUSED, FlagCode.UNANSWERED})
 LASTING = frozenset(code for code, flag in FLAGS.items() if flag.over_when is not OverWhen.SEEN)

@@ -6,6 +6,7 @@ position, each try asks the broker for its deals and positions and changes nothi
     in doubt ── 1, 2, 4 ... 30 s ──> tried again ──> sent
         │ ten seconds of it: a person is told, once
         └ a comparison that settles the doubt: tried at once
+    refused ── 1, 2, 4, 5 ... s ──> tried again: the broker refuses what closes other positions, so its stop is kept
 
 Every other reason (no connection, a full queue) costs the broker nothing and is over in a moment, so there is no pause.
 """
@@ -21,6 +22,7 @@ from app.core.logging import get_logger
 from app.executions.models import Execution
 from app.executions.services.connection_row import holding_of
 from app.executions.services.flatten import (
+    CLOSES_REFUSED,
     POSITION_IN_DOUBT,
     ClosingAnswer,
     execution_flatten_send,
@@ -30,7 +32,7 @@ from app.executions.services.flatten import (
 logger = get_logger(__name__)
 
 PAUSE_FIRST = timedelta(seconds=1)
-PAUSE_MAX = timedelta(seconds=30)
+PAUSE_MAX = {POSITION_IN_DOUBT: timedelta(seconds=30), CLOSES_REFUSED: timedelta(seconds=5)}
 TOLD_AFTER = timedelta(seconds=10)
 # Who waits and is asked for no more has ended by another way.
 FORGOTTEN_AFTER = timedelta(minutes=10)
@@ -73,12 +75,14 @@ class FlattenWaits:
         else:
             self._forget(execution_id)
             return False
+        if wait.reason not in PAUSE_MAX:
+            return False
+        if not wait.is_told and now - wait.since >= TOLD_AFTER:
+            flatten_wait_tell(execution_id=execution_id, reason=wait.reason, holding=holding_of(broker))
+            wait.is_told = True
         if wait.reason != POSITION_IN_DOUBT:
             return False
         wait.was_noted = _is_noted(execution_id)
-        if not wait.is_told and now - wait.since >= TOLD_AFTER:
-            flatten_wait_tell(execution_id=execution_id, holding=holding_of(broker))
-            wait.is_told = True
         return True
 
     def _note(self, execution_id: int, *, reason: str, now: datetime) -> _Wait:
@@ -89,8 +93,8 @@ class FlattenWaits:
                 logger.warning("flatten_waits", execution=execution_id, reason=reason)
                 wait = self._waits[execution_id] = _Wait(reason=reason, since=now, tried_at=now)
             wait.tried_at = now
-            if reason == POSITION_IN_DOUBT:
-                wait.pause = min(max(wait.pause * 2, PAUSE_FIRST), PAUSE_MAX)
+            if reason in PAUSE_MAX:
+                wait.pause = min(max(wait.pause * 2, PAUSE_FIRST), PAUSE_MAX[reason])
         return wait
 
     def _forget(self, execution_id: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, QuerySet
 
+from app.core.decimal_text import plain
 from app.core.logging import get_logger
 from app.domain.broker_events import OrderTold
 from app.domain.command import GONE, SUPERSEDED, WITHDRAWN, CommandKind, CommandReason
@@ -59,7 +60,7 @@ def change_write(
     `change` is what it is to be, by column. What an older one wants beside that, the new one wants too: a stop that is
     being cut and is moved meanwhile is cut and moved. As evidence stands what it was, with its prices in any case.
     """
-    wanted = {name: str(value) for name, value in change.items()}
+    wanted = {name: _text(value) for name, value in change.items()}
     older = unsettled([order], CommandKind.MODIFY).first()
     if older is not None and wanted.items() <= older.change.items():
         return older
@@ -69,7 +70,7 @@ def change_write(
         wanted = older.change | wanted
         if older.reason_code == CommandReason.MOVED:  # What comes of a move is told to whoever asked for it.
             reason, user, known = CommandReason.MOVED, user or older.user, older.evidence | known
-    before = {name: str(value) for name in {*wanted, *_PRICES} if (value := getattr(order, name)) is not None}
+    before = {name: _text(value) for name in {*wanted, *_PRICES} if (value := getattr(order, name)) is not None}
     command = OrderCommand.objects.create(
         kind=CommandKind.MODIFY,
         execution=execution,
@@ -84,6 +85,10 @@ def change_write(
     )
     logger.info("change_written", order_ref=order.order_ref, actor=str(actor), **wanted)
     return command
+
+
+def _text(value: Decimal | str) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def wanted_value(column: str, text: str) -> Decimal | str:

@@ -22,7 +22,7 @@ from app.brokers.base import BlockingBroker
 from app.core.errors import RetryLater
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
-from app.domain.close import ClosePlan, CloseStep, plan_close
+from app.domain.close import CloseFacts, ClosePlan, CloseStep, gives_up_a_stop, plan_close
 from app.domain.command import CommandReason
 from app.domain.order_ref import OrderRef
 from app.domain.order_status import OrderStatus
@@ -35,6 +35,7 @@ from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.close_facts import close_facts, keep_of
 from app.executions.services.close_wish import wish_end
+from app.executions.services.closes_refused import stop_kept
 from app.executions.services.commands_send import cancels_send, changes_send, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.connection_row import connection_of, holding_of
@@ -45,6 +46,23 @@ from app.executions.services.tranches_net import tranches_net
 logger = get_logger(__name__)
 
 POSITION_IN_DOUBT = "position_in_doubt"  # The code of a close that waits until the account was asked once more.
+CLOSES_REFUSED = "closes_refused"  # Of one that waits with its stop, because the broker refuses those of others.
+_WAITS = {
+    POSITION_IN_DOUBT: (
+        FlagCode.CLOSE_WAITS,
+        (
+            "it is to be closed and waits: the account may not hold it. It is closed once the account's position "
+            "agrees; if it does not, look at TWS and settle the difference (resolve)"
+        ),
+    ),
+    CLOSES_REFUSED: (
+        FlagCode.CLOSES_REFUSED,
+        (
+            "it is to be closed and waits, with its stop: the broker refuses the orders that close other positions. "
+            "One is tried every half minute; read why they were refused, or close it in TWS"
+        ),
+    ),
+}
 FLATTEN, CLOSE_REQUESTED = "FLATTEN", "CLOSE_REQUESTED"  # The decisions that begin it.
 
 
@@ -80,6 +98,7 @@ class _Due:
     cancels: list[Order] = field(default_factory=list)
     changes: list[Order] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
+    keeps: bool = False  # a stop for now, because the broker refuses what closes other positions
 
 
 @transaction.atomic
@@ -137,7 +156,8 @@ def execution_flatten_send(
     `answer` is one that was asked for with others; the broker is asked anew where it is not good enough.
 
     Raises NotConnected, QueueFull, OrderIdTooLow, RetryLater where nothing was sent (`position_in_doubt`: ask
-    the broker for everything first); BrokerTimeout where it is unknown.
+    the broker for everything first; `closes_refused`: it keeps its stop, because the broker refuses what closes other
+    positions); BrokerTimeout where it is unknown.
     """
     connection = connection_of(broker)
     with bind_order(execution=execution_id):
@@ -152,20 +172,18 @@ def execution_flatten_send(
         sent += cancels_send(execution_id=execution_id, orders=due.cancels, broker=broker, now=now)
         for order_pk in due.places:
             order_send(order_pk=order_pk, broker=broker)
+        if due.keeps and not sent and not due.places:
+            raise RetryLater("The broker refuses the orders that close other positions.", code=CLOSES_REFUSED)
     return sent + len(due.places)
 
 
 @transaction.atomic
-def flatten_wait_tell(*, execution_id: int, holding: Holding) -> None:
-    """Tell a person that closing waits, because the account may not hold what is to be closed; once. Raises Fenced."""
+def flatten_wait_tell(*, execution_id: int, reason: str, holding: Holding) -> None:
+    """Tell a person that closing waits, and why; once. Raises Fenced."""
     execution = Execution.objects.select_for_update(no_key=True).get(pk=execution_id)
     fence_require(holding)
-    attention_add(
-        execution,
-        "it is to be closed and waits: the account may not hold it. It is closed once the account's position agrees; "
-        "if it does not, look at TWS and settle the difference (resolve)",
-        code=FlagCode.CLOSE_WAITS,
-    )
+    code, text = _WAITS[reason]
+    attention_add(execution, text, code=code)
     execution.save(update_fields=["attention"])
     news.publish_on_commit(execution.pk)
 
@@ -192,12 +210,21 @@ def _write_down(execution_id: int, *, connection: BrokerConnection, holding: Hol
     asked = Decision.objects.filter(execution=execution, action__in=(FLATTEN, CLOSE_REQUESTED)).last()
     actor = Actor(asked.actor) if asked else Actor.KILL_SWITCH
     steps = {_bracket_due(due, execution, bracket, connection=connection, actor=actor, now=now) for bracket in brackets}
+    due.keeps = CloseStep.KEEP in steps
     if steps <= {CloseStep.NOTHING}:
         execution.close_requested_at = None
     elif steps <= {CloseStep.NOTHING, CloseStep.GIVE_UP}:
         wish_end(execution)  # Who wants it closed all the same asks anew.
     execution.save(update_fields=["attention", "close_requested_at", "flatten_requested_at"])
     return due
+
+
+def _plan(facts: CloseFacts, execution: Execution, *, now: datetime) -> ClosePlan:
+    """Return the next step; none that takes a stop away while the broker refuses what closes other positions."""
+    plan = plan_close(facts)
+    if gives_up_a_stop(plan, facts) and stop_kept(execution, now=now):
+        return ClosePlan(step=CloseStep.KEEP)
+    return plan
 
 
 def _bracket_due(
@@ -208,7 +235,7 @@ def _bracket_due(
     if facts is None:
         return CloseStep.NOTHING
     orders = {order.pk: order for order in bracket.orders.all()}
-    plan = plan_close(facts)
+    plan = _plan(facts, execution, now=now)
     named = [orders[key] for key in plan.keys]
     if plan.step is CloseStep.NOTHING:
         _end(bracket)

@@ -34,8 +34,9 @@ from app.domain.broker_events import AbsenceProved, AnyBrokerEvent, CommissionTo
 from app.domain.command import CANCEL_REFUSED_CODES, CommandReason
 from app.domain.order_ref import parse_order_ref
 from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
+from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
-from app.executions.models import Actor, Execution, Order, ReconcileRun, open_quantity_of
+from app.executions.models import Actor, Bracket, Execution, Order, ReconcileRun, open_quantity_of
 from app.executions.moments import is_past
 from app.executions.open_rows import (
     executions_held,
@@ -45,6 +46,7 @@ from app.executions.open_rows import (
     orders_open,
 )
 from app.executions.services.apply import broker_event_keep, broker_event_record
+from app.executions.services.close_facts import is_flattening
 from app.executions.services.commands_write import cancels_write
 from app.executions.services.connection_row import holding_of
 from app.executions.services.exits_settle import as_news
@@ -189,7 +191,8 @@ def _settle(
     for order in _filled_without_deals(ours_open, answers.completed, ours_completed):
         order_flag(order, "the broker lists it as filled, but its deals are not all known", holding=holding, now=now)
     for order in _entries_without_stop(account.account_id, before=before):
-        order_flag(order, "its shares have no working stop at the broker", holding=holding, now=now)
+        bare = "its shares have no working stop at the broker"
+        order_flag(order, bare, code=FlagCode.SHARES_BARE, holding=holding, now=now)
     if answers.positions is not None:
         seen = positions_settle(account=account, positions=answers.positions, holding=holding, now=now)
         report.drifts.extend(seen.judged)
@@ -339,15 +342,20 @@ def _lacking_deals(account_id: str) -> Iterable[Order]:
 
 
 def _entries_without_stop(account_id: str, *, before: datetime) -> Iterable[Order]:
-    """Return the filled entries whose stop was over `before` the questions, or is parked, with shares still held."""
+    """Return the filled entries whose stop was over `before` the questions, or is parked, with shares still held.
+
+    Where closing takes the stop away, that is meant.
+    """
     held = of_account(executions_held().filter(open_quantity__gt=0), account_id)
-    for _bracket_id, orders in groupby(orders_of_executions(held), key=attrgetter("bracket_id")):
+    for bracket_id, orders in groupby(orders_of_executions(held), key=attrgetter("bracket_id")):
         legs = list(orders)
         stop = next(leg for leg in legs if leg.leg == Leg.STOP_LOSS.value)
         over = stop.finished_at is not None and stop.finished_at <= before
         guarded = any(leg.leg == Leg.PROTECT.value and OrderStatus(leg.status) not in TERMINAL for leg in legs)
         if (over or stop.status == OrderStatus.INACTIVE.value) and open_quantity_of(legs) > 0 and not guarded:
-            yield next(leg for leg in legs if leg.leg == Leg.ENTRY.value)
+            bracket = Bracket.objects.select_related("execution__account").prefetch_related("orders").get(pk=bracket_id)
+            if not is_flattening(bracket.execution, bracket):
+                yield next(leg for leg in legs if leg.leg == Leg.ENTRY.value)
 
 
 def _record_all(events: Sequence[AnyBrokerEvent], *, now: datetime, holding: Holding) -> set[int]:

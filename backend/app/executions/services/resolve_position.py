@@ -7,6 +7,7 @@ from decimal import Decimal
 from django.contrib.auth.models import User
 
 from app.accounts.models import Position
+from app.core.decimal_text import plain
 from app.core.errors import Conflict, FixRequest
 from app.domain.broker_events import ClosedElsewhere
 from app.domain.order_status import TERMINAL, OrderStatus
@@ -37,7 +38,7 @@ def closed_elsewhere(facts: Facts, asked: Asked, user: User | None, now: datetim
         raise FixRequest(
             f"{limit.normalize():f} shares of it can have been closed elsewhere, not {asked.quantity.normalize():f}.",
             code="quantity_too_large",
-            details={"quantity_max": str(limit)},
+            details={"quantity_max": plain(limit)},
         )
     closed = asked.quantity or limit
     taken = list(_taken(facts, closed, reach=reach))
@@ -83,7 +84,7 @@ def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> P
         raise FixRequest(
             f"The account holds {shares(limit)} that can be its, not {quantity.normalize():f}.",
             code="quantity_too_large",
-            details={"quantity_max": str(limit)},
+            details={"quantity_max": plain(limit)},
         )
     changes = list(_claim_changes(facts, quantity - execution.open_quantity))
     after = {bracket.pk: open_quantity_of(bracket.orders.all()) for bracket in facts.brackets}

@@ -92,7 +92,7 @@ def _require_possible(
         raise FixRequest(
             f"{shares(max(left, _NONE))} of {order.order_ref} can have filled, not {plain(quantity)}.",
             code="quantity_too_large",
-            details={"quantity_max": str(left)},
+            details={"quantity_max": plain(left)},
         )
     same = order.fills.filter(exec_id__startswith=ENTERED, quantity=quantity, price=price, executed_at=executed_at)
     if same.exists():  # The request was sent again; two deals alike have moments of their own.

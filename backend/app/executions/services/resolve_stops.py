@@ -80,7 +80,7 @@ def stops_for(
         raise FixRequest(
             f"{shares(limit)} can get a stop, not {quantity.normalize():f}.",
             code="quantity_too_large",
-            details={"quantity_max": str(limit)},
+            details={"quantity_max": plain(limit)},
         )
     left = limit if quantity is None else quantity
     stops: list[PlannedOrder] = []

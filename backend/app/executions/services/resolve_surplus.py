@@ -40,7 +40,7 @@ def close_surplus(facts: Facts, asked: Asked, _user: User | None, _now: datetime
         raise FixRequest(
             f"{shares(limit)} were closed too much, not {asked.quantity.normalize():f}.",
             code="quantity_too_large",
-            details={"quantity_max": str(limit)},
+            details={"quantity_max": plain(limit)},
         )
     wanted = asked.quantity or limit
     orders = list(_orders(facts, wanted))

@@ -43,12 +43,14 @@ def vanished_settle(order: Order, *, holding: Holding, now: datetime) -> None:
 
 
 @transaction.atomic
-def order_flag(order: Order, text: str, *, holding: Holding, now: datetime) -> None:
+def order_flag(
+    order: Order, text: str, *, code: FlagCode = FlagCode.BOOKS_DIFFER, holding: Holding, now: datetime
+) -> None:
     """Have a person look at the order's execution, once for each text. Raises Fenced."""
     fence_require(holding)
     execution = Execution.objects.select_for_update(no_key=True).get(pk=order.bracket.execution_id)
     before = execution.attention
-    attention_add(execution, f"{order.leg}: {text}", code=FlagCode.BOOKS_DIFFER)
+    attention_add(execution, f"{order.leg}: {text}", code=code)
     if execution.attention != before:
         execution.save(update_fields=["attention"])
         decision_record(

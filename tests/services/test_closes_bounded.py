@@ -8,12 +8,12 @@ from app.brokers.errors import NotConnected
 from app.domain.broker_events import ToldStatus
 from app.domain.terms import Leg
 from app.executions.services.close_facts import closed_bare
-from app.executions.services.kill_switch import kill_switch_engage
 from app.worker import close_thread
 from app.worker.close_thread import UNDER_WAY_MAX, UNDER_WAY_SECONDS_MAX, CloseThread
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
-from tests.services.heard import at, fill, told
+from tests.services.heard import fill, told
+from tests.services.world import all_to_be_closed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.case("T60")]
 
@@ -25,11 +25,7 @@ COUNT = 10
 @pytest.fixture
 def held(submitted: Submitted) -> list[Book]:
     """Positions with lone stops, all to be closed."""
-    books = [submitted() for _ in range(COUNT)]
-    for book in books:
-        book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
-    kill_switch_engage(account=None, user=None, reason="news", flatten=True, now=at(30))
-    return books
+    return all_to_be_closed(submitted, COUNT)
 
 
 @pytest.fixture

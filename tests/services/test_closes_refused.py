@@ -12,11 +12,11 @@ from app.executions.models import Actor, Execution, Order
 from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
 from app.executions.services.guard import guard_look
 from app.executions.services.guard_watch import Watch
-from app.executions.services.kill_switch import kill_switch_engage
 from app.worker.flatten_waits import FlattenWaits
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
 from tests.services.heard import at, fill, message, told
+from tests.services.world import all_to_be_closed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.case("T64")]
 
@@ -28,11 +28,7 @@ OVER = 40 + COOL_DOWN.total_seconds()
 @pytest.fixture
 def held(submitted: Submitted) -> list[Book]:
     """Positions with lone stops, all to be closed."""
-    books = [submitted() for _ in range(6)]
-    for book in books:
-        book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
-    kill_switch_engage(account=None, user=None, reason="news", flatten=True, now=at(30))
-    return books
+    return all_to_be_closed(submitted, 6)
 
 
 def step(book: Book, broker: FakeBroker, *, seconds: float) -> int:

@@ -8,11 +8,11 @@ from django.db import DatabaseError
 from app.domain.broker_events import ToldStatus
 from app.domain.terms import Leg
 from app.executions.services.flatten import closing_ask, execution_flatten_send
-from app.executions.services.kill_switch import kill_switch_engage
 from app.worker.close_thread import CloseThread
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
 from tests.services.heard import at, fill, told
+from tests.services.world import all_to_be_closed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.case("T42")]
 
@@ -24,10 +24,7 @@ GOOD_SECONDS = "app.executions.services.flatten.ANSWER_GOOD_SECONDS"
 @pytest.fixture
 def closing(submitted: Submitted) -> list[Book]:
     """Three positions that are to be closed; their stops are cancelled."""
-    books = [submitted() for _ in range(3)]
-    for book in books:
-        book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
-    kill_switch_engage(account=None, user=None, reason="news", flatten=True, now=at(30))
+    books = all_to_be_closed(submitted, 3)
     for book in books:
         book.hear(told(book.stop, T.CANCELLED))
     return books

@@ -1,6 +1,7 @@
 """The account as the broker sees it, and executions of ours in it."""
 
 import itertools
+from collections.abc import Callable
 from decimal import Decimal
 
 from app.accounts.models import Position
@@ -11,6 +12,7 @@ from app.domain.terms import Action
 from app.executions.services.apply import broker_event_record
 from app.executions.services.guard import guard_look
 from app.executions.services.guard_watch import Watch
+from app.executions.services.kill_switch import kill_switch_engage
 from app.executions.services.reconcile import execution_reconcile
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
@@ -100,3 +102,12 @@ def stop_gone(book: Book, broker: FakeBroker) -> None:
 
 def position() -> Position:
     return Position.objects.get(con_id=APPLE)
+
+
+def all_to_be_closed(submitted: Callable[..., Book], count: int) -> list[Book]:
+    """Return positions of 10 shares with lone stops at work, all to be closed by the kill switch."""
+    books = [submitted() for _ in range(count)]
+    for book in books:
+        book.hear(told(book.entry, T.SUBMITTED), told(book.stop, T.PRE_SUBMITTED), fill(book.entry, "10"))
+    kill_switch_engage(account=None, user=None, reason="news", flatten=True, now=at(30))
+    return books

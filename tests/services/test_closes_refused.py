@@ -9,9 +9,11 @@ from app.domain.broker_events import MessageMeaning, ToldStatus
 from app.domain.close_circuit import COOL_DOWN
 from app.domain.terms import Leg
 from app.executions.models import Actor, Execution, Order
+from app.executions.services.flags_resolve import flags_resolve
 from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
 from app.executions.services.guard import guard_look
 from app.executions.services.guard_watch import Watch
+from app.executions.services.kill_switch import kill_switch_release
 from app.worker.flatten_waits import FlattenWaits
 from tests.services.book import Book
 from tests.services.fake_broker import FakeBroker
@@ -82,12 +84,38 @@ def test_one_contract_that_cannot_be_closed_keeps_no_other_from_it(held: list[Bo
         step(held[2], broker, seconds=43)
 
 
-def test_a_stop_that_was_lost_meanwhile_does_not_wait(held: list[Book], broker: FakeBroker) -> None:
+def test_what_was_refused_in_many_contracts_is_not_forgotten_while_one_of_them_is_tried(
+    held: list[Book], broker: FakeBroker
+) -> None:
+    # Given two contracts that cannot be closed, of which one failed three times since the other did
+    refused(held[0], broker, seconds=40)
+    Execution.objects.filter(pk=held[0].execution_id).update(con_id=1)
+    refused(held[1], broker, seconds=41, times=3)
+    Execution.objects.filter(pk=held[1].execution_id).update(con_id=2)
+    # Then a third keeps its stops, half a minute later it is tried, and a fourth keeps its own meanwhile and after it
+    with pytest.raises(RetryLater):
+        step(held[2], broker, seconds=42)
+    refused(held[2], broker, seconds=OVER + 2)
+    Execution.objects.filter(pk=held[2].execution_id).update(con_id=3)
+    with pytest.raises(RetryLater):
+        step(held[3], broker, seconds=OVER + 3)
+
+
+def test_a_stop_that_was_lost_meanwhile_does_not_wait_and_is_back_after_one_refusal(
+    held: list[Book], broker: FakeBroker
+) -> None:
     for book in held[:3]:
         refused(book, broker, seconds=40)
-    held[3].hear(told(held[3].stop, T.CANCELLED))
-    assert step(held[3], broker, seconds=41) == 1
-    assert last_close(held[3]).status == "SENT"
+    book = held[3]
+    book.hear(told(book.stop, T.CANCELLED))
+    assert step(book, broker, seconds=41) == 1
+    book.hear(message(last_close(book), 201, "no closing", MessageMeaning.REFUSAL, received_at=at(41)))
+    # When its first order was refused too, it is given up at once
+    assert step(book, broker, seconds=41) == 0
+    assert "tranche 1: 1 order to close 10 shares failed" in book.execution.attention
+    assert book.execution.flatten_requested_at is None
+    guard_look(execution_ids=[book.execution_id], broker=broker, watch=Watch(), now=at(42))
+    assert book.order(Leg.PROTECT).status == "SENT"
 
 
 def test_who_asks_again_for_what_was_refused_is_heard(held: list[Book], broker: FakeBroker) -> None:
@@ -111,10 +139,22 @@ def test_a_person_is_told_once_that_it_keeps_its_stop(held: list[Book], broker: 
     waits, book = FlattenWaits(), held[3]
     for second in range(20):
         assert waits.step(book.execution_id, broker=broker, now=at(41 + second)) is False
-    (flag,) = book.execution.flags.all()
-    assert (flag.code, flag.resolved_at) == ("closes_refused", None)
+        assert [flag.code for flag in book.execution.flags.all()] == ["closes_refused"]
     assert book.stop.order_id not in broker.cancelled
     # And it is closed when its turn has come
     for second in range(20, 40):
         waits.step(book.execution_id, broker=broker, now=at(41 + second))
     assert book.stop.order_id in broker.cancelled
+
+
+def test_the_flag_ends_with_the_wish(held: list[Book], broker: FakeBroker) -> None:
+    for book in held[:3]:
+        refused(book, broker, seconds=40)
+    FlattenWaits().step(held[3].execution_id, broker=broker, now=at(41))
+    flags_resolve(now=at(42))
+    flag = held[3].execution.flags.get()
+    assert flag.resolved_at is None
+    kill_switch_release(account=None, user=None, reason="over", now=at(43))
+    flags_resolve(now=at(44))
+    flag.refresh_from_db()
+    assert (flag.resolved_at, flag.resolved_how) == (at(44), "not_closing")

@@ -252,6 +252,21 @@ def test_after_a_split_nothing_is_placed_and_nothing_cancelled(held: Book, world
     assert Decision.objects.filter(action="POSITION_DRIFT").count() == 1
 
 
+@pytest.mark.case("T65")
+@pytest.mark.parametrize(("account_holds", "cut"), [(20, []), (10, [10])])
+def test_an_exit_that_was_made_larger_is_cut_if_the_account_holds_no_more(
+    held: Book, world: World, account_holds: int, cut: list[int]
+) -> None:
+    # Given a stop of another size than its entry ever had: by a split, which the account shows too, or by hand
+    world.holds(account_holds)
+    held.hear(told(held.stop, T.PRE_SUBMITTED, remaining=Decimal(20)))
+    assert held.stop.quantity == 20
+    # Then the account is asked before it is cut
+    for _ in range(3):
+        world.look(held, after=1)
+    assert [ticket.quantity for _id, ticket, _parent in world.broker.modified] == cut
+
+
 # What cannot be asked
 
 

@@ -14,10 +14,10 @@ from app.core import clock
 from app.core.errors import Conflict, FixRequest
 from app.domain.broker_events import ClosedElsewhere, ToldStatus
 from app.domain.terms import Leg
-from app.executions.models import Actor, Execution, OrderCommand
+from app.executions.models import Actor, Order, OrderCommand
 from app.executions.services.acts_send import acts_send
 from app.executions.services.audit import audit_findings
-from app.executions.services.flatten import execution_flatten_request
+from app.executions.services.flatten import execution_flatten_request, execution_flatten_send
 from app.executions.services.replay import execution_replay
 from app.executions.services.resolve import Resolution, execution_resolve
 from app.executions.services.resolve_facts import Act, Asked
@@ -324,9 +324,40 @@ def test_a_position_that_is_held_has_no_surplus(held: Book, world: World) -> Non
     assert refused.value.code == "no_surplus"
 
 
-def test_what_was_to_be_closed_takes_nothing_over(split: Book, world: World, analyst: User) -> None:
-    # Given an execution that was to be closed: what it claimed would be sold at the market at once
-    Execution.objects.filter(pk=split.execution_id).update(flatten_requested_at=at(world.seconds))
-    with pytest.raises(Conflict, match="sold at the market at once"):
+def test_a_close_that_waits_ends_with_what_is_taken_over(split: Book, world: World, analyst: User) -> None:
+    # Given an execution that is to be closed, and of which nothing is sent because the account is in doubt
+    execution_flatten_request(
+        execution_id=split.execution_id, actor=Actor.PERSON, user=analyst, reason="out", now=at(world.seconds)
+    )
+    resolution = resolve(split, world, Act.TAKE_OVER, quantity="20", stop_price="90", user=analyst)
+    assert "It is not to be closed any more: ask for that anew." in resolution.text
+    # Then it is guarded with its new size, and not closed
+    assert (split.execution.flatten_requested_at, [one.keep_quantity for one in split.brackets]) == (None, [None])
+    assert sent(split, world) == [(20, 90)]
+    assert execution_flatten_send(execution_id=split.execution_id, broker=world.broker, now=at(world.seconds)) == 0
+
+
+def test_what_is_being_closed_takes_nothing_over(split: Book, world: World, analyst: User) -> None:
+    # Given a closing order at the broker: what it claimed could be sold beside that
+    execution_flatten_request(
+        execution_id=split.execution_id, actor=Actor.PERSON, user=analyst, reason="out", now=at(world.seconds)
+    )
+    stop = split.stop
+    Order.objects.create(
+        account=stop.account,
+        bracket=stop.bracket,
+        leg=Leg.CLOSE.value,
+        order_ref=stop.order_ref.replace("STOP_LOSS", "CLOSE"),
+        action=stop.action,
+        order_type="MARKET",
+        quantity=10,
+        time_in_force="DAY",
+        status="WORKING",
+        order_id=900,
+        client_id=1,
+        sent_at=at(world.seconds),
+        perm_id=77,
+    )
+    with pytest.raises(Conflict, match="It is being closed") as refused:
         resolve(split, world, Act.TAKE_OVER, quantity="20", stop_price="90", user=analyst)
-    assert world.broker.singles == []
+    assert (refused.value.code, world.broker.singles) == ("closing_already", [])

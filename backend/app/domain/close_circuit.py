@@ -4,11 +4,11 @@ Most roads of closing take a stop away before the order that closes can be sent.
 one after the other (the account is restricted, the contract may only be traded by hand), each further position would
 lose its stop for nothing:
 
-    the last FAILED_MAX closing orders of this contract came to nothing ──┐
-    the last FAILED_MAX of the account did, of two contracts or more ─────┴──> kept, for COOL_DOWN after the last one
-                                                                               or after another's stop was given up
-    COOL_DOWN over ──> one position is tried ──> accepted: all go on
-                                             └─> refused: COOL_DOWN anew
+    FAILED_MAX closing orders of this contract in a row came to nothing ────┐
+    FAILED_MAX of the account did, and they are of two contracts or more ───┴──> kept, for COOL_DOWN after the last
+                                                                                 one or after another's stop went
+    COOL_DOWN over ──> one position is tried, with one order ──> accepted: all go on
+                                                             └─> refused: COOL_DOWN anew
 
 A contract that cannot be closed keeps no other contract's positions from being closed.
 """
@@ -16,6 +16,7 @@ A contract that cannot be closed keeps no other contract's positions from being 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 FAILED_MAX = 3
 COOL_DOWN = timedelta(seconds=30)
@@ -30,21 +31,29 @@ class CloseSent:
     failed: bool
 
 
+def are_refused(closes: Sequence[CloseSent], *, con_id: int) -> bool:
+    """Say whether the broker refuses what closes this contract, or the account. `closes` are as of `stop_is_kept`."""
+    return len(_row(closes, con_id=con_id)) >= FAILED_MAX or _is_of_account(_row(closes))
+
+
 def stop_is_kept(closes: Sequence[CloseSent], *, con_id: int, begun_at: datetime | None, now: datetime) -> bool:
     """Say whether a position of this contract keeps its stop for now.
 
     `closes` are those of the other positions of its account, newest first; `begun_at` is when the last of these gave up
     its stop, None where none did.
     """
-    of_contract = [close for close in closes if close.con_id == con_id][:FAILED_MAX]
-    lately = closes[:FAILED_MAX]
-    of_account = _all_failed(lately) and len({close.con_id for close in lately}) > 1
-    if not _all_failed(of_contract) and not of_account:
+    if not are_refused(closes, con_id=con_id):
         return False
-    moments = [close.at for close in (*of_contract, *lately) if close.failed]
+    moments = [close.at for close in (*_row(closes), *_row(closes, con_id=con_id))]
     last = max([*moments, begun_at] if begun_at else moments)
     return now - last < COOL_DOWN
 
 
-def _all_failed(closes: Sequence[CloseSent]) -> bool:
-    return len(closes) == FAILED_MAX and all(close.failed for close in closes)
+def _row(closes: Sequence[CloseSent], *, con_id: int | None = None) -> list[CloseSent]:
+    """Return the newest ones, of one contract or of all, down to the last that was accepted."""
+    of_them = [close for close in closes if con_id in (None, close.con_id)]
+    return list(takewhile(lambda close: close.failed, of_them))
+
+
+def _is_of_account(row: Sequence[CloseSent]) -> bool:
+    return len(row) >= FAILED_MAX and len({close.con_id for close in row}) > 1

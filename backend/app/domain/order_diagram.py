@@ -126,9 +126,9 @@ time. The next gives up its own when an earlier one is closed, and who is withou
 that cannot be closed, because the account may not hold it or the market is shut, keeps the others waiting for ten
 seconds.
 
-Never for nothing: where the last three orders that close, each alone, were refused in a contract, or in two contracts
-of an account, the next positions keep their stops and say so (`closes_refused`). Half a minute later one is tried, and
-the others follow when it was accepted.
+Never for nothing: where the last three orders that close, each alone, were refused in a contract, or the last of two
+contracts of an account, the next positions keep their stops and say so (`closes_refused`). Half a minute later one is
+tried, with one order, and the others follow when it was accepted.
 
 For how long shares had no stop while they were closed is written down with the closing deal, as a decision
 `CLOSED_BARE` in the order history: since when, until when, and which stops had ended.

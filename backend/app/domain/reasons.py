@@ -168,6 +168,7 @@ class OverWhen(StrEnum):
     SEEN = "SEEN"
     COVERED = "COVERED"  # what is held is behind working stops of its size, and no exit is too large
     CLOSED = "CLOSED"  # nothing is held
+    NOT_CLOSING = "NOT_CLOSING"  # nothing is to be closed any more
     ANSWERED = "ANSWERED"  # nothing waits any more
     MARKET_OPEN = "MARKET_OPEN"  # regular trading has begun, or nothing is held
     BALANCED = "BALANCED"  # not more is closed than was opened
@@ -256,13 +257,13 @@ FLAGS: Mapping[FlagCode, Flag] = MappingProxyType(
             sentence="It is to be closed and waits: the account may not hold it.",
             what_to_do="Look at TWS; if the position does not agree by itself, resolve it.",
             raised_by=RaisedBy.CLOSE,
-            over_when=OverWhen.CLOSED,
+            over_when=OverWhen.NOT_CLOSING,
         ),
         FlagCode.CLOSES_REFUSED: Flag(
             sentence="It is to be closed and keeps its stop: the broker refuses what closes other positions.",
             what_to_do="Read there why (`close_failed`); one is tried every half minute, or close it in TWS.",
             raised_by=RaisedBy.CLOSE,
-            over_when=OverWhen.CLOSED,
+            over_when=OverWhen.NOT_CLOSING,
         ),
         FlagCode.NEVER_ARRIVED: Flag(
             sentence="A part of it never reached the broker, though other orders did.",

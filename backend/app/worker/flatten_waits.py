@@ -33,7 +33,7 @@ logger = get_logger(__name__)
 
 PAUSE_FIRST = timedelta(seconds=1)
 PAUSE_MAX = {POSITION_IN_DOUBT: timedelta(seconds=30), CLOSES_REFUSED: timedelta(seconds=5)}
-TOLD_AFTER = timedelta(seconds=10)
+TOLD_AFTER = {POSITION_IN_DOUBT: timedelta(seconds=10), CLOSES_REFUSED: timedelta(0)}
 # Who waits and is asked for no more has ended by another way.
 FORGOTTEN_AFTER = timedelta(minutes=10)
 
@@ -77,7 +77,7 @@ class FlattenWaits:
             return False
         if wait.reason not in PAUSE_MAX:
             return False
-        if not wait.is_told and now - wait.since >= TOLD_AFTER:
+        if not wait.is_told and now - wait.since >= TOLD_AFTER[wait.reason]:
             flatten_wait_tell(execution_id=execution_id, reason=wait.reason, holding=holding_of(broker))
             wait.is_told = True
         if wait.reason != POSITION_IN_DOUBT:

@@ -29,8 +29,10 @@ def taken(con_id: int) -> CloseSent:
         ([failed(1), failed(1), taken(1), failed(1)], False),
         # A contract that cannot be closed says nothing of others ...
         ([failed(2)] * 9, False),
-        # ... two say something of the account, unless this one was closed since or others are
+        ([failed(2)] * 9 + [taken(4), failed(3)], False),
+        # ... two say something of the account, also where the last orders are all of one, unless others are closed
         ([failed(2), failed(3), failed(2)], True),
+        ([*[failed(2)] * 3, failed(3), failed(3)], True),
         ([failed(2), failed(3), taken(4)], False),
         # What was taken of another contract does not make this one's pass
         ([taken(2), failed(1), failed(1), failed(1)], True),

@@ -16,6 +16,7 @@ from app.domain.protection import Coverage
 from app.domain.reasons import FLAGS, LASTING, FlagCode, OverWhen
 from app.executions.batches import in_batches
 from app.executions.models import Execution, ExecutionFlag
+from app.executions.services.close_facts import keep_of
 from app.executions.services.guard import bracket_protection
 from app.executions.services.overdue import overdue_find
 
@@ -60,6 +61,8 @@ def _over(flag: ExecutionFlag, execution: Execution, *, waiting: Collection[tupl
     elif when is OverWhen.COVERED:
         judged = [bracket_protection(bracket).coverage for bracket in execution.brackets.all()]
         is_over = all(coverage is Coverage.COVERED for coverage in judged)
+    elif when is OverWhen.NOT_CLOSING:
+        is_over = all(keep_of(execution, bracket) is None for bracket in execution.brackets.all())
     elif when is OverWhen.MARKET_OPEN:
         is_over = execution.open_quantity == 0 or regular_hours_next(now) is None
     else:

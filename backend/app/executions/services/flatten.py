@@ -22,7 +22,7 @@ from app.brokers.base import BlockingBroker
 from app.core.errors import RetryLater
 from app.core.logging import bind_order, get_logger
 from app.domain.broker_events import AbsenceProved
-from app.domain.close import CloseFacts, ClosePlan, CloseStep, gives_up_a_stop, plan_close
+from app.domain.close import CLOSES_MAX, CloseFacts, ClosePlan, CloseStep, gives_up_a_stop, plan_close
 from app.domain.command import CommandReason
 from app.domain.order_ref import OrderRef
 from app.domain.order_status import OrderStatus
@@ -35,7 +35,7 @@ from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
 from app.executions.services.close_facts import close_facts, keep_of
 from app.executions.services.close_wish import wish_end
-from app.executions.services.closes_refused import stop_kept
+from app.executions.services.closes_refused import others_refused, stop_kept
 from app.executions.services.commands_send import cancels_send, changes_send, order_send
 from app.executions.services.commands_write import cancels_write, change_write, place_of
 from app.executions.services.connection_row import connection_of, holding_of
@@ -220,10 +220,15 @@ def _write_down(execution_id: int, *, connection: BrokerConnection, holding: Hol
 
 
 def _plan(facts: CloseFacts, execution: Execution, *, now: datetime) -> ClosePlan:
-    """Return the next step; none that takes a stop away while the broker refuses what closes other positions."""
+    """Return the next step; while the broker refuses what closes other positions none that takes a stop away.
+
+    And not a second order for what lost its stop all the same: it gets a stop again.
+    """
     plan = plan_close(facts)
     if gives_up_a_stop(plan, facts) and stop_kept(execution, now=now):
         return ClosePlan(step=CloseStep.KEEP)
+    if plan.step is CloseStep.CLOSE and facts.tries and others_refused(execution, now=now):
+        return ClosePlan(step=CloseStep.GIVE_UP)
     return plan
 
 
@@ -293,11 +298,14 @@ def _give_up(execution: Execution, bracket: Bracket) -> None:
         return
     orders = list(bracket.orders.all())
     tried, held = sum(order.leg == Leg.CLOSE.value for order in orders), open_quantity_of(orders)
+    orders_text = "1 order" if tried == 1 else f"{tried} orders"
     attention_add(
         execution,
-        f"tranche {bracket.tranche}: {tried} orders to close {held.normalize():f} shares failed",
+        f"tranche {bracket.tranche}: {orders_text} to close {held.normalize():f} shares failed",
         code=FlagCode.CLOSE_FAILED,
     )
+    # Also where it was given up earlier than by its own failures: who looks at it next must not try again.
+    Bracket.objects.filter(pk=bracket.pk).update(close_tries=max(bracket.close_tries, CLOSES_MAX))
 
 
 def _end(bracket: Bracket, *, whole: bool = False) -> None:

@@ -157,16 +157,18 @@ def _carry_out_all(due_now: Sequence[_DueRepairs], *, broker: BlockingBroker, wa
     """Carry out what is due; return what was done, and whether the account may not hold some shares.
 
     A stop for shares that are not ours any more would open a position: the account is asked first, for all in a few
-    symbols at once, whoever has been without a stop for longest first. What does not need that goes before. What comes
-    later than the answer is good for is left to the next look, and so are further symbols after a while: there may be
-    other things to do by then.
+    symbols at once, whoever has been without a stop for longest first. So it is before an exit is cut that is larger
+    than its entry ever was: the shares may have been split. What does not need that goes before. What comes later than
+    the answer is good for is left to the next look, and so are further symbols after a while: there may be other things
+    to do by then.
     """
     repaired, asks_broker, left = 0, False, False
     for each in due_now:
-        if not _places(each.repairs):
+        if not any(_asks_first(one, each.bracket) for one in each.repairs):
             watch.note_acted(each.bracket.pk)
             repaired += _carry_out(each.execution, each.bracket, each.repairs, broker=broker, watch=watch, now=now)
-    placing = sorted((each for each in due_now if _places(each.repairs)), key=attrgetter("age"), reverse=True)
+    asking = [each for each in due_now if any(_asks_first(one, each.bracket) for one in each.repairs)]
+    placing = sorted(asking, key=attrgetter("age"), reverse=True)
     begun = watch.monotonic()
     for together in _by_symbols(placing):
         left = left or watch.monotonic() - begun > PLACING_SECONDS_MAX
@@ -182,7 +184,8 @@ def _carry_out_all(due_now: Sequence[_DueRepairs], *, broker: BlockingBroker, wa
             if left:
                 break
             watch.note_acted(each.bracket.pk)
-            allowed = [one for one in each.repairs if each.execution.pk not in doubtful or not _places([one])]
+            is_sure = each.execution.pk not in doubtful
+            allowed = [one for one in each.repairs if is_sure or not _asks_first(one, each.bracket)]
             repaired += _carry_out(each.execution, each.bracket, allowed, broker=broker, watch=watch, now=now)
     return GuardLook(repaired=repaired, asks_broker=asks_broker, left=left)
 
@@ -203,6 +206,15 @@ def _due(repairs: Sequence[Repair], *, age: float) -> list[Repair]:
 
 def _places(repairs: Iterable[Repair]) -> bool:
     return any(repair.kind in (RepairKind.PLACE_STOP, RepairKind.SEND) for repair in repairs)
+
+
+def _asks_first(repair: Repair, bracket: Bracket) -> bool:
+    """Say whether the account is asked before this: it places a stop, or cuts an exit that somebody has made larger."""
+    if repair.kind is not RepairKind.RESIZE:
+        return _places([repair])
+    orders = list(bracket.orders.all())
+    entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
+    return any(order.pk == repair.key and order.quantity > entry.quantity for order in orders)
 
 
 def _doubts_settle(doubts: Mapping[int, str], *, broker: BlockingBroker, watch: Watch, now: datetime) -> None:

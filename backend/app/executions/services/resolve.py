@@ -29,6 +29,7 @@ from app.executions.models import ONE_UNFINISHED_PER_SETUP, Actor, Execution
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import execution_seen
+from app.executions.services.close_wish import wish_end
 from app.executions.services.commands_write import place_of
 from app.executions.services.resolve_facts import Act, Asked, Facts, Plan, Sending, facts_read, name_of
 from app.executions.services.resolve_position import closed_elsewhere, not_ours, take_over
@@ -162,6 +163,9 @@ def _carry_out(
         order=next((order for order in facts.orders if order.order_ref == asked.order_ref), None),
         now=now,
     )
+    if plan.ends_wish:
+        wish_end(execution)
+        execution.save(update_fields=["flatten_requested_at", "close_requested_at"])
     for event in plan.events:
         broker_event_record(event, now=now)
     if plan.others_after is not None and row is not None:

@@ -134,6 +134,7 @@ class Plan:
     places: Sequence[PlannedOrder] = ()
     sends: Sequence[Sending] = ()
     sees_flags: bool = False
+    ends_wish: bool = False  # to close it
 
 
 def facts_read(

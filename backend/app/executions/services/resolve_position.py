@@ -11,7 +11,7 @@ from app.core.decimal_text import plain
 from app.core.errors import Conflict, FixRequest
 from app.domain.broker_events import ClosedElsewhere
 from app.domain.order_status import TERMINAL, OrderStatus
-from app.domain.terms import Leg
+from app.domain.terms import Leg, OrderType
 from app.executions.models import Bracket, open_quantity_of
 from app.executions.services.close_wish import wish_is_over
 from app.executions.services.resolve_facts import Asked, Facts, Plan, exits_left, name_of, shares
@@ -75,9 +75,11 @@ def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> P
         raise Conflict("An entry may still fill: cancel it first.", code="entry_open")
     wished = execution.flatten_requested_at is not None or any(b.keep_quantity is not None for b in facts.brackets)
     wished = wished and not wish_is_over(finished_at=execution.finished_at, now=now)
-    if wished and quantity > max(execution.open_quantity, _NONE):
+    ends_wish = wished and quantity > max(execution.open_quantity, _NONE)
+    if ends_wish and _is_closing_sent(facts):
         raise Conflict(
-            "All of it was to be closed: what it took over would be sold at the market at once.", code="closing_already"
+            "It is being closed: what it took over could be sold beside that, or at once after it.",
+            code="closing_already",
         )
     limit = max(_claim_max(facts), _NONE)
     if quantity > limit:
@@ -95,8 +97,10 @@ def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> P
         raise FixRequest(
             "More is taken over than was filled: say in stop_price where its stop is.", code="field_missing"
         )
+    ended = "It is not to be closed any more: ask for that anew. " if ends_wish else ""
     return Plan(
-        text=f"The execution claims {shares(quantity)} of {row.symbol} from now on. {asked.note}".strip(),
+        text=f"The execution claims {shares(quantity)} of {row.symbol} from now on. {ended}{asked.note}".strip(),
+        ends_wish=ends_wish,
         open_after=quantity,
         # Not from the report of what is held, which may be a minute old.
         others_after=row.others + row.disputed - facts.sign * (quantity - execution.open_quantity),
@@ -104,6 +108,13 @@ def take_over(facts: Facts, asked: Asked, user: User | None, now: datetime) -> P
         places=stops,
         sends=[*exits_left(facts, claims_after=after), *sendings_of(stops)],
     )
+
+
+def _is_closing_sent(facts: Facts) -> bool:
+    """Say whether an order that closes it at the market may be at the broker."""
+    exits = [order for bracket in facts.brackets for order in bracket.orders.all() if order.leg != Leg.ENTRY.value]
+    at_market = [one for one in exits if one.leg == Leg.CLOSE.value or one.order_type == OrderType.MARKET.value]
+    return any(OrderStatus(one.status) not in TERMINAL for one in at_market)
 
 
 def _claim_max(facts: Facts) -> Decimal:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -83,6 +84,39 @@ def test_what_was_given_back_while_it_was_being_judged_is_not_given_up(
     monkeypatch.setattr(service, "_unfinished", then_it_is_given_back)
     assert reconcile(broker).not_placed == []
     assert book.execution.status == "REQUESTED"
+
+
+@pytest.mark.parametrize("settle_seconds", [0, 30])
+def test_what_is_sent_while_the_rows_are_read_is_left_alone(
+    requested: Requested, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch, settle_seconds: float
+) -> None:
+    # Given a comparison that asked longer ago than what is on its way may take
+    book, account_rows = Book(requested().pk), service.of_account
+
+    def its_turn_comes(*asked: Any) -> list[int]:
+        Execution.objects.filter(pk=book.execution_id).update(status="SUBMITTING", claimed_at=clock.now())
+        ids = {"client_id": 1, "status": "SENT", "sent_at": clock.now()}
+        Order.objects.filter(pk=book.entry.pk).update(order_id=1, **ids)
+        Order.objects.filter(pk=book.stop.pk).update(order_id=2, **ids)
+        return account_rows(*asked)
+
+    # When an execution is taken and sent just as the rows are read
+    monkeypatch.setattr(service, "of_account", its_turn_comes)
+    report = reconcile(broker, seconds=-settle_seconds - 1, settle_seconds=settle_seconds)
+    # Then nothing is said of it
+    assert (report.not_placed, book.statuses) == ([], ["SENT", "SENT"])
+
+
+def test_what_was_taken_and_given_back_while_it_was_being_judged_is_not_given_up(
+    requested: Requested, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an execution that nobody had taken when its rows were read
+    book = Book(requested().pk)
+    orders = list(Order.objects.filter(bracket__execution=book.execution_id).select_related("bracket__execution"))
+    monkeypatch.setattr(service, "_unfinished", lambda *_args, **_named: orders)
+    # Then it is not given up: a task took it and gave it back meanwhile
+    assert reconcile(broker).not_placed == []
+    assert (book.execution.status, book.statuses) == ("REQUESTED", ["CREATED", "CREATED"])
 
 
 def test_what_a_clock_that_ran_ahead_has_noted_is_settled(submitted: Submitted, broker: FakeBroker) -> None:

@@ -5,6 +5,11 @@ from datetime import datetime
 from django.db.models import Q
 
 
+def lies_past(moment: datetime, *, before: datetime, now: datetime) -> bool:
+    """Say whether a moment was at `before` or earlier, or is still to come after `now`: see `is_past`."""
+    return moment <= before or moment > now
+
+
 def is_past(name: str, *, before: datetime, now: datetime) -> Q:
     """Match rows whose moment `name` was at `before` or earlier, or is still to come after `now`.
 

@@ -22,7 +22,6 @@ from itertools import groupby
 from operator import attrgetter
 
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError, transaction
-from django.db.models import Q
 
 from app.accounts.fencing import Holding, fence_require
 from app.brokers.base import BlockingBroker, OpenOrder, Position
@@ -37,7 +36,7 @@ from app.domain.order_status import TERMINAL, UNANSWERED, OrderStatus
 from app.domain.reasons import FlagCode
 from app.domain.terms import Leg
 from app.executions.models import Actor, Bracket, Execution, Order, ReconcileRun, open_quantity_of
-from app.executions.moments import is_past
+from app.executions.moments import lies_past
 from app.executions.open_rows import (
     executions_held,
     of_account,
@@ -251,24 +250,29 @@ def _conclude(order: Order, *, report: ReconcileReport, answers: _Answers, holdi
 def _unfinished(account_id: str, *, asked_at: datetime, settle_seconds: float) -> Iterable[Order]:
     """Return our orders that a worker took, are not finished, and cannot be on their way at `asked_at`."""
     settle = timedelta(seconds=settle_seconds)
-    # What was noted since may have been taken and sent while the questions were asked.
-    limits = {"before": asked_at - settle, "now": max(asked_at + settle, clock.now())}
-    # What the broker has answered, and refuses to cancel because it is over, is not on its way either.
-    is_over = Q(acknowledged_at__isnull=False, last_error_code__in=CANCEL_REFUSED_CODES)
-    not_just_sent = Q(sent_at__isnull=True) | is_past("sent_at", **limits) | is_over
-    orders = Order.objects.filter(not_just_sent, pk__in=of_account(orders_open(), account_id)).order_by()
+    orders = Order.objects.filter(pk__in=of_account(orders_open(), account_id)).order_by()
     found = sorted(orders.prefetch_related("bracket__execution"), key=attrgetter("pk"))
-    executions = Execution.objects.filter(pk__in={order.bracket.execution_id for order in found}).order_by()
+    of_them = Execution.objects.filter(pk__in={order.bracket.execution_id for order in found}).order_by()
+    claimed_at = dict(of_them.values_list("pk", "claimed_at"))
+    # Looked at after the rows were read: what was noted since the questions were asked does not lie ahead.
+    limits = {"before": asked_at - settle, "now": max(asked_at + settle, clock.now())}
     over = {order.bracket.execution_id for order in found if order.acknowledged_at is not None}
-    taken = set(executions.filter(is_past("claimed_at", **limits) | Q(pk__in=over)).values_list("pk", flat=True))
+    taken = over | {pk for pk, at in claimed_at.items() if at is not None and lies_past(at, **limits)}
     # What the guard or a close wrote down while the questions were asked is about to be sent.
     about_to_leave = settle_seconds > 0
     return [
         order
         for order in found
         if order.bracket.execution_id in taken
+        and _not_just_sent(order, **limits)
         and (Leg(order.leg).is_native or order.sent_at is not None or not about_to_leave)
     ]
+
+
+def _not_just_sent(order: Order, *, before: datetime, now: datetime) -> bool:
+    # What the broker has answered, and refuses to cancel because it is over, is not on its way either.
+    is_over = order.acknowledged_at is not None and order.last_error_code in CANCEL_REFUSED_CODES
+    return order.sent_at is None or is_over or lies_past(order.sent_at, before=before, now=now)
 
 
 @transaction.atomic
@@ -279,7 +283,7 @@ def _conclude_absent(order: Order, *, asked_at: datetime, answers: str, left_beh
     now_is = Order.objects.get(pk=order.pk)
     if (now_is.status, now_is.sent_at) != (order.status, order.sent_at):
         return False  # Sent, or heard of, since the questions were asked: the answers say nothing about it.
-    if execution.claimed_at != order.bracket.execution.claimed_at:
+    if execution.claimed_at is None or execution.claimed_at != order.bracket.execution.claimed_at:
         return False  # Given back, or taken anew, since: it is to be sent, and not to be given up.
     evidence = (
         "The worker, or its line to the broker, was gone before the first byte; nothing was sent."

@@ -200,6 +200,7 @@ def opened_by_us(world: World, orders: Orders) -> list[str]:
     if world.outsiders.unexplained or settled.exists():
         return []
     found = []
+    entered = _entered_at(world)
     for side, closed in world.outsiders.closed.items():
         beyond = closed - opened_beyond_closed(orders, side)
         if beyond <= 0 or not closed:  # What we alone closed too much is (3).
@@ -207,6 +208,8 @@ def opened_by_us(world: World, orders: Orders) -> list[str]:
         at = world.outsiders.closed_at[side]
         late = [o for o in orders if side_of(o) == side and sent_as_closing(o) and Decimal(o["filled"]) > 0]
         late = [o for o in late if any(sent > at + ROUND_TRIP for sent in world.sent.get(o["order_ref"], ()))]
+        # Of what was opened only since, they closed nothing.
+        late = [o for o in late if entered.get(bracket_of(o), at) <= at]
         if late:
             found.append(f"opened: {beyond} of {side} nobody asked for, by {late[0]['order_ref']} after others' deal")
         told = ExecutionFlag.objects.filter(
@@ -217,6 +220,16 @@ def opened_by_us(world: World, orders: Orders) -> list[str]:
             found.append(f"untold: {beyond} of {side} were closed by others and by us")
         world.raced[side] = beyond
     return found
+
+
+def _entered_at(world: World) -> dict[str, datetime]:
+    """Return when the first share of each bracket was opened, by the book."""
+    entered: dict[str, datetime] = {}
+    for deal in world.peer.state()["executions"]:
+        if deal["order_ref"] and not is_exit(deal):
+            at = datetime.fromisoformat(deal["time"])
+            entered[bracket_of(deal)] = min(at, entered.get(bracket_of(deal), at))
+    return entered
 
 
 def unsettled_commands() -> list[str]:

@@ -8,8 +8,8 @@ import pytest
 from app.domain.broker_events import ToldStatus
 from app.executions.services.replay import execution_replay
 from tests.services.book import Book
-from tests.services.heard import fill, told
-from tests.services.world import World, open_position
+from tests.services.heard import at, fill, told
+from tests.services.world import World, open_position, position
 
 pytestmark = pytest.mark.django_db
 
@@ -41,3 +41,31 @@ def test_a_short_that_exits_opened_is_over_when_somebody_buys_it_back(
     assert book.execution.open_quantity == left
     assert execution_replay(book.execution_id) == []
     assert (book.execution.status == "CLOSED") is (left == 0)
+
+
+@pytest.mark.case("T66")
+def test_what_others_closed_beside_an_exit_of_what_was_closed_too_much_is_closed_once_more(
+    submitted: Callable[..., Book], world: World
+) -> None:
+    # Given ten shares, of which somebody sold three while the target worked on
+    world.holds(0)
+    world.reconcile()
+    book = submitted(take_profits=[{"price": Decimal(200), "fraction": Decimal(1)}])
+    open_position(book, world.broker)
+    book.hear(told(book.target, T.SUBMITTED))
+    world.deal_of_others(-3)
+    world.holds(7)
+    world.reconcile()
+    assert book.execution.open_quantity == 7
+    # When the target closes all ten, and somebody sold two more in that moment
+    world.deal_of_others(-2)
+    now = {"executed_at": at(world.seconds), "received_at": at(world.seconds)}
+    book.hear(fill(book.target, "10", "200", **now))
+    world.broker.open_book = []
+    world.holds(-5)
+    world.reconcile(after=11)
+    world.reconcile(after=11)
+    # Then five were closed too much: none of them came back
+    assert book.execution.open_quantity == -5
+    assert position().others == 0
+    assert execution_replay(book.execution_id) == []

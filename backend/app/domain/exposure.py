@@ -87,10 +87,14 @@ class ForeignDeal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reduction:
-    """By how many shares (positive) a claim is reduced."""
+    """By how many shares (positive) a claim is reduced; `twice` of these exits of ours had closed since.
+
+    Where more was closed than opened, what is reduced came back, but for `twice`: that was closed once more.
+    """
 
     key: int
     quantity: Decimal
+    twice: Decimal = _NONE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -346,8 +350,12 @@ class _Books:
                 spare -= back
 
     def reductions(self) -> tuple[Reduction, ...]:
-        taken = sorted(self._taken.items())
-        return tuple(Reduction(key=key, quantity=quantity) for key, quantity in taken if quantity)
+        twice = self._taken_twice
+        return tuple(
+            Reduction(key=key, quantity=quantity, twice=min(twice.get(key, _NONE), quantity))
+            for key, quantity in sorted(self._taken.items())
+            if quantity
+        )
 
     @staticmethod
     def _note(taken: dict[int, Decimal], key: int, quantity: Decimal) -> None:

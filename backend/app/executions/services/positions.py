@@ -303,20 +303,24 @@ def _reduce(picture: Picture, judgement: Judgement, *, claims: Mapping[int, Deci
         bracket = Bracket.objects.select_related("execution__account").get(pk=reduction.key)
         entry = bracket.orders.get(leg=Leg.ENTRY.value)
         # Less than nothing was open where more was closed than opened: that is what somebody bought or sold back then.
-        is_back = claims.get(reduction.key, _NONE) * Side(bracket.execution.side).sign < 0
-        shares = f"{reduction.quantity.normalize():f} shares"
-        what = f"{shares} that were closed too much came back" if is_back else f"{shares} were closed elsewhere"
-        broker_event_record(
-            ClosedElsewhere(
-                dedupe_key=f"elsewhere:{entry.order_ref}:{now.isoformat()}",
-                account=picture.row.account.account_id,
-                received_at=now,
-                order_ref=entry.order_ref,
-                quantity=-reduction.quantity if is_back else reduction.quantity,
-                evidence=f"tranche {bracket.tranche}: {what} ({evidence})",
-            ),
-            now=now,
-        )
+        is_over = claims.get(reduction.key, _NONE) * Side(bracket.execution.side).sign < 0
+        back = reduction.quantity - reduction.twice if is_over else _NONE
+        closed = reduction.quantity - back
+        said = [f"{back.normalize():f} shares that were closed too much came back"] if back else []
+        said += [f"{closed.normalize():f} shares were closed elsewhere"] if closed else []
+        what = ", and ".join(said)
+        if closed != back:
+            broker_event_record(
+                ClosedElsewhere(
+                    dedupe_key=f"elsewhere:{entry.order_ref}:{now.isoformat()}",
+                    account=picture.row.account.account_id,
+                    received_at=now,
+                    order_ref=entry.order_ref,
+                    quantity=closed - back,
+                    evidence=f"tranche {bracket.tranche}: {what} ({evidence})",
+                ),
+                now=now,
+            )
         decision_record(
             actor=Actor.RECONCILE,
             action="CLOSED_ELSEWHERE",

@@ -353,12 +353,17 @@ def _lived(world: World, order: Mapping[str, Any], *, at: datetime) -> bool:
 def _size(world: World, order: Mapping[str, Any], *, at: datetime) -> Decimal:
     """Return how large an order was at that moment: as we had sent it, where we or a split have changed it since.
 
-    Somebody may have made it smaller by hand before: of a split order the smaller size counts.
+    Somebody may have made it smaller by hand before: of a split order the smaller size counts, and of one that we have
+    changed since the broker's last word before.
     """
+    from app.executions.models import BrokerEvent
+
     sent = world.sent[order["order_ref"]]
     as_sent = sent[max(moment for moment in sent if moment <= at)]
     if max(sent) > at:
-        return as_sent
+        told = BrokerEvent.objects.filter(kind="order_told", payload__order_ref=order["order_ref"], recorded_at__lte=at)
+        word = told.order_by("-id").values_list("payload", flat=True).first()
+        return as_sent if word is None else min(as_sent, Decimal(word["filled"]) + Decimal(word["remaining"]))
     was_split = any(bracket_of(order) in brackets for brackets in world.splits)
     return min(Decimal(order["quantity"]), as_sent) if was_split else Decimal(order["quantity"])
 

@@ -72,6 +72,17 @@ class Outsiders:
             self.closed[side] += taken
             self.closed_at[side] = at
         self.theirs += quantity + (taken if quantity < 0 else -taken)
+        if self.setting.use == "EXCLUSIVE":
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Give ours back what is held beyond it, where only one side is ours: what is held is ours there."""
+        for side, other, sign in (("LONG", "SHORT", 1), ("SHORT", "LONG", -1)):
+            back = min(self.theirs * sign, self.closed[side]) if self._open[other] <= 0 else _NONE
+            if back > 0:
+                self._open[side] += back
+                self.closed[side] -= back
+                self.theirs -= back * sign
 
 
 def sent_as_closing(order: Mapping[str, Any]) -> bool:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from app.domain.circuit import SKEW
+
 FAILED_MAX = 3
 COOL_DOWN = timedelta(seconds=30)
 
@@ -45,8 +47,8 @@ def stop_is_kept(closes: Sequence[CloseSent], *, con_id: int, begun_at: datetime
     if not are_refused(closes, con_id=con_id):
         return False
     moments = [close.at for close in (*_row(closes), *_row(closes, con_id=con_id))]
-    last = max([*moments, begun_at] if begun_at else moments)
-    return now - last < COOL_DOWN
+    # What lies ahead was noted by a clock that was wrong: to wait for it would keep a position from being closed.
+    return any(-SKEW < now - moment < COOL_DOWN for moment in ([*moments, begun_at] if begun_at else moments))
 
 
 def _row(closes: Sequence[CloseSent], *, con_id: int | None = None) -> list[CloseSent]:

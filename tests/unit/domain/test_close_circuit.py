@@ -51,3 +51,10 @@ def test_one_is_tried_when_the_last_refusal_is_long_ago() -> None:
     assert stop_is_kept(closes, con_id=1, begun_at=over, now=over + MOMENT)
     assert not stop_is_kept([taken(1), *closes], con_id=1, begun_at=over, now=over + MOMENT)
     assert stop_is_kept([failed(1, seconds_ago=-40), *closes], con_id=1, begun_at=over, now=NOW + 2 * COOL_DOWN)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=1), timedelta(hours=2)])
+def test_moments_noted_by_a_clock_that_ran_ahead_keep_nothing_from_being_closed(ahead: timedelta) -> None:
+    closes = [failed(1, seconds_ago=-ahead.total_seconds())] * FAILED_MAX
+    assert not stop_is_kept(closes, con_id=1, begun_at=None, now=NOW)
+    assert not stop_is_kept(closes, con_id=1, begun_at=NOW + ahead, now=NOW)

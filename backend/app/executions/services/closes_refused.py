@@ -1,6 +1,7 @@
 """What the broker has answered to the closing orders of an account's other positions, for `domain.close_circuit`."""
 
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from app.domain.close_circuit import CloseSent, are_refused, stop_is_kept
 from app.domain.command import CommandKind, CommandReason
@@ -52,7 +53,7 @@ def _closes(others: set[int], *, now: datetime) -> list[CloseSent]:
             at=order.finished_at or order.sent_at,
             failed=_failed(order),
         )
-        for order in sorted(answered, key=lambda one: (one.sent_at, one.pk), reverse=True)
+        for order in sorted(answered, key=attrgetter("pk"), reverse=True)  # Whatever the clock was.
         if order.sent_at is not None
     ]
 

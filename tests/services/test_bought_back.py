@@ -16,16 +16,22 @@ pytestmark = pytest.mark.django_db
 T = ToldStatus
 
 
-@pytest.mark.parametrize(("bought", "left"), [(10, 0), (4, -6)])
-def test_a_short_that_exits_opened_is_over_when_somebody_buys_it_back(
-    submitted: Callable[..., Book], world: World, bought: int, left: int
-) -> None:
-    # Given ten shares that stop and target both have sold in one tick
+def with_target(submitted: Callable[..., Book], world: World) -> Book:
+    """Ten shares with a stop and a target at work, in an account that held nothing before."""
     world.holds(0)
     world.reconcile()
     book = submitted(take_profits=[{"price": Decimal(200), "fraction": Decimal(1)}])
     open_position(book, world.broker)
     book.hear(told(book.target, T.SUBMITTED))
+    return book
+
+
+@pytest.mark.parametrize(("bought", "left"), [(10, 0), (4, -6)])
+def test_a_short_that_exits_opened_is_over_when_somebody_buys_it_back(
+    submitted: Callable[..., Book], world: World, bought: int, left: int
+) -> None:
+    # Given ten shares that stop and target both have sold in one tick
+    book = with_target(submitted, world)
     for order in (book.stop, book.target):
         book.hear(fill(order, "10", exec_id=f"0000e0d6.{order.pk:08x}.01.01"))
     world.broker.open_book = []
@@ -48,11 +54,7 @@ def test_what_others_closed_beside_an_exit_of_what_was_closed_too_much_is_closed
     submitted: Callable[..., Book], world: World
 ) -> None:
     # Given ten shares, of which somebody sold three while the target worked on
-    world.holds(0)
-    world.reconcile()
-    book = submitted(take_profits=[{"price": Decimal(200), "fraction": Decimal(1)}])
-    open_position(book, world.broker)
-    book.hear(told(book.target, T.SUBMITTED))
+    book = with_target(submitted, world)
     world.deal_of_others(-3)
     world.holds(7)
     world.reconcile()

@@ -76,6 +76,12 @@ def deal_signed(payload: Mapping[str, Any]) -> Decimal:
     return quantity if payload["action"] == Action.BUY.value else -quantity
 
 
+def deal_text(payload: Mapping[str, Any]) -> str:
+    """Return a stored deal as a person reads it, as in "SELL 6 at 190.1, 2026-11-20T15:04:05 UTC"."""
+    quantity, price = Decimal(payload["quantity"]), Decimal(payload["price"])
+    return f"{payload['action']} {quantity.normalize():f} at {price.normalize():f}, {payload['executed_at'][:19]} UTC"
+
+
 def is_correction(payload: Mapping[str, Any]) -> bool:
     """Say whether a stored deal takes the place of an earlier one."""
     return correction_number(payload["exec_id"]) > _FIRST

@@ -45,7 +45,7 @@ from app.executions.services.connection_row import connection_of, holding_of, is
 from app.executions.services.exits_settle import exits_settle
 from app.executions.services.exposure import ANSWER_GOOD_SECONDS, exposure_doubts
 from app.executions.services.guard_asks import left_to_a_person, person_ask
-from app.executions.services.guard_orders import is_a_persons, protect_create, repair_discard
+from app.executions.services.guard_orders import is_a_persons, protect_create, repair_discard, was_made_larger
 from app.executions.services.guard_room import has_room_for_stop, no_room_for, room_make
 from app.executions.services.guard_watch import ANSWER_SECONDS, ASK_AGAIN_SECONDS, Watch
 from app.executions.services.guard_words import asked_sentence, protection_evidence
@@ -152,25 +152,28 @@ class _DueRepairs(NamedTuple):
     repairs: list[Repair]
     age: float  # For how many seconds it has needed them.
 
+    @property
+    def asks_first(self) -> bool:
+        """Whether the account is asked before all of it is done."""
+        return any(_asks_first(repair, self.bracket) for repair in self.repairs)
+
 
 def _carry_out_all(due_now: Sequence[_DueRepairs], *, broker: BlockingBroker, watch: Watch, now: datetime) -> GuardLook:
     """Carry out what is due; return what was done, and whether the account may not hold some shares.
 
-    A stop for shares that are not ours any more would open a position: the account is asked first, for all in a few
-    symbols at once, whoever has been without a stop for longest first. So it is before an exit is cut that is larger
-    than its entry ever was: the shares may have been split. What does not need that goes before. What comes later than
-    the answer is good for is left to the next look, and so are further symbols after a while: there may be other things
-    to do by then.
+    The account is asked before a stop is placed, which opens a position where the shares are not ours any more, and
+    before an exit is cut that is larger than its entry was, because the shares may have been split: for a few symbols
+    at once, whoever has been without a stop for longest first. What needs no question goes before. What comes later
+    than the answer is good for, and further symbols after a while, is left to the next look.
     """
     repaired, asks_broker, left = 0, False, False
     for each in due_now:
-        if not any(_asks_first(one, each.bracket) for one in each.repairs):
+        if not each.asks_first:
             watch.note_acted(each.bracket.pk)
             repaired += _carry_out(each.execution, each.bracket, each.repairs, broker=broker, watch=watch, now=now)
-    asking = [each for each in due_now if any(_asks_first(one, each.bracket) for one in each.repairs)]
-    placing = sorted(asking, key=attrgetter("age"), reverse=True)
+    asking = sorted((each for each in due_now if each.asks_first), key=attrgetter("age"), reverse=True)
     begun = watch.monotonic()
-    for together in _by_symbols(placing):
+    for together in _by_symbols(asking):
         left = left or watch.monotonic() - begun > PLACING_SECONDS_MAX
         if left:
             break
@@ -190,12 +193,12 @@ def _carry_out_all(due_now: Sequence[_DueRepairs], *, broker: BlockingBroker, wa
     return GuardLook(repaired=repaired, asks_broker=asks_broker, left=left)
 
 
-def _by_symbols(placing: Sequence[_DueRepairs]) -> Iterable[list[_DueRepairs]]:
+def _by_symbols(asking: Sequence[_DueRepairs]) -> Iterable[list[_DueRepairs]]:
     """Return all of a few symbols together: each of them is asked for by itself, one after the other."""
-    symbols = list(dict.fromkeys(each.execution.symbol for each in placing))
+    symbols = list(dict.fromkeys(each.execution.symbol for each in asking))
     for first in range(0, len(symbols), SYMBOLS_AT_ONCE):
         some = symbols[first : first + SYMBOLS_AT_ONCE]
-        yield [each for each in placing if each.execution.symbol in some]
+        yield [each for each in asking if each.execution.symbol in some]
 
 
 def _due(repairs: Sequence[Repair], *, age: float) -> list[Repair]:
@@ -210,11 +213,7 @@ def _places(repairs: Iterable[Repair]) -> bool:
 
 def _asks_first(repair: Repair, bracket: Bracket) -> bool:
     """Say whether the account is asked before this: it places a stop, or cuts an exit that somebody has made larger."""
-    if repair.kind is not RepairKind.RESIZE:
-        return _places([repair])
-    orders = list(bracket.orders.all())
-    entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
-    return any(order.pk == repair.key and order.quantity > entry.quantity for order in orders)
+    return _places([repair]) or (repair.kind is RepairKind.RESIZE and was_made_larger(bracket, repair.key))
 
 
 def _doubts_settle(doubts: Mapping[int, str], *, broker: BlockingBroker, watch: Watch, now: datetime) -> None:

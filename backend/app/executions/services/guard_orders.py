@@ -69,3 +69,10 @@ def is_a_persons(repair: Repair, bracket_id: int) -> bool:
         return False
     asked = OrderCommand.objects.filter(bracket=bracket_id, settled_at__isnull=True, kind=CommandKind.PLACE)
     return asked.filter(reason_code=CommandReason.PROTECTED, order__status=OrderStatus.CREATED).exists()
+
+
+def was_made_larger(bracket: Bracket, order_pk: int | None) -> bool:
+    """Say whether an exit of the bracket, whose orders were read, is larger than its entry: by a split, or by hand."""
+    orders = list(bracket.orders.all())
+    entry = next(order for order in orders if order.leg == Leg.ENTRY.value)
+    return any(order.pk == order_pk and order.quantity > entry.quantity for order in orders)

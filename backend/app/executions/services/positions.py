@@ -38,7 +38,7 @@ from app.executions.models import Actor, Bracket, Execution, Fill, Order, Reconc
 from app.executions.news import publish_on_commit
 from app.executions.services.apply import broker_event_record
 from app.executions.services.attention import attention_add
-from app.executions.services.deals_unjudged import DealOfOthers, deals_stored_to
+from app.executions.services.deals_unjudged import DealOfOthers, deal_text, deals_stored_to
 from app.executions.services.exposure import LAG, Picture, claims_of, picture_of, to_judge
 
 logger = get_logger(__name__)
@@ -297,7 +297,7 @@ def _closed_since(deal: DealOfOthers, *, executions: Sequence[Execution]) -> dic
 
 def _reduce(picture: Picture, judgement: Judgement, *, claims: Mapping[int, Decimal], now: datetime) -> None:
     """Write down, bracket by bracket, what was closed elsewhere; the guard cuts and cancels the exits that are left."""
-    deals = "; ".join(_deal_text(deal.told) for deal in picture.foreign if deal.quantity)
+    deals = "; ".join(deal_text(deal.told) for deal in picture.foreign if deal.quantity)
     evidence = f"deals that are not ours: {deals}" if deals else "the account is exclusive and holds less"
     for reduction in judgement.reductions:
         bracket = Bracket.objects.select_related("execution__account").get(pk=reduction.key)
@@ -336,7 +336,7 @@ def _reduce(picture: Picture, judgement: Judgement, *, claims: Mapping[int, Deci
 def _leave_to_a_person(picture: Picture, *, text: str, now: datetime) -> str:
     """Flag every execution that claims shares of the instrument, and alert: nothing is placed until it is settled."""
     row = picture.row
-    corrected = [_deal_text(deal.told) for deal in picture.foreign if deal.corrects_judged]
+    corrected = [deal_text(deal.told) for deal in picture.foreign if deal.corrects_judged]
     why = "no deal explains the difference (a split, a transfer?)"
     if corrected:
         why = f"a deal that was taken into account already was corrected ({'; '.join(corrected)})"
@@ -397,8 +397,3 @@ def _stopped_by_hand(claims: Iterable[int], *, now: datetime) -> set[int]:
     )
     cancelled = cancelled.exclude(commands__kind=CommandKind.CANCEL)
     return set(cancelled.values_list("bracket_id", flat=True))
-
-
-def _deal_text(told: Mapping[str, Any]) -> str:
-    quantity, price = Decimal(told["quantity"]), Decimal(told["price"])
-    return f"{told['action']} {quantity.normalize():f} at {price.normalize():f}, {told['executed_at'][:19]} UTC"

@@ -351,15 +351,16 @@ def _entries_without_stop(account_id: str, *, before: datetime) -> Iterable[Orde
     Where closing takes the stop away, that is meant.
     """
     held = of_account(executions_held().filter(open_quantity__gt=0), account_id)
+    bare: dict[int, Order] = {}
     for bracket_id, orders in groupby(orders_of_executions(held), key=attrgetter("bracket_id")):
         legs = list(orders)
         stop = next(leg for leg in legs if leg.leg == Leg.STOP_LOSS.value)
         over = stop.finished_at is not None and stop.finished_at <= before
         guarded = any(leg.leg == Leg.PROTECT.value and OrderStatus(leg.status) not in TERMINAL for leg in legs)
         if (over or stop.status == OrderStatus.INACTIVE.value) and open_quantity_of(legs) > 0 and not guarded:
-            bracket = Bracket.objects.select_related("execution__account").prefetch_related("orders").get(pk=bracket_id)
-            if not is_flattening(bracket.execution, bracket):
-                yield next(leg for leg in legs if leg.leg == Leg.ENTRY.value)
+            bare[bracket_id] = next(leg for leg in legs if leg.leg == Leg.ENTRY.value)
+    brackets = Bracket.objects.filter(pk__in=bare).select_related("execution__account").prefetch_related("orders")
+    return [bare[bracket.pk] for bracket in brackets if not is_flattening(bracket.execution, bracket)]
 
 
 def _record_all(events: Sequence[AnyBrokerEvent], *, now: datetime, holding: Holding) -> set[int]:
